@@ -1,0 +1,3 @@
+check:
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings

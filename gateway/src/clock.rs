@@ -1,0 +1,58 @@
+//! The only file that asks what time it is.
+//!
+//! [`Clock`] is handed to whoever needs `now`. The steady clock continues from where the journal left it, plus the
+//! downtime the wall clock claims, bounded by [`DOWNTIME_MAX`]: a box without a battery-backed clock wakes in 1970 or next year, and
+//! neither may fire every silence timer at once.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::units::{Millis, Now, Steady, Timestamp};
+
+/// The most downtime believed when the steady clock continues after a restart.
+pub const DOWNTIME_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
+
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    origin: Steady,
+}
+
+impl Clock {
+    /// A clock that continues after `last`, the newest moment in the journal, if there is one.
+    pub fn continue_after(last: Option<Now>) -> Self {
+        let origin = match last {
+            Some(last) => last.steady + wall().since(last.wall).min(DOWNTIME_MAX) + Millis(1),
+            None => Steady(0),
+        };
+        Self { started: instant(), origin }
+    }
+
+    pub fn now(&self) -> Now {
+        Now {
+            wall: wall(),
+            steady: self.origin + Millis(instant().duration_since(self.started).as_millis() as u64),
+        }
+    }
+
+    /// The instant to sleep until for something due at `at`; now, when it is already due.
+    pub fn instant_of(&self, at: Steady) -> tokio::time::Instant {
+        let wait = at.since(self.now().steady);
+        tokio::time::Instant::from_std(instant()) + Duration::from_millis(wait.0)
+    }
+}
+
+/// Wall-clock time, for stamps of receipt.
+pub fn wall() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is the file that may ask")]
+    let now = SystemTime::now();
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => Timestamp(since.as_millis() as i64),
+        Err(before) => Timestamp(-(before.duration().as_millis() as i64)),
+    }
+}
+
+/// A monotonic instant, for measuring how long something took.
+pub fn instant() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "this is the file that may ask")]
+    Instant::now()
+}

@@ -1,0 +1,10 @@
+//! Tasks that touch the world: sources bring messages in, the driver commits them, senders carry them on.
+
+pub mod acks;
+pub mod driver;
+pub mod influx;
+pub mod inlet;
+pub mod listener;
+pub mod modbus;
+pub mod mqtt;
+pub mod tls;

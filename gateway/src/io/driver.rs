@@ -1,0 +1,1 @@
+//! Events → engine → store → acknowledge → act, in that order.

@@ -1,0 +1,74 @@
+//! The way from every source to the driver: two bounded queues, so that a fire waits behind no telemetry.
+//!
+//! When a queue is full the source waits, and so stops reading its socket: unacknowledged messages stay with the sender.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::acks::Ticket;
+use crate::engine::Answer;
+use crate::model::{DeadLetter, Event};
+
+/// How many messages may wait in each queue.
+pub const QUEUE_MAX: usize = 4096;
+
+/// What one message from a source became.
+#[derive(Default)]
+pub struct Inbound {
+    pub events: Vec<Event>,
+    pub dead: Vec<DeadLetter>,
+    pub safe: Safe,
+}
+
+/// Whom to tell that it is on disk.
+#[derive(Default)]
+pub enum Safe {
+    /// Nobody: the source cannot repeat it.
+    #[default]
+    Nobody,
+    Ticket(Ticket),
+    /// The one who acted, with what became of the one action in `events`. Dropped unused when the store failed.
+    Answer(oneshot::Sender<Answer>),
+}
+
+#[derive(Clone)]
+pub struct Inlet {
+    urgent: mpsc::Sender<Inbound>,
+    routine: mpsc::Sender<Inbound>,
+}
+
+/// The driver's end.
+pub struct Outlet {
+    pub urgent: mpsc::Receiver<Inbound>,
+    pub routine: mpsc::Receiver<Inbound>,
+}
+
+/// The driver is gone; the source should end.
+#[derive(Debug, thiserror::Error)]
+#[error("the gateway is stopping")]
+pub struct Closed;
+
+pub fn channel() -> (Inlet, Outlet) {
+    let (urgent, urgent_out) = mpsc::channel(QUEUE_MAX);
+    let (routine, routine_out) = mpsc::channel(QUEUE_MAX);
+    (Inlet { urgent, routine }, Outlet { urgent: urgent_out, routine: routine_out })
+}
+
+impl Inlet {
+    /// Waits while the queue is full.
+    pub async fn send(&self, inbound: Inbound) -> Result<(), Closed> {
+        let queue = if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine };
+        queue.send(inbound).await.map_err(|_| Closed)
+    }
+
+    /// A person's action; returns what became of it after it is on disk.
+    pub async fn act(&self, action: crate::model::Action) -> Result<Answer, Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Inbound {
+            events: vec![Event::Action(action)],
+            dead: Vec::new(),
+            safe: Safe::Answer(answer),
+        })
+        .await?;
+        answered.await.map_err(|_| Closed)
+    }
+}

@@ -1,0 +1,35 @@
+//! Gridwarden (网格哨): the gateway of a neighbourhood station.
+//!
+//! The modules in reading order. Imports go one way: `units, model, grid` ← `engine, decode, wire` ← `store, io, notify, http` ← `app` ← `main`.
+//! `engine`, `decode` and `wire` know no tokio, no clock, no files; `tests/` checks that. Deliberately absent: a general MQTT broker, a
+//! general time-series database, a scripting language.
+
+pub mod units;
+
+pub mod model;
+
+pub mod grid;
+
+pub mod config;
+
+pub mod engine;
+
+pub mod decode;
+
+pub mod wire;
+
+pub mod world;
+
+pub mod clock;
+
+pub mod live;
+
+pub mod store;
+
+pub mod io;
+
+pub mod notify;
+
+pub mod http;
+
+pub mod supervise;

@@ -1,0 +1,115 @@
+//! What the pages and the API see of now: the newest value of every series, and a stream of changes.
+//!
+//! Filled by the driver after each commit. A reader that is too slow loses its place in the stream and fetches a fresh snapshot.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::broadcast;
+
+use crate::engine::Seen;
+use crate::model::{Alarm, DeviceIx, Entry, Freshness, Report, Value};
+use crate::units::Timestamp;
+
+/// How many changes a slow reader may lag behind.
+pub const LAG_MAX: usize = 1024;
+
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// `number` is the row of the entry in the store and the SSE event id.
+    Alarm {
+        number: u64,
+        alarm: Arc<Alarm>,
+        entry: Arc<Entry>,
+    },
+    Report(Arc<Report>),
+    /// A device was heard again, or is silent.
+    Presence {
+        device: DeviceIx,
+        online: bool,
+    },
+}
+
+/// The newest value of one series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latest {
+    pub value: Value,
+    pub time: Timestamp,
+    pub received: Timestamp,
+    pub freshness: Freshness,
+}
+
+#[derive(Clone, Default, Debug)]
+pub struct DeviceNow {
+    pub latest: Vec<Latest>,
+    pub last_seen: Option<Timestamp>,
+    /// `None` until the engine has an opinion.
+    pub online: Option<bool>,
+}
+
+pub struct Live {
+    devices: RwLock<Vec<DeviceNow>>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { devices: RwLock::default(), changes: broadcast::channel(LAG_MAX).0 }
+    }
+}
+
+impl Live {
+    /// Changes from now on.
+    pub fn follow(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    pub fn device(&self, device: DeviceIx) -> DeviceNow {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        devices.get(device.at()).cloned().unwrap_or_default()
+    }
+
+    /// Take over committed reports. Older values never replace newer ones.
+    pub fn reports(&self, reports: impl IntoIterator<Item = Report>) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        for report in reports {
+            let at = report.device.at();
+            if devices.len() <= at {
+                devices.resize_with(at + 1, DeviceNow::default);
+            }
+            let now = &mut devices[at];
+            now.last_seen = now.last_seen.max(Some(report.received));
+            for &value in &report.values {
+                let new = Latest {
+                    value,
+                    time: report.time(),
+                    received: report.received,
+                    freshness: report.freshness,
+                };
+                match now.latest.iter_mut().find(|latest| latest.value.metric == value.metric) {
+                    Some(old) if new.time < old.time => (),
+                    Some(old) => *old = new,
+                    None => now.latest.push(new),
+                }
+            }
+            if self.changes.receiver_count() > 0 {
+                let _ = self.changes.send(Change::Report(Arc::new(report))); // Nobody may be looking.
+            }
+        }
+    }
+
+    pub fn seen(&self, device: DeviceIx, seen: Seen) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        if devices.len() <= device.at() {
+            devices.resize_with(device.at() + 1, DeviceNow::default);
+        }
+        let now = &mut devices[device.at()];
+        now.last_seen = now.last_seen.max(seen.last);
+        if now.online.replace(seen.online) != Some(seen.online) {
+            let _ = self.changes.send(Change::Presence { device, online: seen.online });
+        }
+    }
+
+    pub fn alarm(&self, number: u64, alarm: Alarm, entry: Entry) {
+        let _ = self.changes.send(Change::Alarm { number, alarm: Arc::new(alarm), entry: Arc::new(entry) });
+    }
+}

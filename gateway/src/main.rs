@@ -1,0 +1,2 @@
+//! Arguments, logging, signals → stop token, exit code. No logic.
+fn main() {}

@@ -1,0 +1,1 @@
+//! One file per channel: how an alert leaves the house.

@@ -1,0 +1,4 @@
+//! Readings → bytes for others. Pure.
+
+pub mod journal;
+pub mod line;

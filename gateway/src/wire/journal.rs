@@ -1,0 +1,1 @@
+//! Journal batches ↔ bytes: compact, versioned.

@@ -1,0 +1,1 @@
+//! Reports → InfluxDB line protocol.

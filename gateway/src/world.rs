@@ -1,0 +1,32 @@
+//! What all tasks share and an import or reload replaces whole: registry, rules, topics.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::config::rules::FreshnessLimits;
+use crate::decode::{Context, Topics};
+use crate::engine::rules::RuleBook;
+use crate::grid::Registry;
+
+/// One consistent view; take it once per message or request and keep it for that long.
+#[derive(Clone)]
+pub struct World {
+    pub registry: Arc<Registry>,
+    pub rules: Arc<RuleBook>,
+    pub topics: Arc<Topics>,
+    pub freshness: Arc<FreshnessLimits>,
+}
+
+/// The current [`World`].
+pub type Shared = Arc<ArcSwap<World>>;
+
+impl World {
+    pub fn share(self) -> Shared {
+        Arc::new(ArcSwap::from_pointee(self))
+    }
+
+    pub fn decoding(&self) -> Context {
+        Context { registry: self.registry.clone(), freshness: self.freshness.clone() }
+    }
+}

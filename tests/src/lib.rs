@@ -1,1 +1,3 @@
-//! x
+//! What the tests share: real neighbours started on free ports and ended by their process id.
+
+pub mod neighbours;

@@ -1,0 +1,9 @@
+//! End to end: the gateway's parts, and the whole gateway, against real neighbours.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
+
+mod influx;
+mod listener;
+mod modbus;
+mod mqtt;
+mod path;

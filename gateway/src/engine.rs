@@ -7,6 +7,7 @@
 //! A message costs the same with ten devices as with 400,000: presence is a dense table, rules are found by (profile, metric),
 //! and only conditions that are not normal are kept.
 
+pub mod backoff;
 pub mod rules;
 
 use std::sync::Arc;

@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 /// What goes to disk in one transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Commit {
     pub batch: Option<Batch>,
     pub effects: Vec<Effect>,
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Returns when it is on disk. After an error nothing of it is.
-    pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+    pub async fn commit(&self, commit: std::sync::Arc<Commit>) -> Result<Committed, StoreError> {
         let _ = commit;
         todo!()
     }

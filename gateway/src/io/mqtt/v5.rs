@@ -1,0 +1,118 @@
+//! MQTT 5 by rumqttc.
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::{TlsConfiguration, Transport};
+
+use super::{Happening, Link, Options, REQUESTS_MAX};
+
+/// How long the broker keeps our session while we are away.
+const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
+/// Messages the broker may send ahead of our acknowledgements.
+const RECEIVE_MAX: u16 = 1000;
+/// rumqttc makes room for this many publishes; its default of 65,535 costs 13 MB.
+const OUTGOING_MAX: u16 = 100;
+
+pub(super) struct V5 {
+    client: AsyncClient,
+    events: EventLoop,
+}
+
+/// A client with a persistent session and acknowledgements by hand, and its event loop. Topic aliases stay off: rumqttc hands
+/// events out before it has looked an alias up, so the topic would be empty.
+pub(super) fn connect(options: &Options<'_>) -> (AsyncClient, EventLoop) {
+    let broker = options.broker;
+    let mut mqtt = MqttOptions::new(&options.client_id, &broker.host, *broker.port.get_ref());
+    mqtt.set_clean_start(false)
+        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
+        .set_receive_maximum(Some(RECEIVE_MAX))
+        .set_outgoing_inflight_upper_limit(OUTGOING_MAX)
+        .set_max_packet_size(Some(options.max_packet_bytes))
+        .set_keep_alive(options.keep_alive)
+        .set_manual_acks(true);
+    if let Some((user, password)) = &options.login {
+        mqtt.set_credentials(user, password);
+    }
+    if let Some(tls) = &options.tls {
+        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.clone())));
+    }
+    AsyncClient::new(mqtt, REQUESTS_MAX)
+}
+
+/// Drops the connection, what was read from it and what was to be sent on it.
+pub(super) fn forget(events: &mut EventLoop) {
+    events.clean();
+    events.pending.clear();
+    events.state.events.clear();
+}
+
+impl V5 {
+    pub(super) fn new(options: &Options<'_>) -> Self {
+        let (client, events) = connect(options);
+        Self { client, events }
+    }
+}
+
+impl Link for V5 {
+    type Ack = Publish;
+
+    async fn next(&mut self) -> Result<Happening<Publish>, String> {
+        let event = self.events.poll().await.map_err(|fault| fault.to_string())?;
+        let Event::Incoming(packet) = event else { return Ok(Happening::Other) };
+        Ok(match packet {
+            Packet::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },
+            Packet::SubAck(ack) => {
+                let refused = |code: SubscribeReasonCode| match code {
+                    SubscribeReasonCode::Success(_) => None,
+                    SubscribeReasonCode::Failure
+                    | SubscribeReasonCode::Unspecified
+                    | SubscribeReasonCode::ImplementationSpecific
+                    | SubscribeReasonCode::NotAuthorized
+                    | SubscribeReasonCode::TopicFilterInvalid
+                    | SubscribeReasonCode::PkidInUse
+                    | SubscribeReasonCode::QuotaExceeded
+                    | SubscribeReasonCode::SharedSubscriptionsNotSupported
+                    | SubscribeReasonCode::SubscriptionIdNotSupported
+                    | SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some(format!("{code:?}")),
+                };
+                Happening::Subscribed(ack.return_codes.into_iter().map(refused).collect())
+            }
+            Packet::Publish(publish) => Happening::Message {
+                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                payload: publish.payload.clone(),
+                retained: publish.retain,
+                dup: publish.dup,
+                ack: (publish.qos != QoS::AtMostOnce).then_some(publish),
+            },
+            Packet::Disconnect(why) => {
+                return Err(format!("the broker closed the connection: {:?}", why.reason_code));
+            }
+            Packet::Connect(..)
+            | Packet::PubAck(_)
+            | Packet::PubRec(_)
+            | Packet::PubRel(_)
+            | Packet::PubComp(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingReq(_)
+            | Packet::PingResp(_)
+            | Packet::Auth(_) => Happening::Other,
+        })
+    }
+
+    fn acker(&self) -> impl Fn(&Publish) -> Result<(), String> + Send + 'static {
+        let client = self.client.clone();
+        move |publish| client.try_ack(publish).map_err(|fault| fault.to_string())
+    }
+
+    fn subscribe(&self, filters: &[String]) -> Result<(), String> {
+        let filters = filters.iter().map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+        self.client.try_subscribe_many(filters).map_err(|fault| fault.to_string())
+    }
+
+    fn forget(&mut self) {
+        forget(&mut self.events);
+    }
+}

@@ -1,1 +1,7 @@
-//! x
+//! Simulated neighbourhood devices for Gridwarden.
+
+pub mod device;
+
+pub mod hydrants;
+
+pub mod modbus;

@@ -111,15 +111,14 @@ fn uplink(heard: &Heard<'_>, fields: &mut Fields) {
     match &heard.object {
         Some(serde_json::Value::Object(object)) => {
             for (name, value) in object {
-                match value {
-                    serde_json::Value::Object(part) => {
-                        part.iter().for_each(|(name, value)| fields.take(OWN, name, &scalar(value)));
-                    }
-                    value => fields.take(OWN, name, &scalar(value)),
+                if let serde_json::Value::Object(part) = value {
+                    part.iter().for_each(|(name, value)| fields.take(OWN, name, &scalar(value)));
+                } else {
+                    fields.take(OWN, name, &scalar(value));
                 }
             }
         }
-        _ => {
+        Some(_) | None => {
             if heard.data.as_ref().and_then(Scalar::text).is_some_and(|data| !data.is_empty()) {
                 fields.problems.push(
                     "the uplink has `data` but no decoded `object`; give its device profile a codec in ChirpStack".into(),

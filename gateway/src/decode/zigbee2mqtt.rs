@@ -41,11 +41,11 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
         return outcome.report(device, state.said, Quality::Good, state.fields.values);
     }
     if let Some(of) = address.strip_suffix("/availability") {
-        return match outcome.find(of) {
-            Some(device) => availability(outcome, device, of, message.payload),
-            // Groups and lamps have an availability too; their readings are complaint enough.
-            None => (),
-        };
+        // Groups and lamps have an availability too; their readings are complaint enough.
+        if let Some(device) = outcome.find(of) {
+            availability(outcome, device, of, message.payload);
+        }
+        return;
     }
     if message.topic.split('/').any(|level| level == "bridge") || is_command(message.topic) {
         return;

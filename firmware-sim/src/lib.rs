@@ -2,6 +2,12 @@
 
 pub mod device;
 
+pub mod faults;
+
 pub mod hydrants;
 
 pub mod modbus;
+
+pub mod neighbourhood;
+
+pub mod scenario;

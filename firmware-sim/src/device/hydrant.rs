@@ -1,9 +1,7 @@
 //! One hydrant: its pressure over a day, with noise, and what a burst main does to it.
 
-use super::dice;
+use super::{dice, hour_of_day};
 
-/// Neighbourhoods in this simulation live on Beijing time.
-const ZONE_MS: i64 = 8 * 3_600_000;
 /// After a burst the pressure falls to a third of the way in this time.
 const FALL_MS: f64 = 20_000.0;
 const RECOVERY_MS: f64 = 90_000.0;
@@ -69,7 +67,7 @@ fn left(after_ms: i64, time_ms: f64) -> f64 {
 
 /// What people drawing water cost in pressure at this time of day, kPa: little at night, most at breakfast and supper.
 fn draw(now_ms: i64) -> f64 {
-    let hour = (now_ms + ZONE_MS).rem_euclid(86_400_000) as f64 / 3_600_000.0;
+    let hour = hour_of_day(now_ms);
     let peak = |at: f64, width: f64| (-((hour - at) / width).powi(2)).exp();
     15.0 * peak(13.0, 5.0) + 45.0 * peak(7.5, 1.2) + 55.0 * peak(19.0, 1.8)
 }

@@ -102,6 +102,11 @@ impl Metric {
         self.0
     }
 
+    /// Its place in [`METRICS`].
+    pub const fn position(self) -> usize {
+        self.0 as usize
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         METRICS.iter().position(|spec| spec.name == name).map(|number| Metric(number as u16))
     }

@@ -1,0 +1,1 @@
+//! Hydrants as Modbus units over TCP and RTU.

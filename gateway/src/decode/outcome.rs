@@ -1,0 +1,103 @@
+//! Gathers what one message becomes: events and rejects, both bounded, each device looked up in the registry.
+
+use super::scalar::{shortened, shortened_to};
+use super::time::stamp;
+use super::values::{VALUES_MAX, Values};
+use super::{Context, Decoded, Message, Reject};
+use crate::model::{DeviceIx, Event, Quality, Report};
+use crate::units::Timestamp;
+
+/// More complaints than this about one message help nobody.
+const REJECTS_MAX: usize = 16;
+
+/// How many reports one message may hold.
+pub const REPORTS_MAX: usize = 1_000;
+
+pub struct Outcome<'a> {
+    message: &'a Message<'a>,
+    context: &'a Context,
+    decoded: Decoded,
+    untold: usize,
+}
+
+impl<'a> Outcome<'a> {
+    pub fn new(message: &'a Message<'a>, context: &'a Context) -> Self {
+        Self { message, context, decoded: Decoded::default(), untold: 0 }
+    }
+
+    /// The registered device with this address; quiet when there is none.
+    pub fn find(&self, address: &str) -> Option<DeviceIx> {
+        self.context.registry.device_by_address(address)
+    }
+
+    /// The registered device with this address; a reject when there is none.
+    pub fn device(&mut self, address: &str) -> Option<DeviceIx> {
+        let device = self.find(address);
+        if device.is_none() {
+            self.reject(format!(
+                "device `{0}` is not registered; add a row with address `{0}` to the devices file and run `gridwarden import devices FILE`",
+                shortened(address)
+            ));
+        }
+        device
+    }
+
+    /// The device said this, at `said` by its own clock.
+    pub fn report(&mut self, device: DeviceIx, said: Option<Timestamp>, declared: Quality, values: Values) {
+        if values.left_out() > 0 {
+            self.reject(format!(
+                "more than {VALUES_MAX} values in one report: {} were left out; send them in several messages",
+                values.left_out()
+            ));
+        }
+        let stamp = stamp(self.message, said, self.context);
+        self.decoded.events.push(Event::Report(Report {
+            device,
+            received: self.message.received,
+            device_time: stamp.device_time,
+            freshness: stamp.freshness,
+            values: values.finish(stamp.quality.max(declared)),
+        }));
+    }
+
+    /// The device lives, and says nothing else.
+    pub fn alive(&mut self, device: DeviceIx) {
+        self.report(device, None, Quality::Good, Values::default());
+    }
+
+    /// The path says that the device is gone. A retained notice is of unknown age, so that any report ever received beats it;
+    /// a source that knows when the lost connection was last alive puts that into `since` afterwards.
+    pub fn gone(&mut self, device: DeviceIx) {
+        let received = self.message.received;
+        let since = if self.message.retained { Timestamp(0) } else { received };
+        self.decoded.events.push(Event::Gone { device, since, received });
+    }
+
+    pub fn reject(&mut self, reason: String) {
+        if self.decoded.rejects.len() < REJECTS_MAX {
+            self.decoded.rejects.push(Reject(reason));
+        } else {
+            self.untold += 1;
+        }
+    }
+
+    /// The payload is not what the family speaks at all.
+    pub fn unreadable(&mut self, error: &serde_json::Error) {
+        self.reject(format!(
+            "the payload on `{}` cannot be read: {}; send JSON in UTF-8 as the family defines it",
+            shortened(self.message.topic),
+            shortened_to(200, &error.to_string())
+        ));
+    }
+
+    pub fn registry(&self) -> &'a crate::grid::Registry {
+        &self.context.registry
+    }
+
+    pub fn finish(mut self) -> Decoded {
+        if self.untold > 0 {
+            self.decoded.rejects.push(Reject(format!("{} more complaints about this message", self.untold)));
+        }
+        self.decoded
+    }
+}

@@ -3,6 +3,8 @@
 //! One file per family, each a table from a device's fields to our metrics. A message may hold readings of several devices
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
+pub mod modbus;
+
 use std::sync::Arc;
 
 use serde::Deserialize;

@@ -231,6 +231,8 @@ pub struct Unit {
     /// Quiet time this unit needs before each request. SW-P300 wants 2,000.
     #[serde(default)]
     pub pause_ms: u32,
+    /// The unit in which the built-in map's pressure counts, for a map that does not know it (`sw-p300`).
+    pub pressure_unit: Option<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -269,7 +271,7 @@ pub enum WordOrder {
     DCBA,
 }
 
-/// A value in a unit's registers: value = (raw + offset_raw) × scale + offset, in `unit`, converted to the metric's unit.
+/// A value in a unit's registers: value = (raw + offset_raw) ÷ 10^decimals × scale + offset, in `unit`, converted to the metric's unit.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
@@ -292,6 +294,12 @@ pub struct Register {
     /// Outside this range, in the metric's unit, the value's quality is bad.
     pub min: Option<f64>,
     pub max: Option<f64>,
+    /// Registers of the same table that say how `address` is to be read, fetched in the same request as far as the unit allows: how many of
+    /// its digits are decimals; a code for its unit (0 MPa, 1 kPa, 2 Pa, 3 bar, 4 mbar, 5 kgf/cm2, 6 psi, 7 mH2O, 8 mmH2O); an i16 that is
+    /// added to the raw number (`offset_raw` above).
+    pub decimals_register: Option<Spanned<u16>>,
+    pub unit_register: Option<Spanned<u16>>,
+    pub offset_register: Option<Spanned<u16>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -6,6 +6,7 @@
 mod chirpstack;
 mod fields;
 mod frigate;
+pub mod modbus;
 mod native;
 mod outcome;
 mod scalar;

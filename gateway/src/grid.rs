@@ -4,6 +4,7 @@
 //! `Arc` and replaced whole after an import. Positions ([`DeviceIx`], [`CellIx`]) are given by the store and never reused, so the
 //! engine's tables stay aligned across imports; a retired device keeps its place.
 
+pub mod import;
 pub mod locate;
 
 use std::collections::HashMap;

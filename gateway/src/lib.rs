@@ -6,6 +6,8 @@
 
 pub mod units;
 
+pub mod problem;
+
 pub mod model;
 
 pub mod grid;

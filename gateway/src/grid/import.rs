@@ -1,0 +1,264 @@
+//! Files from the office → rows of the registry. All bad rows are named, and then nothing of the file is used.
+//!
+//! Two steps, both pure: `parse_*` reads one file by itself; [`merge()`] lays it over the registry and says what differs. The same file twice changes
+//! nothing. A row that is missing from a file is left alone: only `retired = yes` takes something out of service. The columns are in docs/import.md.
+
+pub mod cells;
+pub mod devices;
+pub mod merge;
+pub mod people;
+pub mod text;
+
+pub use cells::parse_cells;
+pub use devices::parse_devices;
+pub use merge::{Diff, merge};
+pub use people::parse_people;
+
+use crate::model::DeviceKind;
+use crate::problem::{Problems, Severity, Spot, instead};
+use crate::units::Timestamp;
+
+use super::Role;
+use text::Field;
+
+/// A value from a file and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed<T> {
+    pub value: T,
+    pub at: Spot,
+}
+
+/// One file, read and found good by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    pub file: String,
+    pub rows: ParsedRows,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParsedRows {
+    Cells(Vec<CellRow>),
+    Devices(Vec<DeviceRow>),
+    People(Vec<PersonRow>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellRow {
+    pub code: Placed<String>,
+    pub name: String,
+    pub scheme: String,
+    pub parent: Option<String>,
+    pub kind: String,
+    pub polygons: Vec<Vec<Vec<[f64; 2]>>>,
+    pub retired: bool,
+}
+
+/// `None` in an optional column: the file has no such column, so an existing device keeps what it has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceRow {
+    pub id: Placed<String>,
+    pub kind: DeviceKind,
+    pub name: String,
+    pub address: Option<Placed<String>>,
+    pub cells: Option<Vec<Placed<String>>>,
+    pub place: Option<String>,
+    pub position: Option<Option<[f64; 2]>>,
+    pub silent_after_s: Option<Option<u32>>,
+    pub retired: bool,
+}
+
+/// One row of a people file: a person, and usually one duty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersonRow {
+    pub id: Placed<String>,
+    pub name: String,
+    pub phone: String,
+    pub duty: Option<DutyRow>,
+    pub retired: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DutyRow {
+    pub role: Role,
+    pub cell: Placed<String>,
+    pub from: Timestamp,
+    pub until: Option<Timestamp>,
+}
+
+impl Parsed {
+    pub fn len(&self) -> usize {
+        match &self.rows {
+            ParsedRows::Cells(rows) => rows.len(),
+            ParsedRows::Devices(rows) => rows.len(),
+            ParsedRows::People(rows) => rows.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A column of a table: the names it may have in the header, the English one first.
+struct Column {
+    names: &'static [&'static str],
+    required: bool,
+}
+
+/// Columns that people keep for themselves.
+const IGNORED: &[&str] = &["备注", "note", "notes", "remark", "remarks", "序号", "no."];
+
+/// A table whose header is known: fields by column.
+struct Table<'a> {
+    file: &'a str,
+    columns: &'static [Column],
+    /// For each column its position in the file.
+    places: Vec<Option<usize>>,
+    rows: Vec<Vec<Field>>,
+    problems: Problems,
+}
+
+impl<'a> Table<'a> {
+    fn read(file: &'a str, bytes: &[u8], columns: &'static [Column]) -> Result<Self, Problems> {
+        let unreadable = |error: text::Unreadable| error.into_problems(file);
+        let text = text::decode(bytes).map_err(unreadable)?;
+        let mut rows = text::rows(&text).map_err(unreadable)?.into_iter();
+        let mut problems = Problems::default();
+        let names = || columns.iter().flat_map(|column| column.names.iter().copied());
+        let Some(header) = rows.next() else {
+            let first: Vec<_> = columns.iter().map(|column| column.names[0]).collect();
+            let message = format!("the file is empty; the first line names the columns: {}", first.join(","));
+            problems.add(file, Spot { line: 1, column: 1 }, Severity::Error, message);
+            return Err(problems);
+        };
+        let mut places = vec![None; columns.len()];
+        for (position, field) in header.iter().enumerate() {
+            let name = normal_header(&field.text);
+            if name.is_empty() || IGNORED.contains(&name.as_str()) {
+                continue;
+            }
+            let wrong = match columns.iter().position(|column| column.names.contains(&name.as_str())) {
+                Some(column) if places[column].is_none() => {
+                    places[column] = Some(position);
+                    continue;
+                }
+                Some(_) => format!("the column `{}` stands here a second time; remove one", field.text),
+                None => format!("there is no column `{}`; {}", field.text, instead(&name, names())),
+            };
+            problems.add(file, field.at, Severity::Error, wrong);
+        }
+        for (column, place) in columns.iter().zip(&places) {
+            if column.required && place.is_none() {
+                let at = header.first().map_or(Spot { line: 1, column: 1 }, |field| field.at);
+                let named = column.names.join("` or `");
+                let message = format!("a column is missing; add the column `{named}` to the first line");
+                problems.add(file, at, Severity::Error, message);
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut table = Self { file, columns, places, rows: Vec::new(), problems };
+        for row in rows {
+            if let Some(extra) = row.get(header.len()..).into_iter().flatten().find(|f| !f.text.is_empty()) {
+                let message = format!(
+                    "this row has {} fields but the first line names {} columns; put a field that holds a separator in quotes",
+                    row.len(),
+                    header.len()
+                );
+                table.problems.add(file, extra.at, Severity::Error, message);
+            }
+            table.rows.push(row);
+        }
+        Ok(table)
+    }
+
+    fn has(&self, column: usize) -> bool {
+        self.places[column].is_some()
+    }
+
+    /// The field of this column; empty and at the start of the row when the row is shorter or the column absent.
+    fn field(&self, row: &[Field], column: usize) -> Field {
+        let start = row.first().map_or(Spot { line: 1, column: 1 }, |field| field.at);
+        let found = self.places[column].and_then(|place| row.get(place)).cloned();
+        found.unwrap_or(Field { text: String::new(), at: start })
+    }
+
+    /// A field that must not be empty.
+    fn needed(&mut self, row: &[Field], column: usize) -> Placed<String> {
+        let field = self.field(row, column);
+        if field.text.is_empty() {
+            let name = self.columns[column].names[0];
+            self.wrong(field.at, format!("`{name}` is empty; every row needs one"));
+        }
+        Placed { value: field.text, at: field.at }
+    }
+
+    fn wrong(&mut self, at: Spot, message: impl Into<String>) {
+        self.problems.add(self.file, at, Severity::Error, message);
+    }
+
+    /// `yes`, `是` and so on; empty is no.
+    fn yes(&mut self, row: &[Field], column: usize) -> bool {
+        let field = self.field(row, column);
+        match yes(&field.text) {
+            Some(yes) => yes,
+            None => {
+                self.wrong(
+                    field.at,
+                    format!("`{}` is neither yes nor no; write `yes` or leave it empty", field.text),
+                );
+                false
+            }
+        }
+    }
+
+    fn finish(self, rows: ParsedRows) -> Result<Parsed, Problems> {
+        if self.problems.is_empty() {
+            Ok(Parsed { file: self.file.to_owned(), rows })
+        } else {
+            Err(self.problems.sorted())
+        }
+    }
+}
+
+fn yes(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "y" | "true" | "1" | "是" | "已停用" | "停用" => Some(true),
+        "" | "no" | "n" | "false" | "0" | "否" => Some(false),
+        _ => None,
+    }
+}
+
+/// `Silent After (s)` → `silent_after_s`; full-width brackets as half-width.
+fn normal_header(text: &str) -> String {
+    let mut name = String::new();
+    for c in text.trim().to_lowercase().chars() {
+        match c {
+            '（' | '(' => name.push('_'),
+            ')' | '）' | '*' => (),
+            ' ' | '-' => name.push('_'),
+            c => name.push(c),
+        }
+    }
+    name.replace("__", "_")
+}
+
+/// A code or id that can stand in topics, paths and addresses. Says what is wrong with it.
+fn bad_code(code: &str) -> Option<String> {
+    if code.len() > 64 {
+        return Some(format!("`{code}` is longer than 64 bytes; choose a shorter one"));
+    }
+    if excel_number(code) {
+        return Some(format!(
+            "`{code}` looks like a number that Excel rewrote; format the column as text and enter it again"
+        ));
+    }
+    let bad = code.chars().find(|c| c.is_whitespace() || c.is_control() || "/+#,;\"'\\?&=$".contains(*c))?;
+    Some(format!("`{code}` holds {bad:?}; use letters, digits, `-`, `_`, `.` and `:`"))
+}
+
+/// `1.38E+10`: what Excel makes of a long number.
+fn excel_number(text: &str) -> bool {
+    text.contains("E+") && text.chars().all(|c| c.is_ascii_digit() || ".E+".contains(c))
+}

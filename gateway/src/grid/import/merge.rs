@@ -1,0 +1,84 @@
+//! Lays a parsed file over the registry: the new rows and what differs, or every reason why not.
+//!
+//! Pure and idempotent. Positions of new rows are the next free ones, so `cells[i].ix == i` stays true. The rows of a person for a cell replace what that
+//! person had there; everything a file does not mention stays. [`Diff`] names changed fields, never telephone numbers.
+
+mod cells;
+mod devices;
+mod diff;
+mod people;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use diff::{Diff, LINES_MAX};
+
+use super::{Parsed, ParsedRows};
+use crate::grid::Rows;
+use crate::problem::{Problems, Severity, Spot};
+use crate::units::Timestamp;
+
+/// The registry with the file laid over it. `version` is one higher when something changed, else the same.
+pub fn merge(rows: &Rows, parsed: &Parsed, now: Timestamp) -> Result<(Rows, Diff), Problems> {
+    let mut merge = Merge {
+        rows: rows.clone(),
+        file: &parsed.file,
+        now,
+        diff: Diff::default(),
+        problems: Problems::default(),
+    };
+    match &parsed.rows {
+        ParsedRows::Cells(cells) => merge.cells(cells),
+        ParsedRows::Devices(devices) => merge.devices(devices),
+        ParsedRows::People(people) => merge.people(people),
+    }
+    if !merge.problems.is_empty() {
+        return Err(merge.problems.sorted());
+    }
+    if !merge.diff.is_empty() {
+        merge.rows.version += 1;
+    }
+    Ok((merge.rows, merge.diff))
+}
+
+/// Several files, one after the other; all of them or none. `version` grows by at most one.
+pub fn merge_all(rows: &Rows, files: &[Parsed], now: Timestamp) -> Result<(Rows, Diff), Problems> {
+    let (mut merged, mut diff, mut problems) = (rows.clone(), Diff::default(), Problems::default());
+    for parsed in files {
+        match merge(&merged, parsed, now) {
+            Ok((next, changes)) => {
+                merged = next;
+                diff.extend(changes);
+            }
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems.sorted());
+    }
+    merged.version = rows.version + u64::from(!diff.is_empty());
+    Ok((merged, diff))
+}
+
+struct Merge<'a> {
+    rows: Rows,
+    file: &'a str,
+    now: Timestamp,
+    diff: Diff,
+    problems: Problems,
+}
+
+fn text(text: &String) -> String {
+    if text.is_empty() { "(empty)".into() } else { text.clone() }
+}
+
+fn optional<T: fmt::Debug>(value: &Option<T>) -> String {
+    value.as_ref().map_or("(none)".into(), |value| format!("{value:?}").replace('"', ""))
+}
+
+impl Merge<'_> {
+    fn wrong(&mut self, at: Spot, message: String) {
+        self.problems.add(self.file, at, Severity::Error, message);
+    }
+}

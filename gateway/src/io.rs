@@ -4,6 +4,7 @@ pub mod acks;
 pub mod driver;
 pub mod influx;
 pub mod inlet;
+pub mod intake;
 pub mod listener;
 pub mod modbus;
 pub mod mqtt;

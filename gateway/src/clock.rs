@@ -56,3 +56,8 @@ pub fn instant() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "this is the file that may ask")]
     Instant::now()
 }
+
+/// A monotonic instant of the runtime, which a test can hold still: for deadlines.
+pub fn ticks() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}

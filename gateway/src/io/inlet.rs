@@ -47,6 +47,12 @@ pub struct Outlet {
 #[error("the gateway is stopping")]
 pub struct Closed;
 
+/// Why a message could not be queued at once.
+pub enum TrySend {
+    Full(Inbound),
+    Closed,
+}
+
 pub fn channel() -> (Inlet, Outlet) {
     let (urgent, urgent_out) = mpsc::channel(QUEUE_MAX);
     let (routine, routine_out) = mpsc::channel(QUEUE_MAX);
@@ -56,8 +62,19 @@ pub fn channel() -> (Inlet, Outlet) {
 impl Inlet {
     /// Waits while the queue is full.
     pub async fn send(&self, inbound: Inbound) -> Result<(), Closed> {
-        let queue = if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine };
-        queue.send(inbound).await.map_err(|_| Closed)
+        self.queue(&inbound).send(inbound).await.map_err(|_| Closed)
+    }
+
+    /// Never waits; a message there is no room for comes back.
+    pub fn try_send(&self, inbound: Inbound) -> Result<(), TrySend> {
+        self.queue(&inbound).try_send(inbound).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(inbound) => TrySend::Full(inbound),
+            mpsc::error::TrySendError::Closed(_) => TrySend::Closed,
+        })
+    }
+
+    fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
+        if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine }
     }
 
     /// A person's action; returns what became of it after it is on disk.

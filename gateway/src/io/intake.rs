@@ -1,17 +1,78 @@
-//! stub
-pub fn intake(
-    source: &str,
-    m: &crate::decode::Message<'_>,
-    _: &crate::world::World,
-) -> (Vec<crate::model::Event>, Vec<crate::model::DeadLetter>) {
-    (
-        vec![],
-        vec![crate::model::DeadLetter {
-            received: m.received,
-            source: source.into(),
-            address: m.topic.into(),
-            reason: "stub".into(),
-            payload: m.payload.to_vec(),
-        }],
+//! One MQTT message → what the driver is to commit. Shared by the listener and the client of an outside broker.
+//!
+//! Pure apart from the decoders it calls. Nothing is lost here without a trace: a topic that nobody reads and everything a decoder rejects
+//! becomes a [`DeadLetter`] with the reason.
+
+use crate::decode::{Family, Message, Reject, decode};
+use crate::model::{DeadLetter, Event};
+use crate::world::World;
+
+/// How much of a message is kept in a dead letter; the start of a payload shows what sent it.
+pub const KEPT_PAYLOAD_BYTES: usize = 4096;
+
+/// How much of a topic is kept in a dead letter.
+pub const KEPT_TOPIC_BYTES: usize = 1024;
+
+/// Decode one message. `source` is `listener` or `broker:<name>`.
+pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Vec<Event>, Vec<DeadLetter>) {
+    let Some(family) = world.topics.family(message.topic) else {
+        return (Vec::new(), vec![letter(source, message, nobody_reads(&world.topics.0))]);
+    };
+    let decoded = decode(family, message, &world.decoding());
+    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(source, message, reason)).collect();
+    (decoded.events, dead)
+}
+
+/// A message that could not be used.
+pub fn letter(source: &str, message: &Message<'_>, reason: String) -> DeadLetter {
+    DeadLetter {
+        received: message.received,
+        source: source.to_owned(),
+        address: message.topic[..message.topic.floor_char_boundary(KEPT_TOPIC_BYTES)].to_owned(),
+        reason,
+        payload: message.payload[..message.payload.len().min(KEPT_PAYLOAD_BYTES)].to_owned(),
+    }
+}
+
+fn nobody_reads(topics: &[(String, Family)]) -> String {
+    if topics.is_empty() {
+        return "No decoder reads any topic: give station.toml a [[topic]] with a filter and a decoder."
+            .into();
+    }
+    const SHOWN: usize = 5;
+    let mut filters = topics.iter().map(|(filter, _)| format!("`{filter}`"));
+    let mut shown = filters.by_ref().take(SHOWN).collect::<Vec<_>>().join(", ");
+    if filters.next().is_some() {
+        shown.push_str(" …");
+    }
+    format!(
+        "No decoder reads this topic. Send to a topic that matches {shown}, or give station.toml a [[topic]] for it."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Timestamp;
+
+    #[test]
+    fn a_dead_letter_keeps_the_start_of_a_long_message() {
+        let topic = "火".repeat(1000);
+        let payload = vec![7; 10_000];
+        let message =
+            Message { topic: &topic, payload: &payload, retained: false, dup: false, received: Timestamp(5) };
+        let letter = letter("listener", &message, "why".into());
+        assert_eq!(letter.payload.len(), KEPT_PAYLOAD_BYTES);
+        assert_eq!(letter.address.chars().count(), KEPT_TOPIC_BYTES / 3, "cut between two characters");
+    }
+
+    #[test]
+    fn a_topic_that_nobody_reads_is_told_which_are_read() {
+        let one = |filter: &str| (filter.to_owned(), Family::Native);
+        assert!(nobody_reads(&[]).contains("any topic"));
+        assert!(nobody_reads(&[one("a/#"), one("b/+")]).contains("`a/#`, `b/+`, or"));
+        let many: Vec<_> = (0..9).map(|n| one(&format!("t{n}"))).collect();
+        let said = nobody_reads(&many);
+        assert!(said.contains("`t4` …") && !said.contains("t5"), "{said}");
+    }
 }

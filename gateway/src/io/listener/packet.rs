@@ -1,0 +1,347 @@
+//! Bytes from a client → MQTT packets of both versions as one type.
+//!
+//! rumqttc's codec reads the packets, but it was written for a client, so what a server must refuse is checked here: reserved flags, packet
+//! id 0, topics that are empty or hold wildcards or NUL, text that is no UTF-8. Frames are cut here too, because the codec answers a
+//! truncated property inside a whole v5 packet with "more bytes needed", and refuses the short forms of the v5 DISCONNECT, which every client sends.
+//! No I/O. Never panics, whatever the bytes.
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes::{QoS, v4, valid_filter, valid_topic};
+use rumqttc::v5::mqttbytes::{self as five, v5};
+
+use super::greeting::{Connect, Will};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V4,
+    V5,
+}
+
+/// Why a client is cut off. Each variant has its own reason code in v5.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("it sent a malformed packet: {0}")]
+    Malformed(String),
+    #[error("it broke the protocol: {0}")]
+    Protocol(&'static str),
+    #[error("it sent a packet of {size} bytes; the limit is {max} (max_packet_kb)")]
+    TooLarge { size: usize, max: usize },
+    #[error("it published to {0:?}, which is no topic name: not empty, no `+`, `#` or NUL")]
+    Topic(String),
+    #[error("it used a topic alias, which the listener does not offer")]
+    Alias,
+    #[error("it published to `{0}`, which its user may not; see `publish` of the user in station.toml")]
+    Forbidden(String),
+    #[error("it holds {0} subscriptions and asked for more")]
+    Quota(usize),
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Packet {
+    Publish(Publish),
+    PubAck(u16),
+    PubRel(u16),
+    Subscribe { id: u16, wishes: Vec<Wish>, numbered: bool },
+    Unsubscribe { id: u16, filters: Vec<String> },
+    Ping,
+    Disconnect { with_will: bool },
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Publish {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: QoS,
+    pub dup: bool,
+    /// 0 for QoS 0.
+    pub id: u16,
+}
+
+/// One filter of a SUBSCRIBE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    pub filter: String,
+    pub qos: QoS,
+    pub retained: SendRetained,
+    /// Pass the retain flag on as it was published.
+    pub keep_flag: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendRetained {
+    Always,
+    IfNew,
+    Never,
+}
+
+/// The length of the first whole frame; `None` while bytes are missing. A frame that is too large is refused before its body is read.
+pub fn frame_length(buffer: &[u8], max: usize) -> Result<Option<usize>, Fault> {
+    let mut remaining = 0;
+    for place in 1..=4 {
+        let Some(&byte) = buffer.get(place) else { return Ok(None) };
+        remaining |= usize::from(byte & 0x7F) << (7 * (place - 1));
+        if byte & 0x80 == 0 {
+            let size = 1 + place + remaining;
+            return match size {
+                _ if size > max => Err(Fault::TooLarge { size, max }),
+                _ if size > buffer.len() => Ok(None),
+                _ => Ok(Some(size)),
+            };
+        }
+    }
+    Err(Fault::Malformed("its length takes more than four bytes".into()))
+}
+
+/// Takes the next packet out of `buffer`; `None` while bytes are missing.
+pub fn next(buffer: &mut BytesMut, version: Version, max: usize) -> Result<Option<Packet>, Fault> {
+    let Some(length) = frame_length(buffer, max)? else { return Ok(None) };
+    let mut frame = buffer.split_to(length);
+    check_flags(&frame)?;
+    let packet = match version {
+        Version::V4 => from_v4(v4::Packet::read(&mut frame, usize::MAX).map_err(malformed)?)?,
+        Version::V5 if let [0xE0, 0] | [0xE0, 1, 0] = frame[..] => Packet::Disconnect { with_will: false },
+        Version::V5 if let [0xE0, 1, _] = frame[..] => Packet::Disconnect { with_will: true },
+        Version::V5 => from_v5(v5::Packet::read(&mut frame, None).map_err(malformed)?)?,
+    };
+    check(&packet)?;
+    Ok(Some(packet))
+}
+
+/// Reads the whole frame of a client's first packet.
+pub fn connect(frame: BytesMut) -> Result<Connect, Refusal> {
+    let version = version_asked(&frame)?;
+    check_flags(&frame)?;
+    let connect = match version {
+        Version::V4 => connect_v4(frame)?,
+        Version::V5 => connect_v5(frame)?,
+    };
+    if connect.client_id.contains('\0') {
+        return Err(Fault::Malformed("its client id holds NUL".into()).into());
+    }
+    match &connect.will {
+        Some(will) if !is_topic(&will.topic) => Err(Fault::Topic(will.topic.clone()).into()),
+        Some(_) | None => Ok(connect),
+    }
+}
+
+/// What became of a first packet that is not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("its first packet is not an MQTT CONNECT")]
+    NotMqtt,
+    #[error("it speaks MQTT protocol level {0}; the listener knows 4 (3.1.1) and 5")]
+    Level(u8),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+fn version_asked(frame: &[u8]) -> Result<Version, Refusal> {
+    let header = 1 + frame.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    let body = frame.get(header..).unwrap_or_default();
+    match (frame.first().map(|byte| byte >> 4), body) {
+        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', 4, flags, ..]) if flags & 0b1100_0000 == 0b0100_0000 => {
+            Err(Fault::Malformed("a password without a user name".into()).into())
+        }
+        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', _, flags, ..]) if flags & 1 != 0 => {
+            Err(Fault::Malformed("a reserved flag of CONNECT is set".into()).into())
+        }
+        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', 4, ..]) => Ok(Version::V4),
+        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', 5, ..]) => Ok(Version::V5),
+        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', level, ..]) => Err(Refusal::Level(*level)),
+        (Some(1), [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', level, ..]) => Err(Refusal::Level(*level)),
+        (Some(_) | None, _) => Err(Refusal::NotMqtt),
+    }
+}
+
+fn connect_v4(mut frame: BytesMut) -> Result<Connect, Fault> {
+    let v4::Packet::Connect(connect) = v4::Packet::read(&mut frame, usize::MAX).map_err(malformed)? else {
+        return Err(Fault::Protocol("its first packet is not CONNECT"));
+    };
+    let (user, password) = connect.login.map(|login| (login.username, login.password)).unzip();
+    Ok(Connect {
+        version: Version::V4,
+        client_id: connect.client_id,
+        clean: connect.clean_session,
+        keep_alive_s: connect.keep_alive,
+        will: connect.last_will.map(|will| Will { topic: will.topic, payload: will.message }),
+        user,
+        password,
+        receive_max: u16::MAX,
+        packet_max: None,
+        other_authentication: false,
+    })
+}
+
+fn connect_v5(mut frame: BytesMut) -> Result<Connect, Fault> {
+    let v5::Packet::Connect(connect, will, login) = v5::Packet::read(&mut frame, None).map_err(malformed)?
+    else {
+        return Err(Fault::Protocol("its first packet is not CONNECT"));
+    };
+    let (user, password) = login.map(|login| (login.username, login.password)).unzip();
+    let properties = connect.properties.unwrap_or_default();
+    if properties.receive_maximum == Some(0) || properties.max_packet_size == Some(0) {
+        return Err(Fault::Protocol("its receive maximum or maximum packet size is 0"));
+    }
+    let will = match will {
+        Some(will) => Some(Will { topic: utf8(&will.topic)?, payload: will.message }),
+        None => None,
+    };
+    Ok(Connect {
+        version: Version::V5,
+        client_id: connect.client_id,
+        clean: connect.clean_start,
+        keep_alive_s: connect.keep_alive,
+        will,
+        user,
+        password,
+        receive_max: properties.receive_maximum.unwrap_or(u16::MAX),
+        packet_max: properties.max_packet_size,
+        other_authentication: properties.authentication_method.is_some(),
+    })
+}
+
+fn from_v4(packet: v4::Packet) -> Result<Packet, Fault> {
+    match packet {
+        v4::Packet::Publish(publish) => Ok(Packet::Publish(Publish {
+            topic: publish.topic,
+            payload: publish.payload,
+            qos: publish.qos,
+            dup: publish.dup,
+            id: publish.pkid,
+        })),
+        v4::Packet::PubAck(ack) => Ok(Packet::PubAck(ack.pkid)),
+        v4::Packet::PubRel(release) => Ok(Packet::PubRel(release.pkid)),
+        v4::Packet::Subscribe(subscribe) => {
+            let wish = |filter: v4::SubscribeFilter| Wish {
+                filter: filter.path,
+                qos: filter.qos,
+                retained: SendRetained::Always,
+                keep_flag: false,
+            };
+            let wishes = subscribe.filters.into_iter().map(wish).collect();
+            Ok(Packet::Subscribe { id: subscribe.pkid, wishes, numbered: false })
+        }
+        v4::Packet::Unsubscribe(wanted) => {
+            Ok(Packet::Unsubscribe { id: wanted.pkid, filters: wanted.topics })
+        }
+        v4::Packet::PingReq => Ok(Packet::Ping),
+        v4::Packet::Disconnect => Ok(Packet::Disconnect { with_will: false }),
+        v4::Packet::Connect(_) => Err(Fault::Protocol("a second CONNECT")),
+        v4::Packet::PubRec(_) | v4::Packet::PubComp(_) => Err(NEVER_SENT),
+        v4::Packet::ConnAck(_) | v4::Packet::SubAck(_) | v4::Packet::UnsubAck(_) | v4::Packet::PingResp => {
+            Err(ONLY_SERVERS)
+        }
+    }
+}
+
+fn from_v5(packet: v5::Packet) -> Result<Packet, Fault> {
+    match packet {
+        v5::Packet::Publish(publish) => {
+            if publish.properties.is_some_and(|properties| properties.topic_alias.is_some()) {
+                return Err(Fault::Alias);
+            }
+            Ok(Packet::Publish(Publish {
+                topic: utf8(&publish.topic)?,
+                payload: publish.payload,
+                qos: qos_of_v5(publish.qos),
+                dup: publish.dup,
+                id: publish.pkid,
+            }))
+        }
+        v5::Packet::PubAck(ack) => Ok(Packet::PubAck(ack.pkid)),
+        v5::Packet::PubRel(release) => Ok(Packet::PubRel(release.pkid)),
+        v5::Packet::Subscribe(subscribe) => {
+            let wish = |filter: v5::Filter| Wish {
+                filter: filter.path,
+                qos: qos_of_v5(filter.qos),
+                retained: match filter.retain_forward_rule {
+                    v5::RetainForwardRule::OnEverySubscribe => SendRetained::Always,
+                    v5::RetainForwardRule::OnNewSubscribe => SendRetained::IfNew,
+                    v5::RetainForwardRule::Never => SendRetained::Never,
+                },
+                keep_flag: filter.preserve_retain,
+            };
+            let numbered = subscribe.properties.is_some_and(|properties| properties.id.is_some());
+            let wishes = subscribe.filters.into_iter().map(wish).collect();
+            Ok(Packet::Subscribe { id: subscribe.pkid, wishes, numbered })
+        }
+        v5::Packet::Unsubscribe(wanted) => {
+            Ok(Packet::Unsubscribe { id: wanted.pkid, filters: wanted.filters })
+        }
+        v5::Packet::PingReq(_) => Ok(Packet::Ping),
+        v5::Packet::Disconnect(disconnect) => {
+            let with_will = disconnect.reason_code != v5::DisconnectReasonCode::NormalDisconnection;
+            Ok(Packet::Disconnect { with_will })
+        }
+        v5::Packet::Connect(..) => Err(Fault::Protocol("a second CONNECT")),
+        v5::Packet::Auth(_) => Err(Fault::Protocol("AUTH, but CONNECT named no authentication method")),
+        v5::Packet::PubRec(_) | v5::Packet::PubComp(_) => Err(NEVER_SENT),
+        v5::Packet::ConnAck(_)
+        | v5::Packet::SubAck(_)
+        | v5::Packet::UnsubAck(_)
+        | v5::Packet::PingResp(_) => Err(ONLY_SERVERS),
+    }
+}
+
+const NEVER_SENT: Fault = Fault::Protocol("an answer to a QoS 2 message, but the listener never sends one");
+const ONLY_SERVERS: Fault = Fault::Protocol("a packet that only a server may send");
+
+/// The lower half of the first byte: free for PUBLISH, fixed for all others. Also what must have no body.
+fn check_flags(frame: &[u8]) -> Result<(), Fault> {
+    let first = frame.first().copied().unwrap_or_default();
+    let right = match first >> 4 {
+        3 => first & 0b0110 != 0b0110 && first & 0b1110 != 0b1000,
+        6 | 8 | 10 => first & 0x0F == 0b0010,
+        12 => first & 0x0F == 0 && frame.len() == 2,
+        _ => first & 0x0F == 0,
+    };
+    if right { Ok(()) } else { Err(Fault::Malformed(format!("a first byte of {first:#04x}"))) }
+}
+
+fn check(packet: &Packet) -> Result<(), Fault> {
+    let zero = || Fault::Malformed("packet id 0".into());
+    match packet {
+        Packet::Publish(publish) if !is_topic(&publish.topic) => Err(Fault::Topic(publish.topic.clone())),
+        Packet::Publish(_) => Ok(()),
+        Packet::PubAck(id) | Packet::PubRel(id) if *id == 0 => Err(zero()),
+        Packet::Subscribe { id, .. } | Packet::Unsubscribe { id, .. } if *id == 0 => Err(zero()),
+        Packet::Unsubscribe { filters, .. } if filters.is_empty() => {
+            Err(Fault::Protocol("UNSUBSCRIBE without a filter"))
+        }
+        Packet::PubAck(_)
+        | Packet::PubRel(_)
+        | Packet::Subscribe { .. }
+        | Packet::Unsubscribe { .. }
+        | Packet::Ping
+        | Packet::Disconnect { .. } => Ok(()),
+    }
+}
+
+/// A name that can be published to.
+pub fn is_topic(topic: &str) -> bool {
+    !topic.is_empty() && topic.len() <= usize::from(u16::MAX) && valid_topic(topic) && !topic.contains('\0')
+}
+
+/// A filter that can be subscribed to.
+pub fn is_filter(filter: &str) -> bool {
+    valid_filter(filter) && !filter.contains('\0')
+}
+
+fn qos_of_v5(qos: five::QoS) -> QoS {
+    match qos {
+        five::QoS::AtMostOnce => QoS::AtMostOnce,
+        five::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        five::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<String, Fault> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Fault::Malformed("a topic that is not UTF-8".into()))
+}
+
+fn malformed(error: impl std::fmt::Display) -> Fault {
+    Fault::Malformed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

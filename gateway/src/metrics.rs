@@ -1,6 +1,6 @@
 //! Every metric name, in one list, and the recorder behind `/metrics`.
 //!
-//! Other modules write `metrics::counter!("gridwarden_…")` with a name from this list; a test reads all sources and refuses a name that
+//! Other modules use the macros of the `metrics` crate with a name from this list; a test reads all sources and refuses a name that
 //! is not in it. A label has few values: source, channel, class, outcome; never a device, a person or an address.
 
 use std::time::Duration;
@@ -108,12 +108,6 @@ fn describe() {
 }
 
 impl Metrics {
-    /// A recorder of its own that nothing writes to, for tests that need a handle.
-    #[cfg(test)]
-    pub fn unused() -> Self {
-        Self(builder().expect("constant buckets").build_recorder().handle())
-    }
-
     /// Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         self.0.render()

@@ -1,3 +1,4 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
 pub mod neighbours;
+pub mod station;

@@ -1,1 +1,161 @@
 //! The API under /api/v1 and the page at /.
+//!
+//! [`router`] is everything as a value, for tests too; [`serve`] runs it. A route is added with `routes!` below, which also puts it into the OpenAPI
+//! document. Layers from the outside in: security headers, problem documents, counting, time limit, then for all but the open routes the token.
+//! Absent: TLS, CORS, cookies, accounts.
+
+pub mod alarms;
+pub mod auth;
+pub mod document;
+pub mod events;
+pub mod extract;
+pub mod grid;
+pub mod listen;
+pub mod model;
+pub mod page;
+pub mod problem;
+pub mod station;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::clock::Clock;
+use crate::health::Health;
+use crate::io::inlet::Inlet;
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::world;
+use problem::ApiError;
+
+/// Bodies are small forms.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// For the beginning of an answer; event streams go on after it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long open requests may take to end when the gateway stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What the handlers work with.
+pub struct Api {
+    pub store: Store,
+    pub world: world::Shared,
+    pub live: Arc<Live>,
+    pub inlet: Inlet,
+    pub clock: Clock,
+    pub tokens: auth::Tokens,
+    pub health: Arc<Health>,
+    pub metrics: Metrics,
+    /// Ends the event streams.
+    pub stop: CancellationToken,
+    /// What the handlers share among themselves: `Own::default()`.
+    pub own: Own,
+}
+
+pub struct Own {
+    streams: Arc<Semaphore>,
+    probe: station::Probe,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { streams: Arc::new(Semaphore::new(events::STREAMS_MAX)), probe: station::Probe::default() }
+    }
+}
+
+/// Everything that needs a token.
+fn guarded() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(alarms::list, alarms::raise))
+        .routes(routes!(alarms::one))
+        .routes(routes!(alarms::acknowledge))
+        .routes(routes!(alarms::resolve))
+        .routes(routes!(events::follow))
+        .routes(routes!(grid::devices))
+        .routes(routes!(grid::device))
+        .routes(routes!(grid::cells))
+        .routes(routes!(grid::cell))
+        .routes(routes!(grid::people))
+        .routes(routes!(grid::series))
+        .routes(routes!(grid::dead_letters))
+        .routes(routes!(station::metrics))
+        .routes(routes!(station::openapi))
+}
+
+pub fn router(api: Arc<Api>) -> Router {
+    let guarded = guarded().layer(from_fn_with_state(api.clone(), auth::authenticate));
+    let (router, document) = OpenApiRouter::with_openapi(document::head())
+        .merge(guarded)
+        .routes(routes!(station::healthz))
+        .routes(routes!(station::readyz))
+        .split_for_parts();
+    router
+        .merge(page::routes())
+        .layer(axum::Extension(document::finish(document)))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(within_time))
+        .layer(from_fn(count))
+        .layer(from_fn(problem::finish))
+        .layer(from_fn(secure))
+        .with_state(api)
+}
+
+/// Runs until `stop`; then open requests get a moment to end.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) -> anyhow::Result<()> {
+    let serving = axum::serve(listen::Guarded::new(listener), router(api))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    tokio::select! {
+        ended = serving.into_future() => Ok(ended?),
+        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => {
+            tracing::warn!("open HTTP connections did not end within {} s and are cut", DRAIN.as_secs());
+            Ok(())
+        }
+    }
+}
+
+async fn within_time(request: Request, next: Next) -> Result<Response, ApiError> {
+    tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await.map_err(|_| {
+        let detail = "The gateway is too busy. If this was an action, look whether it took effect before you repeat it.";
+        ApiError::status(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })
+}
+
+async fn count(request: Request, next: Next) -> Response {
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("none".into(), |path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    metrics::counter!("gridwarden_http_requests_total", "route" => route, "status" => status).increment(1);
+    response
+}
+
+/// The page may load only its own files and talk only to this gateway; nobody may frame it.
+async fn secure(request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+        base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

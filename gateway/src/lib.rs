@@ -26,6 +26,12 @@ pub mod clock;
 
 pub mod live;
 
+pub mod health;
+
+pub mod metrics;
+
+pub mod view;
+
 pub mod store;
 
 pub mod io;

@@ -2,3 +2,4 @@
 
 pub mod certificates;
 pub mod neighbours;
+pub mod station;

@@ -77,6 +77,12 @@ impl Inlet {
         if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine }
     }
 
+    /// `false` when the queue is full or the driver gone; then the message is dropped.
+    pub fn try_send(&self, inbound: Inbound) -> bool {
+        let queue = if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine };
+        queue.try_send(inbound).is_ok()
+    }
+
     /// A person's action; returns what became of it after it is on disk.
     pub async fn act(&self, action: crate::model::Action) -> Result<Answer, Closed> {
         let (answer, answered) = oneshot::channel();

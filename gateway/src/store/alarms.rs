@@ -43,4 +43,9 @@ impl Store {
         let _ = (number, limit);
         todo!()
     }
+
+    /// Row number of the newest history line; 0 when there is none.
+    pub async fn newest_entry(&self) -> Result<u64, StoreError> {
+        todo!()
+    }
 }

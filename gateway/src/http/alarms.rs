@@ -1,0 +1,228 @@
+//! Alarms: list, one, acknowledge, resolve, raise by hand.
+//!
+//! An action goes the way of every event, through the driver into the journal; the answer is sent when it is on disk.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, StatusCode, header};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Api;
+use super::auth::{Actor, Caller};
+use super::extract::{self, Body, Params, Switch};
+use super::model::{Acknowledgement, AlarmDetail, AttemptView, NewAlarm, Page, ResolutionRequest};
+use super::problem::ApiError;
+use crate::grid::Registry;
+use crate::model::{Action, AlarmId, AlarmState, Deed, SignalClass};
+use crate::store::alarms::Query;
+use crate::view::{AlarmView, EntryView};
+
+const PAGE_MAX: u32 = 200;
+const NOTE_CHARACTERS_MAX: usize = 1000;
+const TEXT_CHARACTERS_MAX: usize = 200;
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// States, separated by commas.
+    #[param(example = "unacknowledged,acknowledged")]
+    state: Option<String>,
+    /// Signal classes, separated by commas.
+    #[param(example = "fire,supervisory")]
+    class: Option<String>,
+    /// Code of a cell: alarms in it and in every cell below it.
+    cell: Option<String>,
+    /// Id of a device.
+    device: Option<String>,
+    /// Only open ones, or only closed ones.
+    #[param(value_type = Option<bool>)]
+    open: Option<Switch>,
+    /// Items on a page, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// Only alarms before this one: `next` of the page before.
+    #[param(example = "A-17")]
+    before: Option<String>,
+}
+
+impl Filter {
+    /// `None`: nothing can match.
+    fn query(&self, registry: &Registry) -> Result<Option<Query>, ApiError> {
+        let known = AlarmState::ALL.map(AlarmState::name);
+        let mut states = extract::words("state", self.state.as_deref(), AlarmState::from_name, &known)?;
+        if let Some(Switch(open)) = self.open {
+            let wanted = |state: &AlarmState| (*state != AlarmState::Closed) == open;
+            let all = if states.is_empty() { AlarmState::ALL.to_vec() } else { states };
+            states = all.into_iter().filter(wanted).collect();
+            if states.is_empty() {
+                return Ok(None);
+            }
+        }
+        let known = SignalClass::ALL.map(SignalClass::name);
+        let cells = match &self.cell {
+            None => Vec::new(),
+            Some(code) => cells_in(code, registry)?,
+        };
+        let device = match &self.device {
+            None => None,
+            Some(id) => {
+                let device = registry.device_by_id(id);
+                Some(
+                    device.ok_or_else(|| ApiError::query("device", format!("there is no device `{id}`")))?.ix,
+                )
+            }
+        };
+        let before = self.before.as_deref().map(|text| {
+            let wrong = || ApiError::query("before", "give the id of an alarm, such as A-17");
+            text.parse::<AlarmId>().map_err(|()| wrong())
+        });
+        Ok(Some(Query {
+            states,
+            classes: extract::words("class", self.class.as_deref(), SignalClass::from_name, &known)?,
+            cells,
+            device,
+            before: before.transpose()?,
+            limit: extract::limit(self.limit, PAGE_MAX)?,
+        }))
+    }
+}
+
+/// Codes of the cell and of every cell below it.
+pub fn cells_in(code: &str, registry: &Registry) -> Result<Vec<String>, ApiError> {
+    let top = registry
+        .cell_by_code(code)
+        .ok_or_else(|| ApiError::query("cell", format!("there is no cell `{code}`")))?
+        .ix;
+    let below = registry.cells().iter().filter(|cell| registry.up_from(cell.ix).any(|up| up == top));
+    Ok(below.map(|cell| cell.code.clone()).collect())
+}
+
+/// List alarms, newest first.
+///
+/// An alarm stands in the primary cell of its device.
+#[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms", operation_id = "listAlarms", params(Filter),
+    responses((status = 200, description = "A page", body = Page<AlarmView>)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Params(filter): Params<Filter>,
+) -> Result<Json<Page<AlarmView>>, ApiError> {
+    let world = api.world.load();
+    let Some(mut query) = filter.query(&world.registry)? else {
+        return Ok(Json(Page { items: Vec::new(), next: None }));
+    };
+    let limit = query.limit;
+    query.limit += 1;
+    let page = Page::cut(api.store.alarms(query).await?, limit, |alarm| alarm.id.to_string());
+    let items = page.items.iter().map(|alarm| AlarmView::of(alarm, &world.registry)).collect();
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// One alarm with its history and every attempt to tell somebody.
+#[utoipa::path(get, path = "/api/v1/alarms/{id}", tag = "alarms", operation_id = "getAlarm",
+    params(("id" = String, Path, description = "Such as A-17")),
+    responses((status = 200, description = "The alarm", body = AlarmDetail)))]
+pub async fn one(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<AlarmDetail>, ApiError> {
+    let id = parse(&id)?;
+    let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
+    let (history, attempts) = tokio::try_join!(api.store.entries(id), api.store.attempts(id))?;
+    let world = api.world.load();
+    Ok(Json(AlarmDetail {
+        alarm: AlarmView::of(&alarm, &world.registry),
+        history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
+        attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &world.registry)).collect(),
+    }))
+}
+
+/// Take an alarm in hand. Stops the ladder: alerts not yet sent are withdrawn.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/acknowledge", tag = "alarms", operation_id = "acknowledgeAlarm",
+    params(("id" = String, Path, description = "Such as A-17")),
+    request_body(content = Option<Acknowledgement>, description = "May be left out"),
+    responses((status = 200, description = "The alarm as it is now", body = AlarmView)))]
+pub async fn acknowledge(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    actor: Actor,
+    Body(body): Body<Acknowledgement>,
+) -> Result<Json<AlarmView>, ApiError> {
+    let alarm = parse(&id)?;
+    let note = note(body.note)?;
+    act(&api, &actor.0, Deed::Acknowledge { alarm, note }).await.map(Json)
+}
+
+/// Say what it turned out to be. The alarm must be acknowledged first.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/resolve", tag = "alarms", operation_id = "resolveAlarm",
+    params(("id" = String, Path, description = "Such as A-17")),
+    request_body = ResolutionRequest,
+    responses((status = 200, description = "The alarm as it is now", body = AlarmView)))]
+pub async fn resolve(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    actor: Actor,
+    Body(body): Body<ResolutionRequest>,
+) -> Result<Json<AlarmView>, ApiError> {
+    let alarm = parse(&id)?;
+    let note = note(body.note)?;
+    act(&api, &actor.0, Deed::Resolve { alarm, disposition: body.disposition, note }).await.map(Json)
+}
+
+/// Raise an alarm by hand, for what no device saw.
+///
+/// After a time-out look at the list before you repeat it: the alarm may have been raised.
+#[utoipa::path(post, path = "/api/v1/alarms", tag = "alarms", operation_id = "raiseAlarm",
+    request_body = NewAlarm,
+    responses((status = 201, description = "The alarm", body = AlarmView,
+        headers(("location" = String, description = "Where the alarm is")))))]
+pub async fn raise(
+    State(api): State<Arc<Api>>,
+    actor: Actor,
+    Body(body): Body<NewAlarm>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<AlarmView>), ApiError> {
+    let deed = {
+        let registry = &api.world.load().registry;
+        let cell = registry
+            .cell_by_code(&body.cell)
+            .filter(|cell| !cell.retired)
+            .ok_or_else(|| ApiError::body("cell", format!("there is no cell `{}`", body.cell)))?
+            .ix;
+        let device = body.device.as_ref().map(|id| {
+            let device = registry.device_by_id(id).filter(|device| !device.retired);
+            device.ok_or_else(|| ApiError::body("device", format!("there is no device `{id}` in service")))
+        });
+        let device = device.transpose()?;
+        if let Some(device) = device
+            && !device.cells.contains(&body.cell)
+        {
+            let detail = format!("the device stands in {}, not in `{}`", device.cells.join(", "), body.cell);
+            return Err(ApiError::body("device", detail));
+        }
+        let text = extract::text("text", &body.text, TEXT_CHARACTERS_MAX)?;
+        Deed::Raise { cell, device: device.map(|device| device.ix), class: body.class, text }
+    };
+    let alarm = act(&api, &actor.0, deed).await?;
+    let place = format!("/api/v1/alarms/{}", alarm.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(alarm)))
+}
+
+/// Returns the alarm after the action is on disk.
+async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmView, ApiError> {
+    let id = api.inlet.act(Action { who: caller.name.to_string(), what }).await??;
+    let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
+    Ok(AlarmView::of(&alarm, &api.world.load().registry))
+}
+
+fn parse(id: &str) -> Result<AlarmId, ApiError> {
+    id.parse().map_err(|()| no_alarm(id))
+}
+
+fn no_alarm(id: &str) -> ApiError {
+    ApiError::not_found(format!("There is no alarm `{id}`."))
+}
+
+fn note(note: Option<String>) -> Result<Option<String>, ApiError> {
+    let given = note.filter(|note| !note.trim().is_empty());
+    given.map(|note| extract::text("note", &note, NOTE_CHARACTERS_MAX)).transpose()
+}

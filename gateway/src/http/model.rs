@@ -1,0 +1,406 @@
+//! What the API shows besides alarms ([`crate::view`]): devices, cells, people, values.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::grid::{Cell, Device, Registry, Role};
+use crate::live::{DeviceNow, Latest};
+use crate::model::{CellIx, DeadLetter, DeviceKind, Disposition, Freshness, Metric, Quality, SignalClass};
+use crate::store::history::Sample;
+use crate::store::outbox::{Attempt, Outcome};
+use crate::units::Timestamp;
+use crate::view::{AlarmView, EntryView, PersonRef};
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Ask for the next page with this as cursor; none on the last page.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// From up to `limit + 1` items: the one too many proves that there is a next page.
+    pub fn cut(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}
+
+/// An alarm with everything that happened to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AlarmDetail {
+    pub alarm: AlarmView,
+    /// Oldest first.
+    pub history: Vec<EntryView>,
+    /// Every attempt to tell somebody, oldest first. Delivered means that the other side took it, not that a person heard it.
+    pub attempts: Vec<AttemptView>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    Delivered,
+    Retry,
+    GaveUp,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttemptView {
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub channel: String,
+    pub person: Option<PersonRef>,
+    /// Step of the ladder, from 1.
+    pub step: u32,
+    /// Which try of this alert it was, from 1.
+    pub attempt: u32,
+    pub outcome: AttemptOutcome,
+    /// The other side's answer, or what went wrong.
+    pub detail: String,
+}
+
+impl AttemptView {
+    pub fn of(attempt: &Attempt, registry: &Registry) -> Self {
+        let (outcome, detail) = match &attempt.outcome {
+            Outcome::Delivered { receipt } => (AttemptOutcome::Delivered, receipt),
+            Outcome::Retry { error, .. } => (AttemptOutcome::Retry, error),
+            Outcome::GaveUp { error } => (AttemptOutcome::GaveUp, error),
+        };
+        Self {
+            at: attempt.at.rfc3339(),
+            channel: attempt.alert.channel.clone(),
+            person: attempt.alert.person.as_ref().map(|id| PersonRef::of(id, registry)),
+            step: attempt.alert.step,
+            attempt: attempt.number,
+            outcome,
+            detail: detail.clone(),
+        }
+    }
+}
+
+/// One value with its metric.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ValueView {
+    #[schema(example = "pressure")]
+    pub metric: String,
+    /// Flags are 0 or 1.
+    pub value: f64,
+    /// UCUM code; empty for flags and counts.
+    #[schema(example = "kPa")]
+    pub unit: String,
+    pub quality: Quality,
+    /// When it was measured.
+    #[schema(format = DateTime)]
+    pub time: String,
+    #[schema(format = DateTime)]
+    pub received: String,
+    pub freshness: Freshness,
+}
+
+impl ValueView {
+    pub fn of(latest: &Latest) -> Self {
+        let spec = latest.value.metric.spec();
+        Self {
+            metric: spec.name.to_owned(),
+            value: latest.value.value,
+            unit: spec.unit.to_owned(),
+            quality: latest.value.quality,
+            time: latest.time.rfc3339(),
+            received: latest.received.rfc3339(),
+            freshness: latest.freshness,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceView {
+    #[schema(example = "SD-0312")]
+    pub id: String,
+    pub kind: DeviceKind,
+    pub name: String,
+    pub place: String,
+    /// Where its messages come from.
+    #[schema(example = "native:SD-0312")]
+    pub address: String,
+    /// Codes of its cells, the primary one first.
+    pub cells: Vec<String>,
+    /// Longitude and latitude in degrees (WGS 84).
+    pub position: Option<[f64; 2]>,
+    /// None: not watched, or too early to say.
+    pub online: Option<bool>,
+    #[schema(format = DateTime)]
+    pub last_seen: Option<String>,
+    pub silent_after_s: Option<f64>,
+    #[schema(format = DateTime)]
+    pub registered: String,
+    pub retired: bool,
+    /// The newest value of each metric since the gateway started.
+    pub values: Vec<ValueView>,
+}
+
+impl DeviceView {
+    pub fn of(device: &Device, now: &DeviceNow) -> Self {
+        let mut values: Vec<_> = now.latest.iter().map(ValueView::of).collect();
+        values.sort_by(|a, b| a.metric.cmp(&b.metric));
+        Self {
+            id: device.id.clone(),
+            kind: device.kind,
+            name: device.name.clone(),
+            place: device.place.clone(),
+            address: device.address.clone(),
+            cells: device.cells.clone(),
+            position: device.position,
+            online: now.online,
+            last_seen: now.last_seen.map(Timestamp::rfc3339),
+            silent_after_s: device.silent_after.map(|after| after.as_secs_f64()),
+            registered: device.registered.rfc3339(),
+            retired: device.retired,
+            values,
+        }
+    }
+}
+
+/// A GeoJSON geometry (RFC 7946).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Geometry {
+    #[serde(rename = "type")]
+    #[schema(example = "MultiPolygon")]
+    pub kind: String,
+    /// Polygons, each its rings, each its points as longitude and latitude; the outer ring first.
+    pub coordinates: Vec<Vec<Vec<[f64; 2]>>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CellView {
+    #[schema(example = "320113-XL-01-03")]
+    pub code: String,
+    pub name: String,
+    pub scheme: String,
+    #[schema(example = "community")]
+    pub kind: String,
+    /// Code of the parent cell.
+    pub parent: Option<String>,
+    /// Codes from the root down to this cell.
+    pub path: Vec<String>,
+    /// Who answers for it now: its lead, deputy or worker, else whoever answers for the parent.
+    pub responsible: Option<PersonRef>,
+    pub retired: bool,
+    /// Only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geometry: Option<Geometry>,
+}
+
+impl CellView {
+    pub fn of(cell: &Cell, registry: &Registry, at: Timestamp, geometry: bool) -> Self {
+        let mut path: Vec<_> = registry
+            .up_from(cell.ix)
+            .filter_map(|ix| registry.cell(ix))
+            .map(|cell| cell.code.clone())
+            .collect();
+        path.reverse();
+        let shape = || Geometry { kind: "MultiPolygon".into(), coordinates: cell.polygons.clone() };
+        Self {
+            code: cell.code.clone(),
+            name: cell.name.clone(),
+            scheme: cell.scheme.clone(),
+            kind: cell.kind.clone(),
+            parent: cell.parent.clone(),
+            path,
+            responsible: registry
+                .responsible(cell.ix, at)
+                .map(|person| PersonRef { id: person.id.clone(), name: person.name.clone() }),
+            retired: cell.retired,
+            geometry: (geometry && !cell.polygons.is_empty()).then(shape),
+        }
+    }
+}
+
+/// A cell with its polygon and the people on duty. Looking at it is recorded, because it shows telephone numbers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CellDetail {
+    pub cell: CellView,
+    pub responsible: Option<PersonContact>,
+    /// On duty in this very cell now, in order of role.
+    pub on_duty: Vec<OnDuty>,
+    /// Codes of the cells directly below.
+    pub children: Vec<String>,
+    /// Devices in service in this very cell.
+    pub devices: usize,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PersonContact {
+    pub id: String,
+    pub name: String,
+    pub phone: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OnDuty {
+    pub role: Role,
+    pub person: PersonContact,
+}
+
+impl CellDetail {
+    pub fn of(cell: &Cell, registry: &Registry, at: Timestamp) -> Self {
+        let below = |ix: CellIx| registry.parent(ix) == Some(cell.ix);
+        Self {
+            cell: CellView::of(cell, registry, at, true),
+            responsible: registry.responsible(cell.ix, at).map(PersonContact::of),
+            on_duty: registry
+                .on_duty(cell.ix, at)
+                .into_iter()
+                .map(|(role, person)| OnDuty { role, person: PersonContact::of(person) })
+                .collect(),
+            children: registry
+                .cells()
+                .iter()
+                .filter(|other| below(other.ix) && !other.retired)
+                .map(|other| other.code.clone())
+                .collect(),
+            devices: registry
+                .devices()
+                .iter()
+                .filter(|device| !device.retired && device.cells.contains(&cell.code))
+                .count(),
+        }
+    }
+}
+
+impl PersonContact {
+    pub fn of(person: &crate::grid::Person) -> Self {
+        Self { id: person.id.clone(), name: person.name.clone(), phone: person.phone.clone() }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PersonView {
+    pub id: String,
+    pub name: String,
+    pub phone: String,
+    pub duties: Vec<DutyView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DutyView {
+    pub cell: String,
+    pub role: Role,
+    #[schema(format = DateTime)]
+    pub from: String,
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
+    /// Whether it holds now.
+    pub now: bool,
+}
+
+/// Values of one series, down-sampled when there are more than was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Series {
+    pub device: String,
+    pub metric: String,
+    pub unit: String,
+    #[schema(format = DateTime)]
+    pub from: String,
+    #[schema(format = DateTime)]
+    pub to: String,
+    pub items: Vec<SampleView>,
+}
+
+/// The points of one interval, or one point.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SampleView {
+    /// Time of the first point in it.
+    #[schema(format = DateTime)]
+    pub time: String,
+    pub min: f64,
+    pub max: f64,
+    pub mean: f64,
+    pub last: f64,
+    pub count: u32,
+}
+
+impl Series {
+    pub fn of(device: &str, metric: Metric, from: Timestamp, to: Timestamp, samples: &[Sample]) -> Self {
+        let view = |sample: &Sample| SampleView {
+            time: sample.time.rfc3339(),
+            min: sample.min,
+            max: sample.max,
+            mean: sample.mean,
+            last: sample.last,
+            count: sample.count,
+        };
+        Self {
+            device: device.to_owned(),
+            metric: metric.name().to_owned(),
+            unit: metric.spec().unit.to_owned(),
+            from: from.rfc3339(),
+            to: to.rfc3339(),
+            items: samples.iter().map(view).collect(),
+        }
+    }
+}
+
+/// A message that could not be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetterView {
+    pub number: u64,
+    #[schema(format = DateTime)]
+    pub received: String,
+    #[schema(example = "broker:main")]
+    pub source: String,
+    pub address: String,
+    pub reason: String,
+    /// The payload's first 4,096 bytes as text; bytes that are not UTF-8 become U+FFFD.
+    pub payload_text: String,
+    /// Size of the whole payload.
+    pub payload_bytes: usize,
+}
+
+impl DeadLetterView {
+    pub fn of(number: u64, letter: &DeadLetter) -> Self {
+        let shown = &letter.payload[..letter.payload.len().min(4096)];
+        Self {
+            number,
+            received: letter.received.rfc3339(),
+            source: letter.source.clone(),
+            address: letter.address.clone(),
+            reason: letter.reason.clone(),
+            payload_text: String::from_utf8_lossy(shown).into_owned(),
+            payload_bytes: letter.payload.len(),
+        }
+    }
+}
+
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// Up to 1,000 characters.
+    pub note: Option<String>,
+}
+
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolutionRequest {
+    /// What it turned out to be.
+    pub disposition: Disposition,
+    /// Up to 1,000 characters.
+    pub note: Option<String>,
+}
+
+/// An alarm raised by hand.
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAlarm {
+    /// Code of the cell.
+    #[schema(example = "320113-XL-01-03")]
+    pub cell: String,
+    /// Id of a device in it, when it is about one.
+    pub device: Option<String>,
+    pub class: SignalClass,
+    /// One line for a person, up to 200 characters.
+    #[schema(example = "居民来电: 地下室有烟")]
+    pub text: String,
+}

@@ -1,0 +1,135 @@
+//! What machines ask the station: alive, ready, metrics, and the description of this API.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use crate::clock;
+use crate::health::Finding;
+use crate::io::acks::AckLine;
+use crate::io::inlet::{Inbound, Safe};
+
+/// `/readyz` writes to the disk at most this often, however often it is asked.
+const STORE_EVERY: Duration = Duration::from_secs(30);
+/// A write that takes longer is a failure.
+const STORE_WITHIN: Duration = Duration::from_secs(3);
+/// The driver answers within its commit interval (10 s at most), or it is stuck.
+const DRIVER_WITHIN: Duration = Duration::from_secs(15);
+
+/// The process runs. Open to all.
+#[utoipa::path(get, path = "/healthz", tag = "station", operation_id = "healthz", security(()),
+    responses((status = 200, description = "It runs", body = String, content_type = "text/plain")))]
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether the station can do its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    pub ready: bool,
+    pub checks: BTreeMap<String, CheckView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckView {
+    pub fine: bool,
+    /// Whether the station is ready only while this is fine.
+    pub essential: bool,
+    /// What is wrong; only for requests with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// The store can be written and the driver makes progress; other parts are information. Open to all, reasons only with a token.
+#[utoipa::path(get, path = "/readyz", tag = "station", operation_id = "readyz", security((), ("token" = [])),
+    responses((status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "Not ready; the same body", body = Readiness)))]
+pub async fn readyz(State(api): State<Arc<Api>>, headers: HeaderMap) -> impl IntoResponse {
+    let mut findings = api.health.all();
+    findings.insert("store".into(), Finding { essential: true, state: api.own.probe.store(&api).await });
+    findings.insert("driver".into(), Finding { essential: true, state: api.own.probe.driver(&api) });
+    let ready = findings.values().all(|finding| !finding.essential || finding.state.is_ok());
+    let known = api.tokens.caller(&headers).is_some();
+    let checks = findings.into_iter().map(|(name, finding)| {
+        let Finding { essential, state } = finding;
+        let fine = state.is_ok();
+        (name, CheckView { fine, essential, detail: state.err().filter(|_| known) })
+    });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, checks: checks.collect() }))
+}
+
+/// Asks the store and the driver for a sign of life, seldom.
+#[derive(Default)]
+pub struct Probe {
+    store: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+    driver: Mutex<Option<(Instant, AckLine<()>)>>,
+}
+
+impl Probe {
+    async fn store(&self, api: &Api) -> Result<(), String> {
+        let mut last = self.store.lock().await;
+        if let Some((at, result)) = &*last
+            && clock::instant().duration_since(*at) < STORE_EVERY
+        {
+            return result.clone();
+        }
+        let text = api.clock.now().wall.rfc3339();
+        let result = match tokio::time::timeout(STORE_WITHIN, api.store.remember("readyz", &text)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
+            Err(_) => Err(format!("a write takes longer than {} s", STORE_WITHIN.as_secs())),
+        };
+        // A failure is asked again at once: the disk may have been freed.
+        *last = result.is_ok().then(|| (clock::instant(), result.clone()));
+        result
+    }
+
+    /// Sends the driver an empty message and looks at the next question whether it was answered.
+    fn driver(&self, api: &Api) -> Result<(), String> {
+        let mut sent = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, line)) = &mut *sent
+            && line.take_ready().is_empty()
+        {
+            let waiting = clock::instant().duration_since(*at);
+            if waiting < DRIVER_WITHIN {
+                return Ok(());
+            }
+            return Err(format!("the driver has not answered for {} s", waiting.as_secs()));
+        }
+        let mut line = AckLine::default();
+        let safe = Safe::Ticket(line.issue(()));
+        *sent = None;
+        if !api.inlet.try_send(Inbound { safe, ..Inbound::default() }) {
+            return Err("the driver's queue is full or closed".into());
+        }
+        *sent = Some((clock::instant(), line));
+        Ok(())
+    }
+}
+
+/// Metrics in the text format of Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "station", operation_id = "metrics",
+    responses((status = 200, description = "Text format 0.0.4", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
+}
+
+/// The OpenAPI document as text.
+#[derive(Clone)]
+pub struct Document(pub Arc<str>);
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "station", operation_id = "getDescription",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub async fn openapi(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], text.to_string())
+}

@@ -1,0 +1,150 @@
+//! Publishes every change of every alarm to MQTT, in order, each at least once.
+//!
+//! It follows the history in the store with a cursor of its own (the memo [`MEMO`]) that moves only over what was confirmed, so an outage of the
+//! broker is a cursor that stands still. The first time it begins with what happens from then on.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff;
+use super::mqtt::{CONFIRM_WITHIN, Publisher, fill};
+use crate::health::Check;
+use crate::live::{Change, Live};
+use crate::model::{Alarm, Entry, SignalClass};
+use crate::store::Store;
+use crate::view::AlarmChange;
+use crate::world;
+
+/// Name of the cursor in the store.
+pub const MEMO: &str = "alarm_mqtt";
+/// History lines read at once; after each such page the cursor is written.
+const PAGE: u32 = 64;
+
+pub struct AlarmMqtt {
+    pub publisher: Arc<dyn Publisher>,
+    /// With `{station}`, `{cell}` and `{alarm}`.
+    pub topic: String,
+    pub station: String,
+    pub store: Store,
+    pub world: world::Shared,
+    pub live: Arc<Live>,
+    /// Informative: `alarm_mqtt`.
+    pub check: Check,
+}
+
+impl AlarmMqtt {
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.check.fine();
+        let mut changes = self.live.follow(); // Before the store is asked, so that nothing falls between.
+        let mut cursor = self.begin().await?;
+        let mut failures = 0;
+        loop {
+            let confirmed = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                confirmed = self.publish_after(&mut cursor) => confirmed?,
+            };
+            let wait = match confirmed {
+                Ok(more) => {
+                    if 0 < failures {
+                        tracing::info!("alarm changes are published again");
+                    }
+                    failures = 0;
+                    self.check.fine();
+                    if more {
+                        continue;
+                    }
+                    None
+                }
+                Err(error) => {
+                    if failures == 0 {
+                        tracing::warn!(
+                            error = format!("{error:#}"),
+                            "alarm changes cannot be published and wait"
+                        );
+                    }
+                    failures += 1;
+                    self.check.wrong(format!("{error:#}"));
+                    Some(backoff::wait(failures, SignalClass::Fire, None, fastrand::f64()))
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = news(&mut changes), if wait.is_none() => (),
+                () = tokio::time::sleep(wait.unwrap_or_default().as_duration()), if wait.is_some() => (),
+            }
+        }
+    }
+
+    async fn begin(&self) -> anyhow::Result<u64> {
+        let newest = self.store.newest_entry().await?;
+        let memo = self.store.recall(MEMO).await?;
+        let cursor = match memo.as_deref().map(str::parse) {
+            Some(Ok(cursor)) if cursor <= newest => return Ok(cursor),
+            Some(_) => {
+                tracing::warn!(
+                    ?memo,
+                    newest,
+                    "the cursor of alarm_mqtt does not fit this store; it begins anew"
+                );
+                newest
+            }
+            None => newest,
+        };
+        self.store.remember(MEMO, &cursor.to_string()).await?;
+        Ok(cursor)
+    }
+
+    /// One page. The inner result: whether there may be more, or why the broker did not confirm; the outer: the store failed.
+    async fn publish_after(&self, cursor: &mut u64) -> anyhow::Result<anyhow::Result<bool>> {
+        let lines = self.store.entries_after(*cursor, PAGE).await?;
+        let more = lines.len() == PAGE as usize;
+        let before = *cursor;
+        let mut result = Ok(more);
+        for (number, alarm, entry) in &lines {
+            match self.publish(*number, alarm, entry).await {
+                Ok(()) => *cursor = *number,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+            let outcome = "confirmed";
+            metrics::counter!("gridwarden_alarm_publishes_total", "outcome" => outcome).increment(1);
+        }
+        if result.is_err() {
+            metrics::counter!("gridwarden_alarm_publishes_total", "outcome" => "failed").increment(1);
+        }
+        if *cursor != before {
+            self.store.remember(MEMO, &cursor.to_string()).await?;
+        }
+        Ok(result)
+    }
+
+    async fn publish(&self, number: u64, alarm: &Alarm, entry: &Entry) -> anyhow::Result<()> {
+        let change = AlarmChange::of(number, alarm, entry, &self.world.load().registry);
+        let values = [
+            ("station", self.station.as_str()),
+            ("cell", change.alarm.cell.code.as_str()),
+            ("alarm", change.alarm.id.as_str()),
+        ];
+        let topic = fill(&self.topic, &values);
+        let payload = serde_json::to_vec(&change).context("an alarm cannot be written as JSON")?;
+        tokio::time::timeout(CONFIRM_WITHIN, self.publisher.publish(topic, payload, false))
+            .await
+            .context("the broker did not confirm in time")?
+    }
+}
+
+/// Waits until the history may have grown. Readings pass by unseen.
+async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>) {
+    loop {
+        match changes.recv().await {
+            Ok(Change::Alarm { .. } | Change::History) | Err(RecvError::Lagged(_)) => return,
+            Ok(Change::Report(_) | Change::Presence { .. }) => (),
+            Err(RecvError::Closed) => std::future::pending().await, // The gateway is stopping.
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! An alarm as the outside sees it: in the API, in webhooks and over MQTT the same.
+//!
+//! Apart from the stored types on purpose: what is on disk may change without breaking a receiver. Times are RFC 3339 text in UTC,
+//! numbers of rows never appear, cells and people come with their names. Fields may be added; a name, once published, keeps its meaning.
+//! Names of people on duty are shown, their telephone numbers are not.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::grid::Registry;
+use crate::model::{
+    Alarm, AlarmState, CellIx, Disposition, Entry, Freshness, Late, Resolution, SignalClass, Signed, Trigger,
+    What,
+};
+
+/// A condition with a lifecycle (ISA-18.2 states).
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlarmView {
+    #[schema(example = "A-17")]
+    pub id: String,
+    /// Name of the rule; `manual` when raised by hand.
+    #[schema(example = "smoke")]
+    pub rule: String,
+    pub class: SignalClass,
+    /// One line for a person.
+    #[schema(example = "烟雾报警 smoke at 3栋2单元501")]
+    pub text: String,
+    pub state: AlarmState,
+    pub open: bool,
+    pub cell: CellRef,
+    pub device: Option<DeviceRef>,
+    #[schema(format = DateTime)]
+    pub raised: String,
+    /// Set when the signal reached the gateway late.
+    pub late: Option<LateView>,
+    /// The reading that raised it; none when raised by hand or by silence.
+    pub trigger: Option<TriggerView>,
+    /// How often the condition was reported again while the alarm stood.
+    pub repeats: u32,
+    /// Who answers for it now; none only when nobody up the tree answers for the cell.
+    pub owner: Option<PersonRef>,
+    pub acknowledged: Option<SignedView>,
+    /// When the condition was gone.
+    #[schema(format = DateTime)]
+    pub returned: Option<String>,
+    pub resolved: Option<ResolutionView>,
+    #[schema(format = DateTime)]
+    pub closed: Option<String>,
+    pub ladder: Option<LadderView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CellRef {
+    /// The cell's code when the alarm was raised.
+    #[schema(example = "320113-XL-01-03")]
+    pub code: String,
+    pub name: String,
+    /// Names from the root of the grid scheme down to this cell.
+    pub path: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct DeviceRef {
+    #[schema(example = "SD-0312")]
+    pub id: String,
+    pub name: String,
+    /// To the door, for the person who has to go there.
+    pub place: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PersonRef {
+    #[schema(example = "wang-li")]
+    pub id: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LateView {
+    /// How old the signal was on arrival; none when nobody knows.
+    pub age_s: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TriggerView {
+    /// The reading's id, which leads to the raw record in the journal.
+    #[schema(example = "r-12-0-3")]
+    pub reading: String,
+    #[schema(example = "smoke")]
+    pub metric: String,
+    /// Flags are 0 or 1.
+    pub value: f64,
+    /// UCUM code; empty for flags and counts.
+    pub unit: String,
+    #[schema(format = DateTime)]
+    pub device_time: Option<String>,
+    #[schema(format = DateTime)]
+    pub received: String,
+    pub freshness: Freshness,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SignedView {
+    /// Name of the account.
+    pub by: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ResolutionView {
+    pub disposition: Disposition,
+    pub by: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LadderView {
+    pub name: String,
+    pub steps_taken: u32,
+    /// Whether a further step will be taken if nobody acknowledges.
+    pub climbing: bool,
+}
+
+/// One line in an alarm's history.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct EntryView {
+    /// Grows by at least one for ever, over all alarms: the id of the event in `/api/v1/events`.
+    pub number: u64,
+    #[schema(example = "A-17")]
+    pub alarm: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub what: What,
+    /// Person or account; none for the gateway itself.
+    pub who: Option<String>,
+    pub detail: String,
+}
+
+/// A change of an alarm: the new line of its history, and the alarm.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlarmChange {
+    pub entry: EntryView,
+    pub alarm: AlarmView,
+}
+
+impl AlarmView {
+    pub fn of(alarm: &Alarm, registry: &Registry) -> Self {
+        Self {
+            id: alarm.id.to_string(),
+            rule: alarm.rule.clone(),
+            class: alarm.class,
+            text: alarm.text.clone(),
+            state: alarm.state,
+            open: alarm.is_open(),
+            cell: CellRef::of(alarm.cell, &alarm.cell_code, registry),
+            device: alarm.device_id.as_ref().map(|id| DeviceRef::of(id, registry)),
+            raised: alarm.raised.rfc3339(),
+            late: alarm.late.map(|Late { age }| LateView { age_s: age.map(|age| age.as_secs_f64()) }),
+            trigger: alarm.trigger.as_ref().map(TriggerView::of),
+            repeats: alarm.repeats,
+            owner: alarm.owner.as_ref().map(|id| PersonRef::of(id, registry)),
+            acknowledged: alarm.acknowledged.as_ref().map(SignedView::of),
+            returned: alarm.returned.map(|at| at.rfc3339()),
+            resolved: alarm.resolved.as_ref().map(ResolutionView::of),
+            closed: alarm.closed.map(|at| at.rfc3339()),
+            ladder: alarm.ladder.as_ref().map(|ladder| LadderView {
+                name: ladder.ladder.clone(),
+                steps_taken: ladder.steps_taken,
+                climbing: ladder.next_at.is_some(),
+            }),
+        }
+    }
+}
+
+impl CellRef {
+    fn of(cell: CellIx, code: &str, registry: &Registry) -> Self {
+        let mut path: Vec<_> =
+            registry.up_from(cell).filter_map(|ix| registry.cell(ix)).map(|cell| cell.name.clone()).collect();
+        path.reverse();
+        let name = registry.cell(cell).map(|cell| cell.name.clone()).unwrap_or_default();
+        Self { code: code.to_owned(), name, path }
+    }
+}
+
+impl DeviceRef {
+    fn of(id: &str, registry: &Registry) -> Self {
+        let device = registry.device_by_id(id);
+        Self {
+            id: id.to_owned(),
+            name: device.map(|device| device.name.clone()).unwrap_or_default(),
+            place: device.map(|device| device.place.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl PersonRef {
+    pub fn of(id: &str, registry: &Registry) -> Self {
+        let name = registry.person(id).map(|person| person.name.clone()).unwrap_or_default();
+        Self { id: id.to_owned(), name }
+    }
+}
+
+impl TriggerView {
+    fn of(trigger: &Trigger) -> Self {
+        Self {
+            reading: trigger.reading.to_string(),
+            metric: trigger.metric.name().to_owned(),
+            value: trigger.value,
+            unit: trigger.metric.spec().unit.to_owned(),
+            device_time: trigger.device_time.map(|at| at.rfc3339()),
+            received: trigger.received.rfc3339(),
+            freshness: trigger.freshness,
+        }
+    }
+}
+
+impl SignedView {
+    fn of(signed: &Signed) -> Self {
+        Self { by: signed.by.clone(), at: signed.at.rfc3339(), note: signed.note.clone() }
+    }
+}
+
+impl ResolutionView {
+    fn of(resolution: &Resolution) -> Self {
+        let SignedView { by, at, note } = SignedView::of(&resolution.signed);
+        Self { disposition: resolution.disposition, by, at, note }
+    }
+}
+
+impl EntryView {
+    pub fn of(number: u64, entry: &Entry) -> Self {
+        Self {
+            number,
+            alarm: entry.alarm.to_string(),
+            at: entry.at.rfc3339(),
+            what: entry.what,
+            who: entry.who.clone(),
+            detail: entry.detail.clone(),
+        }
+    }
+}
+
+impl AlarmChange {
+    pub fn of(number: u64, alarm: &Alarm, entry: &Entry, registry: &Registry) -> Self {
+        Self { entry: EntryView::of(number, entry), alarm: AlarmView::of(alarm, registry) }
+    }
+}

@@ -47,6 +47,17 @@ pub struct Outlet {
 #[error("the gateway is stopping")]
 pub struct Closed;
 
+/// Why [`Inlet::try_send`] did not take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// The source should skip this one and count it.
+    #[error("the inlet is full")]
+    Full,
+    /// The driver is gone; the source should end.
+    #[error("the gateway is stopping")]
+    Closed,
+}
+
 pub fn channel() -> (Inlet, Outlet) {
     let (urgent, urgent_out) = mpsc::channel(QUEUE_MAX);
     let (routine, routine_out) = mpsc::channel(QUEUE_MAX);
@@ -56,8 +67,19 @@ pub fn channel() -> (Inlet, Outlet) {
 impl Inlet {
     /// Waits while the queue is full.
     pub async fn send(&self, inbound: Inbound) -> Result<(), Closed> {
-        let queue = if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine };
-        queue.send(inbound).await.map_err(|_| Closed)
+        self.queue(&inbound).send(inbound).await.map_err(|_| Closed)
+    }
+
+    /// For a source that must keep its own time, such as a poll: it never waits.
+    pub fn try_send(&self, inbound: Inbound) -> Result<(), NotTaken> {
+        self.queue(&inbound).try_send(inbound).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => NotTaken::Full,
+            mpsc::error::TrySendError::Closed(_) => NotTaken::Closed,
+        })
+    }
+
+    fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
+        if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine }
     }
 
     /// A person's action; returns what became of it after it is on disk.

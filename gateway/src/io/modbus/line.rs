@@ -284,13 +284,14 @@ async fn connect(address: &str, patience: Duration) -> io::Result<TcpStream> {
 /// The words of a response, when it is as long as was asked for. Bits come in whole bytes.
 fn words(response: Response, read: Read) -> Result<Vec<u16>, String> {
     let count = usize::from(read.count);
-    let (bits, mut words) = match response {
-        Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits) => {
-            (true, bits.into_iter().map(u16::from).collect::<Vec<_>>())
-        }
-        Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words) => (false, words),
-        other => return Err(format!("{other:?} answers no read")),
-    };
+    let (bits, mut words): (bool, Vec<u16>) =
+        if let Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits) = response {
+            (true, bits.into_iter().map(u16::from).collect())
+        } else if let Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words) = response {
+            (false, words)
+        } else {
+            return Err(format!("{response:?} answers no read"));
+        };
     let fits = if bits { words.len() == count.div_ceil(8) * 8 } else { words.len() == count };
     if !fits {
         return Err(format!("{} values came for {read}", words.len()));

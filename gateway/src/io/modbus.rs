@@ -148,8 +148,9 @@ impl Source {
             Err(Failure::Down(error)) => return Asked::LineDown(error),
             Err(failure) => {
                 self.reporter.failed(&failure);
-                (slot.in_doubt, slot.pending) = (true, false);
-                if slot.circuit.failed(now) == Some(Change::TakenOut) {
+                slot.pending = false;
+                let in_poll = !std::mem::replace(&mut slot.in_doubt, true);
+                if slot.circuit.failed(now, in_poll) == Some(Change::TakenOut) {
                     tracing::warn!(bus = %self.plan.bus, unit = unit.unit, reason = %failure, "a unit is taken out of the polling until it answers a probe");
                 }
                 return Asked::after(self.reporter.finish(at, unit, layout, progress));
@@ -157,6 +158,7 @@ impl Source {
         };
         slot.circuit.answered(now.duration_since(asked), now);
         if std::mem::take(&mut slot.in_doubt) {
+            slot.pending = true;
             return Asked::Done;
         }
         match answer {

@@ -65,21 +65,25 @@ impl Circuit {
         }
     }
 
-    /// How long to wait for an answer outside the cycle: the least worth trying, and what is wanted. `whole` is for a read of the poll itself,
-    /// which may be much longer than the short first question.
-    pub fn probe_patience(&self, full: Duration, whole: bool) -> (Duration, Duration) {
-        let least = match (self.slowest, self.state) {
-            (Some(slowest), _) => (slowest * 3).max(PATIENCE_MIN),
+    /// Neither heard nor asked yet.
+    pub fn is_new(&self) -> bool {
+        self.slowest.is_none() && matches!(self.state, State::Probed { probes: 0, .. })
+    }
+
+    /// How long to wait for the answer to a probe: the least worth trying, and what is wanted.
+    pub fn probe_patience(&self, full: Duration) -> (Duration, Duration) {
+        let least = match self.slowest {
+            Some(slowest) => (slowest * 3).max(PATIENCE_MIN),
             // At the start all are asked quickly once, to find those that live.
-            (None, State::Probed { probes: 0, .. }) => (full / 10).max(PATIENCE_MIN),
-            (None, State::Probed { .. } | State::Polled { .. }) => (full / 4).max(PATIENCE_MIN),
+            None if self.is_new() => (full / 10).max(PATIENCE_MIN),
+            None => (full / 4).max(PATIENCE_MIN),
         };
         let least = least.min(full);
         let patient = match self.state {
             State::Probed { probes, .. } => probes % PATIENT_PROBE_EVERY == PATIENT_PROBE_EVERY - 1,
             State::Polled { .. } => true,
         };
-        (least, if whole || patient { full } else { least })
+        (least, if patient { full } else { least })
     }
 
     /// The unit answered a request, be it with a refusal. If it was out, the rest of its poll may follow at once.
@@ -107,7 +111,8 @@ impl Circuit {
         }
     }
 
-    pub fn failed(&mut self, now: Instant) -> Option<Change> {
+    /// `in_poll`: it had answered the first question, then not the poll itself, which had the full time-out.
+    pub fn failed(&mut self, now: Instant, in_poll: bool) -> Option<Change> {
         self.history = self.history << 1 | 1;
         match &mut self.state {
             State::Polled { failures, trial } => {
@@ -123,7 +128,10 @@ impl Circuit {
                 Some(Change::TakenOut)
             }
             State::Probed { due, interval, probes } => {
-                *interval = interval.mul_f64(1.5).min(PROBE_LONGEST.max(*interval));
+                *interval = match in_poll {
+                    true => (*interval * 2).min(RELAPSE_LONGEST),
+                    false => interval.mul_f64(1.5).min(PROBE_LONGEST.max(*interval)),
+                };
                 *due = now + *interval;
                 *probes += 1;
                 None
@@ -149,7 +157,7 @@ mod tests {
                     circuit.answered(Duration::from_millis(10), now);
                     circuit.completed()
                 }
-                _ => circuit.failed(now),
+                _ => circuit.failed(now, false),
             };
             if circuit.is_polled() { 'p' } else { '-' }
         };
@@ -188,14 +196,14 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..5 {
             circuit.completed();
-            circuit.failed(now);
+            circuit.failed(now, false);
             waits.push(circuit.probe_due().expect("out").duration_since(now).as_secs());
         }
         assert_eq!(waits, [4, 8, 16, 30, 30]);
         circuit.completed();
         circuit.completed();
-        circuit.failed(now);
-        circuit.failed(now);
+        circuit.failed(now, false);
+        circuit.failed(now, false);
         assert_eq!(circuit.probe_due(), Some(now + PROBE_FIRST), "two whole polls earn trust again");
     }
 
@@ -205,7 +213,7 @@ mod tests {
         let mut circuit = Circuit::new(now);
         let mut waits = Vec::new();
         for _ in 0..5 {
-            circuit.failed(now);
+            circuit.failed(now, false);
             let due = circuit.probe_due().expect("it is probed");
             waits.push(due.duration_since(now).as_millis());
             now = due;
@@ -217,16 +225,15 @@ mod tests {
     fn a_probe_waits_as_long_as_the_unit_is_known_to_need() {
         let now = instant();
         let mut circuit = Circuit::new(now);
-        assert_eq!(circuit.probe_patience(FULL, false), (FULL / 10, FULL / 10), "never heard");
+        assert_eq!(circuit.probe_patience(FULL), (FULL / 10, FULL / 10), "never heard");
         circuit.answered(Duration::from_millis(100), now);
         let known = Duration::from_millis(300);
-        assert_eq!(circuit.probe_patience(FULL, false), (known, known));
-        assert_eq!(circuit.probe_patience(FULL, true), (known, FULL), "a longer read may take longer");
+        assert_eq!(circuit.probe_patience(FULL), (known, known));
         for _ in 0..3 {
-            circuit.failed(now);
+            circuit.failed(now, false);
         }
-        assert_eq!(circuit.probe_patience(FULL, false), (known, FULL), "every fourth is patient");
+        assert_eq!(circuit.probe_patience(FULL), (known, FULL), "every fourth is patient");
         let short = Duration::from_millis(40);
-        assert_eq!(circuit.probe_patience(short, false).0, short);
+        assert_eq!(circuit.probe_patience(short).0, short);
     }
 }

@@ -1,6 +1,7 @@
 //! Whose turn it is on a line, so that a dead unit costs the live ones nothing.
 //!
-//! Pure: time comes in as `now`. The live units come first in every cycle; the dead are probed in what is left of it. A line so busy that
+//! Pure: time comes in as `now`. At the start every unit is asked once, briefly. From then on the live units come first in every cycle; the
+//! dead are probed in what is left of it. A line so busy that
 //! nothing is left spends at most [`PROBE_SHARE`] of its time on probes. A unit that wants a pause before its next request does not hold
 //! up the others.
 
@@ -19,7 +20,7 @@ const MARGIN: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub circuit: Circuit,
-    /// In this cycle it still has something to be asked.
+    /// It still has something to be asked: the rest of this cycle's poll, or of the first one after it answered a probe.
     pub pending: bool,
     /// Not to be asked before.
     pub ready_at: Instant,
@@ -30,10 +31,6 @@ pub struct Slot {
 impl Slot {
     pub fn new(now: Instant) -> Self {
         Self { circuit: Circuit::new(now), pending: false, ready_at: now, in_doubt: true }
-    }
-
-    fn probe_patience(&self, full: Duration) -> (Duration, Duration) {
-        self.circuit.probe_patience(full, !self.in_doubt)
     }
 }
 
@@ -76,28 +73,33 @@ pub fn turn(
 ) -> Turn {
     budget.refill(now, cost(patience));
     let anyone_live = slots.iter().any(|slot| slot.circuit.is_polled());
-    let pending = || slots.iter().enumerate().filter(|(_, slot)| slot.pending);
+    let pending = || slots.iter().filter(|slot| slot.pending);
     let probe = slots
         .iter()
         .enumerate()
+        .filter(|(_, slot)| !slot.pending)
         .filter_map(|(at, slot)| Some((slot.circuit.probe_due()?.max(slot.ready_at), at)))
         .min();
     let due = probe.filter(|(due, _)| *due <= now);
+    if let Some((_, at)) = due.filter(|(_, at)| slots[*at].circuit.is_new()) {
+        return Turn::Probe(at, slots[at].circuit.probe_patience(patience).0);
+    }
     if let Some((since, at)) = due
         && OVERDUE_MAX <= now.duration_since(since)
     {
-        let (_, wanted) = slots[at].probe_patience(patience);
-        if let Some(left) = budget.left.checked_sub(cost(wanted)) {
-            budget.left = left;
-            return Turn::Probe(at, wanted);
+        let (least, wanted) = slots[at].circuit.probe_patience(patience);
+        if let Some(fitting) = longest_within(budget.left, least, wanted, &cost) {
+            budget.left = budget.left.saturating_sub(cost(fitting));
+            return Turn::Probe(at, fitting);
         }
     }
-    if let Some((at, _)) = pending().find(|(_, slot)| slot.ready_at <= now) {
+    let ready = |slot: &Slot| slot.pending && slot.ready_at <= now;
+    if let Some(at) = slots.iter().position(ready) {
         return Turn::Read(at);
     }
-    let next_read = pending().map(|(_, slot)| slot.ready_at).min();
+    let next_read = pending().map(|slot| slot.ready_at).min();
     if let Some((_, at)) = due {
-        let (least, wanted) = slots[at].probe_patience(patience);
+        let (least, wanted) = slots[at].circuit.probe_patience(patience);
         if !anyone_live {
             return Turn::Probe(at, wanted);
         }
@@ -180,16 +182,14 @@ mod tests {
                     Turn::Probe(at, _) if self.dead <= at => {
                         now += self.answer;
                         slots[at].circuit.answered(self.answer, now);
-                        if !std::mem::take(&mut slots[at].in_doubt) {
-                            slots[at].circuit.completed();
-                        }
+                        (slots[at].in_doubt, slots[at].pending) = (false, true);
                     }
                     Turn::Probe(at, patience) => {
                         asked[at] += 1;
                         longest = longest.max(now.duration_since(last_probe[at]));
                         last_probe[at] = now;
                         now += cost(patience);
-                        slots[at].circuit.failed(now);
+                        slots[at].circuit.failed(now, false);
                     }
                     Turn::WaitUntil(until) => {
                         assert!(now < until, "the schedule spins");

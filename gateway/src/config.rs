@@ -195,7 +195,7 @@ pub struct Bus {
     pub units: Vec<Unit>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Serial {
     pub path: PathBuf,

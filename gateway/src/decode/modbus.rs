@@ -79,6 +79,8 @@ pub enum DeviceUnit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     pub reads: Vec<Read>,
+    /// A read whose answer cannot be taken for that of any of `reads`, because it is of another length.
+    pub odd: Read,
     spots: Vec<Spots>,
 }
 
@@ -121,7 +123,7 @@ impl UnitPlan {
 }
 
 impl Layout {
-    fn build(fields: &[Field], reads: Vec<Read>) -> Self {
+    fn build(fields: &[Field], reads: Vec<Read>, max_registers: u16) -> Self {
         let spot = |table: Table, address: u16, count: u16| {
             let wanted = Read { table, start: address, count };
             let read =
@@ -141,7 +143,7 @@ impl Layout {
                 offset: helper(field.offset_register),
             }
         });
-        Self { spots: spots.collect(), reads }
+        Self { spots: spots.collect(), odd: reads::odd(&reads, max_registers), reads }
     }
 }
 
@@ -159,7 +161,7 @@ impl Field {
 
     /// `Ok(None)` when a register it needs was refused, which the caller knows already.
     fn value(&self, spots: &Spots, answers: &[Option<Vec<u16>>]) -> Result<Option<Value>, String> {
-        let at = |spot: Spot| Some(answers.get(spot.read)?.as_ref()?.get(spot.at..)?);
+        let at = |spot: Spot| answers.get(spot.read)?.as_ref()?.get(spot.at..);
         let helper = |spot: Option<Spot>| match spot {
             Some(spot) => at(spot).and_then(|words| words.first().copied()).map(Some).ok_or(()),
             None => Ok(None),

@@ -108,7 +108,7 @@ impl Probe {
         let mut line = AckLine::default();
         let safe = Safe::Ticket(line.issue(()));
         *sent = None;
-        if !api.inlet.try_send(Inbound { safe, ..Inbound::default() }) {
+        if api.inlet.try_send(Inbound { safe, ..Inbound::default() }).is_err() {
             return Err("the driver's queue is full or closed".into());
         }
         *sent = Some((clock::instant(), line));

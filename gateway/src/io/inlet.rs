@@ -47,9 +47,11 @@ pub struct Outlet {
 #[error("the gateway is stopping")]
 pub struct Closed;
 
-/// Why a message could not be queued at once.
-pub enum TrySend {
+/// Why [`Inlet::try_send`] did not take a message.
+pub enum NotTaken {
+    /// There is no room; the message comes back.
     Full(Inbound),
+    /// The driver is gone; the source should end.
     Closed,
 }
 
@@ -65,22 +67,16 @@ impl Inlet {
         self.queue(&inbound).send(inbound).await.map_err(|_| Closed)
     }
 
-    /// Never waits; a message there is no room for comes back.
-    pub fn try_send(&self, inbound: Inbound) -> Result<(), TrySend> {
-        self.queue(&inbound).try_send(inbound).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(inbound) => TrySend::Full(inbound),
-            mpsc::error::TrySendError::Closed(_) => TrySend::Closed,
+    /// For a source that must not wait: one that keeps its own time, such as a poll, or serves many at once.
+    pub fn try_send(&self, inbound: Inbound) -> Result<(), NotTaken> {
+        self.queue(&inbound).try_send(inbound).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(inbound) => NotTaken::Full(inbound),
+            mpsc::error::TrySendError::Closed(_) => NotTaken::Closed,
         })
     }
 
     fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
         if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine }
-    }
-
-    /// `false` when the queue is full or the driver gone; then the message is dropped.
-    pub fn try_send(&self, inbound: Inbound) -> bool {
-        let queue = if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine };
-        queue.try_send(inbound).is_ok()
     }
 
     /// A person's action; returns what became of it after it is on disk.

@@ -165,8 +165,8 @@ fn compile_unit(bus: &str, unit: &Unit, problems: &mut Problems) -> Option<UnitP
         unit: id,
         address: format!("modbus:{bus}/{id}"),
         pause,
-        together: Layout::build(&fields, reads::together(&groups, max_registers)),
-        apart: Layout::build(&fields, reads::apart(&groups, max_registers)),
+        together: Layout::build(&fields, reads::together(&groups, max_registers), max_registers),
+        apart: Layout::build(&fields, reads::apart(&groups, max_registers), max_registers),
         fields,
     })
 }

@@ -27,6 +27,14 @@ impl Read {
         u32::from(self.start) + u32::from(self.count)
     }
 
+    /// How many bytes of data the answer holds.
+    fn answer_bytes(self) -> u16 {
+        match self.table {
+            Table::Coils | Table::DiscreteInputs => self.count.div_ceil(8),
+            Table::Holding | Table::Input => self.count * 2,
+        }
+    }
+
     pub fn covers(self, other: Read) -> bool {
         self.table == other.table && self.start <= other.start && other.end() <= self.end()
     }
@@ -81,6 +89,24 @@ pub fn apart(groups: &[Vec<Read>], max_registers: u16) -> Vec<Read> {
     let all = reads.clone();
     reads.retain(|read| !all.iter().any(|other| other != read && other.covers(*read)));
     reads
+}
+
+/// A read beside the first of `reads`, of a length none of them has. A unit that refuses it has answered it too.
+pub fn odd(reads: &[Read], max_registers: u16) -> Read {
+    let Some(&first) = reads.first() else { return Read { table: Table::Holding, start: 0, count: 1 } };
+    let step = match first.table {
+        Table::Coils | Table::DiscreteInputs => 8,
+        Table::Holding | Table::Input => 1,
+    };
+    let candidates = (0..)
+        .map(|steps| steps * step + 1)
+        .take_while(|count| *count <= count_max(first.table, max_registers));
+    let of_count = |count: u16| {
+        let start = u32::from(first.start).min(u32::from(u16::MAX) + 1 - u32::from(count));
+        Read { start: start as u16, count, ..first }
+    };
+    let is_new = |odd: &Read| reads.iter().all(|read| read.answer_bytes() != odd.answer_bytes());
+    candidates.map(of_count).find(is_new).unwrap_or(first)
 }
 
 /// The one read that would cover all of them; `None` when they lie in several tables or do not fit.
@@ -156,6 +182,21 @@ mod tests {
         assert_eq!(count_max(Table::Coils, 125), 2_000);
         assert_eq!(count_max(Table::Coils, 1), 16);
         assert_eq!(count_max(Table::Input, 4_000), 125);
+    }
+
+    #[test]
+    fn the_odd_read_is_as_long_as_none_of_the_others() {
+        for (reads, max, expected) in [
+            (&[read(2, 11)][..], 125, read(2, 1)),
+            (&[read(9, 1)], 125, read(9, 2)),
+            (&[read(u16::MAX, 1)], 125, read(u16::MAX - 1, 2)),
+            (&[read(2, 2), read(8, 1)], 4, read(2, 3)),
+            (&[read(2, 1)], 1, read(2, 1)), // The unit allows no other.
+        ] {
+            assert_eq!(odd(reads, max), expected, "{reads:?}");
+        }
+        let coils = Read { table: Table::Coils, start: 4, count: 3 };
+        assert_eq!(odd(&[coils], 125), Read { count: 9, ..coils });
     }
 
     proptest! {

@@ -27,7 +27,7 @@ use super::{Shared, UNCOMMITTED_MAX};
 use crate::clock;
 use crate::decode::Message;
 use crate::io::acks::{AckLine, Ticket};
-use crate::io::inlet::{Closed, Inbound, Safe, TrySend};
+use crate::io::inlet::{Closed, Inbound, NotTaken, Safe};
 use crate::model::Event;
 use crate::units::Timestamp;
 
@@ -321,12 +321,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let safe = ticket.map_or(Safe::Nobody, Safe::Ticket);
         match self.shared.inlet.try_send(Inbound { events, dead, safe }) {
             Ok(()) => Ok(()),
-            Err(TrySend::Full(inbound)) => {
+            Err(NotTaken::Full(inbound)) => {
                 let inlet = self.shared.inlet.clone();
                 self.blocked = Some(async move { inlet.send(inbound).await }.boxed());
                 Ok(())
             }
-            Err(TrySend::Closed) => Err(End::Stopping),
+            Err(NotTaken::Closed) => Err(End::Stopping),
         }
     }
 

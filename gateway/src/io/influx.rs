@@ -1,1 +1,5 @@
 //! influx
+pub mod delivery;
+pub mod pace;
+pub mod parcel;
+pub mod verdict;

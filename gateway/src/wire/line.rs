@@ -26,6 +26,11 @@ impl Lines {
         self.ends.push(self.bytes.len());
     }
 
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }

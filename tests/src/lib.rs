@@ -1,3 +1,5 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
+pub mod databases;
 pub mod neighbours;
+pub mod standin;

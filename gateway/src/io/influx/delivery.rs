@@ -25,7 +25,10 @@ pub struct Delivery {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    Send { lines: Bytes, count: usize },
+    Send {
+        lines: Bytes,
+        count: usize,
+    },
     /// Send one harmless line that certainly is well-formed.
     Probe,
     Done,
@@ -246,8 +249,7 @@ impl Piece {
     }
 
     fn oldest(&self, count: usize) -> Vec<bool> {
-        let mut by_time: Vec<_> =
-            self.lines().enumerate().map(|(at, line)| (time_of(&line), at)).collect();
+        let mut by_time: Vec<_> = self.lines().enumerate().map(|(at, line)| (time_of(&line), at)).collect();
         by_time.sort_unstable();
         let mut marked = vec![false; self.len()];
         for (_, at) in by_time.into_iter().take(count) {

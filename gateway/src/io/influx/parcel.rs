@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::grid::Registry;
 use crate::model::{Batch, DeviceIx};
+use crate::units::Timestamp;
 use crate::wire::line::{Encoder, Lines};
 
 /// The most that one request carries, before compression.
@@ -14,6 +15,8 @@ pub const BYTES_MAX: usize = 4 << 20;
 #[derive(Debug, Default, PartialEq)]
 pub struct Parcel {
     pub lines: Lines,
+    /// Number and time of the batch that the first line is from.
+    pub from: Option<(u64, Timestamp)>,
     /// Number of the newest batch that is complete with this parcel.
     pub confirms: u64,
     /// Devices that had something to say but are not in the registry.
@@ -36,7 +39,13 @@ impl Packer {
     }
 
     /// Adds a batch; calls `full` with every parcel that is full, none larger than `bytes_max` unless a single line is.
-    pub fn add(&mut self, registry: &Arc<Registry>, batch: &Batch, bytes_max: usize, mut full: impl FnMut(Parcel)) {
+    pub fn add(
+        &mut self,
+        registry: &Arc<Registry>,
+        batch: &Batch,
+        bytes_max: usize,
+        mut full: impl FnMut(Parcel),
+    ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         let unknown = self.encoder.encode(registry, batch, &mut scratch);
@@ -47,6 +56,7 @@ impl Packer {
             if too_long || held.len() == self.lines_max {
                 full(self.take());
             }
+            self.parcel.from.get_or_insert((batch.seq, batch.now.wall));
             self.parcel.lines.push(line);
         }
         self.parcel.confirms = batch.seq;
@@ -80,7 +90,7 @@ mod tests {
     use super::*;
     use crate::grid::{Device, Rows};
     use crate::model::{DeviceKind, Event, Freshness, Metric, Quality, Report, Value};
-    use crate::units::{Now, Timestamp};
+    use crate::units::Now;
 
     fn registry() -> Arc<Registry> {
         let device = Device {
@@ -122,16 +132,12 @@ mod tests {
 
     #[test]
     fn the_cursor_moves_past_a_batch_only_with_its_last_line() {
-        let cases: &[(&[usize], usize, &[(usize, u64)])] = &[
-            (&[2, 2], 10, &[(4, 2)]),
-            (&[2, 2], 4, &[(4, 2), (0, 2)]),
-            (&[3, 7], 4, &[(4, 1), (4, 1), (2, 2)]),
-            (&[0, 0, 0], 4, &[(0, 3)]),
-            (&[9, 0], 4, &[(4, 0), (4, 0), (1, 2)]),
-        ];
-        for (sizes, lines_max, expected) in cases {
-            assert_eq!(pack(sizes, *lines_max, BYTES_MAX), *expected, "{sizes:?} by {lines_max}");
-        }
+        let pack = |sizes: &[usize], lines_max| pack(sizes, lines_max, BYTES_MAX);
+        assert_eq!(pack(&[2, 2], 10), [(4, 2)]);
+        assert_eq!(pack(&[2, 2], 4), [(4, 2), (0, 2)]);
+        assert_eq!(pack(&[3, 7], 4), [(4, 1), (4, 1), (2, 2)]);
+        assert_eq!(pack(&[0, 0, 0], 4), [(0, 3)]);
+        assert_eq!(pack(&[9, 0], 4), [(4, 0), (4, 0), (1, 2)]);
     }
 
     #[test]

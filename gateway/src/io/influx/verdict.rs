@@ -87,7 +87,9 @@ pub fn judge(answer: Answer, now: Timestamp) -> Verdict {
         )),
         300..=399 => {
             let target = answer.location.unwrap_or("an address it does not name");
-            Verdict::Held(format!("the server redirects to {target} ({status}). Put the final address into influx.url"))
+            Verdict::Held(format!(
+                "the server redirects to {target} ({status}). Put the final address into influx.url"
+            ))
         }
         408 | 425 | 429 | 500..=599 => {
             let after = answer.retry_after.and_then(|text| retry_after(text, now));
@@ -170,12 +172,8 @@ fn message(body: &str) -> String {
 }
 
 fn refused_lines(data: &serde_json::Value) -> Vec<RefusedLine> {
-    match data {
-        serde_json::Value::Array(lines) => {
-            lines.iter().filter_map(|line| RefusedLine::deserialize(line).ok()).collect()
-        }
-        one => RefusedLine::deserialize(one).into_iter().collect(),
-    }
+    let lines = data.as_array().map_or(std::slice::from_ref(data), Vec::as_slice);
+    lines.iter().filter_map(|line| RefusedLine::deserialize(line).ok()).collect()
 }
 
 fn line_numbers(body: &str) -> Vec<usize> {
@@ -231,6 +229,8 @@ fn is_html(answer: Answer) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::wildcard_enum_match_arm, reason = "every other verdict is a failed test")]
+
     use super::*;
 
     fn answer(status: u16, body: &str) -> Verdict {
@@ -292,7 +292,8 @@ mod tests {
         for (status, body, expected) in table {
             assert_eq!(kind(&answer(status, body)), expected, "{status} {body}");
         }
-        let portal = Answer { status: 200, content_type: Some("text/HTML; charset=utf-8"), ..Answer::default() };
+        let portal =
+            Answer { status: 200, content_type: Some("text/HTML; charset=utf-8"), ..Answer::default() };
         assert_eq!(kind(&judge(portal, Timestamp(0))), "later");
     }
 
@@ -320,13 +321,11 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date_and_has_a_limit() {
         let now = Timestamp::parse_rfc3339("1994-11-06T08:49:00Z").expect("valid");
-        let wait = |text| match judge(
-            Answer { status: 503, retry_after: Some(text), ..Answer::default() },
-            now,
-        ) {
-            Verdict::Later { after, .. } => after.map(|after| after.as_secs()),
-            other => panic!("{other:?}"),
-        };
+        let wait =
+            |text| match judge(Answer { status: 503, retry_after: Some(text), ..Answer::default() }, now) {
+                Verdict::Later { after, .. } => after.map(|after| after.as_secs()),
+                other => panic!("{other:?}"),
+            };
         assert_eq!(wait("7"), Some(7));
         assert_eq!(wait(" 0 "), Some(0));
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(37));

@@ -67,8 +67,11 @@ fn report(device: u32, values: &[(Metric, f64, Quality)]) -> Report {
 }
 
 fn encode(report: Report, reading_ids: bool) -> String {
-    let batch =
-        Batch { seq: 12, now: Now::default(), events: vec![Event::Report(report.clone()), Event::Report(report)] };
+    let batch = Batch {
+        seq: 12,
+        now: Now::default(),
+        events: vec![Event::Report(report.clone()), Event::Report(report)],
+    };
     let mut lines = Lines::default();
     let unknown = Encoder::new("xl", reading_ids).encode(&registry(), &batch, &mut lines);
     assert!(unknown.is_empty());
@@ -88,7 +91,9 @@ fn a_line_says_what_the_document_promises() {
         format!("{head} smoke=true,temperature=42,reading=\"r-12-1\" 1700000000123\n")
     );
     let late = Report { freshness: Freshness::Backfill, ..smoke.clone() };
-    assert!(encode(late, false).ends_with(" smoke=true,temperature=42,freshness=\"backfill\" 1700000000123\n"));
+    assert!(
+        encode(late, false).ends_with(" smoke=true,temperature=42,freshness=\"backfill\" 1700000000123\n")
+    );
     let now = Report { device_time: None, ..smoke };
     assert!(encode(now, false).ends_with(" 2000\n"), "without a device time, the time of receipt");
 }
@@ -104,7 +109,10 @@ fn quality_is_seen_and_a_bad_value_is_filed_apart() {
         ),
         (&[(Metric::COVER_OPEN, 1.0, Quality::Bad)], "cover_open_bad=true"),
         (&[(Metric::PRESSURE, 1.0, GOOD), (Metric::PRESSURE, 2.0, GOOD)], "pressure=2"),
-        (&[(Metric::PRESSURE, 1.0, GOOD), (Metric::PRESSURE, 2.0, Quality::Bad)], "pressure=1,pressure_bad=2"),
+        (
+            &[(Metric::PRESSURE, 1.0, GOOD), (Metric::PRESSURE, 2.0, Quality::Bad)],
+            "pressure=1,pressure_bad=2",
+        ),
     ];
     for (values, fields) in cases {
         let line = encode(report(1, values), false);

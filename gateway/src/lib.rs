@@ -40,6 +40,4 @@ pub mod notify;
 
 pub mod http;
 
-pub mod metrics;
-
 pub mod supervise;

@@ -3,3 +3,6 @@
 pub mod certificates;
 pub mod neighbours;
 pub mod station;
+pub mod databases;
+pub mod neighbours;
+pub mod standin;

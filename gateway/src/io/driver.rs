@@ -254,7 +254,7 @@ impl Driver {
                     if backoff.failures() > 0 {
                         tracing::info!(after = ?started.elapsed(), "the store can be written again");
                     }
-                    metrics::histogram!(crate::metrics::COMMIT_SECONDS)
+                    metrics::histogram!("gridwarden_commit_seconds")
                         .record(started.elapsed().as_secs_f64());
                     return Ok(committed.entries);
                 }
@@ -263,7 +263,7 @@ impl Driver {
             if backoff.failures() == 0 {
                 tracing::error!(fault = %Chain(&fault), "cannot write to the store; nothing is acknowledged until this works. Free disk space or repair the disk");
             }
-            metrics::counter!(crate::metrics::COMMIT_FAILURES).increment(1);
+            metrics::counter!("gridwarden_commit_failures_total").increment(1);
             select! {
                 () = give_up.cancelled() => return Err(fault.into()),
                 () = sleep(backoff.failed(fastrand::f64()).as_duration()) => (),

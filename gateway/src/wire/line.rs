@@ -1,1 +1,217 @@
-//! Reports → InfluxDB line protocol.
+//! Reports → InfluxDB line protocol. What a point looks like is promised in docs/influx.md; a change here is a change there.
+//!
+//! Pure. The escaping and the number format are the influxdb-line-protocol crate's; what no server reads back alike (line breaks and backslashes
+//! in tags) is replaced before it gets there. A field's type is fixed by its metric, so it can never flip. Alarms are absent: only
+//! reports travel this way.
+
+use std::sync::Arc;
+
+use influxdb_line_protocol::LineProtocolBuilder;
+use influxdb_line_protocol::builder::FieldValue;
+
+use crate::grid::{Device, Registry};
+use crate::model::{Batch, DeviceIx, Event, Freshness, Quality, Report, Value};
+
+/// Lines ready to send, and where each ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Adds one line, with its line break.
+    pub fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn into_parts(self) -> (Vec<u8>, Vec<usize>) {
+        (self.bytes, self.ends)
+    }
+
+    /// Each line with its line break.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+}
+
+/// Turns batches into lines; remembers measurement and tags of each device until the registry changes.
+pub struct Encoder {
+    station: String,
+    reading_ids: bool,
+    registry: Arc<Registry>,
+    /// `smoke_detector,station=…,cell=…,device=…` per device; empty until it is needed.
+    heads: Vec<Vec<u8>>,
+    fields: Vec<u8>,
+}
+
+/// Stands in for the measurement while the fields are built; a line's real head is put in its place.
+const HEAD: &str = "m";
+
+impl Encoder {
+    /// `reading_ids` adds a string field `reading` with the report's place in the journal, `r-<batch>-<event>`.
+    pub fn new(station: &str, reading_ids: bool) -> Self {
+        Self {
+            station: station.to_owned(),
+            reading_ids,
+            registry: Arc::default(),
+            heads: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// Appends one line for each report that has values. Returns the devices that are not in the registry.
+    pub fn encode(&mut self, registry: &Arc<Registry>, batch: &Batch, lines: &mut Lines) -> Vec<DeviceIx> {
+        if !Arc::ptr_eq(&self.registry, registry) {
+            self.registry = registry.clone();
+            self.heads.clear();
+        }
+        let mut unknown = Vec::new();
+        for (number, event) in batch.events.iter().enumerate() {
+            let Event::Report(report) = event else { continue };
+            if report.values.is_empty() {
+                continue;
+            }
+            let Some(device) = registry.device(report.device) else {
+                unknown.push(report.device);
+                continue;
+            };
+            self.write_fields(report, batch.seq, number);
+            if self.heads.len() <= report.device.at() {
+                self.heads.resize_with(report.device.at() + 1, Vec::new);
+            }
+            let head = &mut self.heads[report.device.at()];
+            if head.is_empty() {
+                *head = head_of(device, registry, &self.station);
+            }
+            lines.bytes.extend_from_slice(head);
+            lines.push(&self.fields[HEAD.len()..]);
+        }
+        unknown
+    }
+
+    fn write_fields(&mut self, report: &Report, seq: u64, number: usize) {
+        let mut buffer = std::mem::take(&mut self.fields);
+        buffer.clear();
+        let mut values = last_of_each(&report.values);
+        let first = values.next().expect("a report without values makes no line");
+        let (name, field) = named(first);
+        let mut line = LineProtocolBuilder::new_with(buffer).measurement(HEAD).field(&name, field);
+        for value in values {
+            let (name, field) = named(value);
+            line = line.field(&name, field);
+        }
+        if report.values.iter().any(|value| value.quality == Quality::Uncertain) {
+            line = line.field("quality", "uncertain");
+        }
+        if let Some(freshness) = other_than_live(report.freshness) {
+            line = line.field("freshness", freshness);
+        }
+        if self.reading_ids {
+            line = line.field("reading", format!("r-{seq}-{number}").as_str());
+        }
+        self.fields = line.timestamp(report.time().0).close_line().build();
+    }
+}
+
+/// A metric named twice in one report cannot be two fields of one line: the last one holds, as it would in the database.
+fn last_of_each(values: &[Value]) -> impl Iterator<Item = &Value> {
+    values.iter().enumerate().filter_map(|(at, value)| {
+        let again = values[at + 1..].iter().any(|later| field_key(later) == field_key(value));
+        (!again).then_some(value)
+    })
+}
+
+fn field_key(value: &Value) -> (u16, bool) {
+    (value.metric.number(), value.quality == Quality::Bad)
+}
+
+enum Field {
+    Flag(bool),
+    Number(f64),
+}
+
+impl FieldValue for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Field::Flag(flag) => FieldValue::fmt(flag, f),
+            Field::Number(number) => FieldValue::fmt(number, f),
+        }
+    }
+}
+
+/// A bad value is filed apart, so that no chart shows it by mistake.
+fn named(value: &Value) -> (std::borrow::Cow<'static, str>, Field) {
+    let name = value.metric.name();
+    let name = match value.quality {
+        Quality::Good | Quality::Uncertain => name.into(),
+        Quality::Bad => format!("{name}_bad").into(),
+    };
+    let field =
+        if value.metric.spec().flag { Field::Flag(value.value != 0.0) } else { Field::Number(value.value) };
+    (name, field)
+}
+
+fn other_than_live(freshness: Freshness) -> Option<&'static str> {
+    match freshness {
+        Freshness::Live => None,
+        Freshness::Retained => Some("retained"),
+        Freshness::Replayed => Some("replayed"),
+        Freshness::Backfill => Some("backfill"),
+    }
+}
+
+/// Measurement and tags, without the space before the fields.
+fn head_of(device: &Device, registry: &Registry, station: &str) -> Vec<u8> {
+    let mut tags = vec![("station".to_owned(), station.to_owned())];
+    let cells = device.cells.iter().filter_map(|code| registry.cell_by_code(code));
+    for (place, cell) in cells.enumerate() {
+        let key = if place == 0 { "cell".to_owned() } else { format!("cell_{}", cell.scheme) };
+        tags.push((key, registry.path(cell.ix)));
+    }
+    tags.push(("device".to_owned(), device.id.clone()));
+
+    let mut line = LineProtocolBuilder::new().measurement(device.kind.name());
+    for (key, value) in tags {
+        let value = tag_text(&value);
+        if !value.is_empty() {
+            line = line.tag(&tag_text(&key), &value); // A tag without a value is a syntax error.
+        }
+    }
+    let mut head = line.field("f", true).close_line().build();
+    head.truncate(head.len() - " f=true\n".len());
+    head
+}
+
+/// What stays the same whichever server reads it: InfluxDB 1 and 2 keep a doubled backslash double, and one at the end swallows the next
+/// separator; a line break ends the line.
+fn tag_text(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\\' => '_',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.trim().chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests;

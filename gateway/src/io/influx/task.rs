@@ -1,0 +1,315 @@
+//! The loop: journal after the cursor → parcels → server → cursor.
+//!
+//! Two halves with one parcel between them: while a request is out, the next one is read and encoded. The cursor moves only after the
+//! server has confirmed, in the same transaction as the dead letters of what it refused. Memory is three parcels and one read, however long an
+//! outage lasts. A crash repeats the last request; InfluxDB takes a repeated point as the same point.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Settings;
+use super::delivery::{Delivery, GivenUp, Next, Pause};
+use super::pace::Pace;
+use super::parcel::{BYTES_MAX, Packer, Parcel};
+use super::prepare::{Finding, Mark, prepare};
+use super::sender::Sink;
+use super::status::{State, Status};
+use super::verdict::Verdict;
+use crate::model::DeadLetter;
+use crate::store::Store;
+use crate::units::Timestamp;
+use crate::wire::line::Encoder;
+use crate::{clock, world};
+
+/// The cursor's name in the store.
+pub const CONSUMER: &str = "influx";
+/// How much of the journal is read at once.
+const READ_BYTES: usize = 512 << 10;
+/// However small a server's limit seems, requests are not cut below this: one huge line must not make all others travel alone.
+const BYTES_MIN: usize = 16 << 10;
+/// How long batches without lines may wait for the cursor to move past them.
+const IDLE: Duration = Duration::from_secs(10);
+/// At a stop, a request that is out may still be confirmed within this time.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// Of refused lines, this much is kept in one dead letter.
+const PAYLOAD_MAX: usize = 64 << 10;
+
+pub struct Task<S> {
+    pub sink: S,
+    pub settings: Settings,
+    pub store: Store,
+    pub world: world::Shared,
+    pub status: Arc<Status>,
+    pub pace: Pace,
+    pub stop: CancellationToken,
+}
+
+impl<S: Sink> Task<S> {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let cursor = self.store.cursor(CONSUMER).await?;
+        self.status.update(|now| now.cursor = cursor);
+        let bytes_max = AtomicUsize::new(BYTES_MAX);
+        let (parcels, ready) = mpsc::channel(1);
+        tokio::try_join!(self.gather(cursor, &bytes_max, parcels), self.send_all(cursor, &bytes_max, ready))?;
+        Ok(())
+    }
+
+    /// Reads what is committed and hands it on when there is enough of it or it has waited long enough.
+    async fn gather(
+        &self,
+        cursor: u64,
+        bytes_max: &AtomicUsize,
+        parcels: mpsc::Sender<Parcel>,
+    ) -> anyhow::Result<()> {
+        let settings = &self.settings;
+        let encoder = Encoder::new(&settings.station, settings.reading_ids);
+        let mut packer = Packer::new(encoder, settings.batch_lines, cursor);
+        let mut newest = self.store.newest();
+        let (mut read, mut handed_on) = (cursor, cursor);
+        let mut due = None;
+        loop {
+            let newest_now = *newest.borrow_and_update();
+            self.status.update(|now| now.newest = newest_now);
+            let batches = self.store.batches_after(read, READ_BYTES).await?;
+            let caught_up = batches.is_empty();
+            let registry = self.world.load().registry.clone();
+            let mut full = Vec::new();
+            for batch in &batches {
+                packer.add(&registry, batch, bytes_max.load(Ordering::Relaxed), |parcel| full.push(parcel));
+                read = batch.seq;
+                tokio::task::yield_now().await; // Encoding is work; an alarm may want this core.
+            }
+            if !full.is_empty() {
+                due = None;
+            }
+            let patience = match packer.waiting() {
+                0 if packer.confirms() == handed_on => None,
+                0 => Some(IDLE),
+                _ => Some(settings.batch_age),
+            };
+            let latest = patience.map(|patience| Instant::now() + patience);
+            due = due.into_iter().chain(latest).min();
+            if due.is_some_and(|due| due <= Instant::now()) {
+                full.push(packer.take());
+                due = None;
+            }
+            for parcel in full {
+                handed_on = parcel.confirms;
+                select! {
+                    sent = parcels.send(parcel) => if sent.is_err() { return Ok(()) }, // The other half says why.
+                    () = self.stop.cancelled() => return Ok(()),
+                }
+            }
+            if !caught_up {
+                continue;
+            }
+            select! {
+                changed = newest.changed() => changed.context("the store has stopped")?,
+                () = until(due) => (),
+                () = self.stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn send_all(
+        &self,
+        mut cursor: u64,
+        bytes_max: &AtomicUsize,
+        mut ready: mpsc::Receiver<Parcel>,
+    ) -> anyhow::Result<()> {
+        let mut findings = Vec::new();
+        self.prepare(&mut findings).await;
+        while let Some(parcel) = ready.recv().await {
+            let (from, confirms) = (parcel.from, parcel.confirms);
+            let mut dead: Vec<_> = self.unknown_devices(&parcel).into_iter().collect();
+            let Some(given_up) = self.deliver(parcel, bytes_max, &mut findings).await else { return Ok(()) };
+            dead.extend(given_up.into_iter().map(|lines| dead_letter(lines, from, confirms)));
+            if confirms > cursor || !dead.is_empty() {
+                self.store.move_cursor(CONSUMER, confirms, dead).await?;
+                cursor = confirms;
+            }
+            self.status.update(|now| {
+                now.cursor = cursor;
+                now.behind = (cursor < now.newest).then(|| age(from));
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns when every line is stored or given up; `None` when the gateway stops first.
+    async fn deliver(
+        &self,
+        mut parcel: Parcel,
+        bytes_max: &AtomicUsize,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Vec<GivenUp>> {
+        let mut delivery = Delivery::new(std::mem::take(&mut parcel.lines));
+        let mut failures = 0;
+        loop {
+            let (lines, count) = match delivery.next() {
+                Next::Done => break,
+                Next::Probe => (self.probe(), 0),
+                Next::Send { lines, count } => (lines, count),
+            };
+            let verdict = select! {
+                verdict = self.sink.write(lines) => verdict,
+                () = self.out_of_time() => return None,
+            };
+            self.note(&verdict, count);
+            let Some(pause) = delivery.answer(verdict) else {
+                failures = 0;
+                continue;
+            };
+            failures += 1;
+            self.status.update(|now| now.behind = Some(age(parcel.from)));
+            self.say(&pause);
+            let wait = match pause.held {
+                true => self.pace.held.mul_f64(0.75 + 0.5 * fastrand::f64()),
+                false => self.pace.after_wish(pause.after, failures, fastrand::f64()),
+            };
+            select! {
+                () = sleep(wait) => (),
+                () = self.stop.cancelled() => return None,
+            }
+            if pause.held {
+                self.prepare(findings).await;
+            }
+        }
+        if let Some(size) = delivery.too_large() {
+            let limit = (size / 2).max(BYTES_MIN);
+            bytes_max.fetch_min(limit, Ordering::Relaxed);
+            info!(bytes = limit, "InfluxDB refused a large request; requests stay below this from now on");
+        }
+        let given_up = delivery.given_up();
+        for lines in &given_up {
+            metrics::counter!("gridwarden_influx_lines_given_up_total").increment(lines.count as u64);
+            self.status.update(|now| now.lines_given_up += lines.count as u64);
+            error!(
+                lines = lines.count,
+                reason = lines.reason,
+                "InfluxDB refused lines for good; see the dead letters"
+            );
+        }
+        Some(given_up)
+    }
+
+    /// Makes what is missing and says what is wrong, each thing once.
+    async fn prepare(&self, known: &mut Vec<Finding>) {
+        let findings = select! {
+            findings = prepare(&self.settings) => findings,
+            () = self.stop.cancelled() => return,
+        };
+        for Finding { mark, text } in findings.iter().filter(|finding| !known.contains(finding)) {
+            match mark {
+                Mark::Good | Mark::Unchecked => info!("InfluxDB: {text}"),
+                Mark::Problem => warn!("InfluxDB: {text}"),
+            }
+        }
+        *known = findings;
+    }
+
+    fn note(&self, verdict: &Verdict, count: usize) {
+        let result = match verdict {
+            Verdict::Stored => "stored",
+            Verdict::Partial(_) => "partial",
+            Verdict::Malformed(_) => "malformed",
+            Verdict::TooLarge(_) => "too_large",
+            Verdict::Held(_) => "held",
+            Verdict::Later { .. } => "later",
+        };
+        metrics::counter!("gridwarden_influx_requests_total", "result" => result).increment(1);
+        let stored = match verdict {
+            Verdict::Stored => count,
+            Verdict::Partial(refusal) => count.saturating_sub(refusal.dropped.unwrap_or(0)),
+            Verdict::Malformed(_) | Verdict::TooLarge(_) | Verdict::Held(_) | Verdict::Later { .. } => return,
+        };
+        metrics::counter!("gridwarden_influx_lines_total").increment(stored as u64);
+        let now = clock::wall();
+        if self.status.enter(State::Flowing, None, now) {
+            info!("InfluxDB takes lines");
+        }
+        self.status.update(|status| {
+            status.last_stored = Some(now);
+            status.lines_stored += stored as u64;
+        });
+    }
+
+    fn say(&self, pause: &Pause) {
+        let now = clock::wall();
+        match pause.held {
+            true if self.status.enter(State::Held, Some(&pause.reason), now) => {
+                error!("InfluxDB is not written to until somebody acts: {}. Readings are kept", pause.reason);
+            }
+            false if self.status.enter(State::Waiting, Some(&pause.reason), now) => {
+                warn!(
+                    "InfluxDB cannot be written to now: {}. Readings are kept and sent later",
+                    pause.reason
+                );
+            }
+            true | false => (),
+        }
+    }
+
+    /// A line that any server takes, to tell a wrong request from wrong lines.
+    fn probe(&self) -> Bytes {
+        let now = clock::wall().0;
+        format!("gridwarden_write_probe,station={} ok=true {now}\n", self.settings.station).into()
+    }
+
+    fn unknown_devices(&self, parcel: &Parcel) -> Option<DeadLetter> {
+        if parcel.unknown.is_empty() {
+            return None;
+        }
+        let numbers: std::collections::BTreeSet<_> = parcel.unknown.iter().map(|device| device.0).collect();
+        let reason = format!(
+            "{} reports are from devices that are not in the registry (numbers {numbers:?}); they stay in the local history",
+            parcel.unknown.len()
+        );
+        let lines = GivenUp { reason, lines: Vec::new(), count: parcel.unknown.len() };
+        Some(dead_letter(lines, parcel.from, parcel.confirms))
+    }
+
+    async fn out_of_time(&self) {
+        self.stop.cancelled().await;
+        sleep(LAST_ANSWER).await;
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn age(from: Option<(u64, Timestamp)>) -> crate::units::Millis {
+    from.map(|(_, at)| clock::wall().since(at)).unwrap_or_default()
+}
+
+fn dead_letter(lines: GivenUp, from: Option<(u64, Timestamp)>, confirms: u64) -> DeadLetter {
+    let first = from.map_or(confirms, |(seq, _)| seq);
+    let mut payload = Vec::new();
+    for line in &lines.lines {
+        if payload.len() + line.len() > PAYLOAD_MAX && !payload.is_empty() {
+            break;
+        }
+        payload.extend_from_slice(line);
+    }
+    payload.truncate(PAYLOAD_MAX);
+    DeadLetter {
+        received: clock::wall(),
+        source: CONSUMER.into(),
+        address: format!("journal {first} to {}", confirms.max(first)),
+        reason: format!("{} of our lines: {}", lines.count, lines.reason),
+        payload,
+    }
+}

@@ -1,2 +1,177 @@
 //! Arguments, logging, signals → stop token, exit code. No logic.
-fn main() {}
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use gateway::config::{self, LogFormat};
+use gateway::{app, import, probe};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Gridwarden (网格哨): the gateway of a neighbourhood station.
+#[derive(Parser)]
+#[command(name = "gridwarden", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the station
+    Run {
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
+    /// Check the configuration: every mistake at once, as file:line:column
+    Check {
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
+    /// Import cells (GeoJSON), devices or people (CSV) into the registry
+    Import {
+        what: What,
+        file: PathBuf,
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read registers of a Modbus unit and show every way to decode them
+    Probe(probe::ProbeArgs),
+    /// Copy the store while the station runs
+    Backup {
+        /// The new file
+        to: PathBuf,
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Cells,
+    Devices,
+    People,
+}
+
+impl From<What> for import::What {
+    fn from(what: What) -> Self {
+        match what {
+            What::Cells => import::What::Cells,
+            What::Devices => import::What::Devices,
+            What::People => import::What::People,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => {
+            eprintln!("cannot start: {fault}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(arguments.command)) {
+        Ok(code) => code,
+        Err(fault) => {
+            eprintln!("gridwarden: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run { config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            start_log(&loaded.config.log);
+            let stop = CancellationToken::new();
+            let app = app::App::start(loaded).await?;
+            let signals = watch_signals(stop.clone(), app.reload());
+            tokio::select! {
+                ended = app.run(stop) => ended.map(|()| ExitCode::SUCCESS),
+                fault = signals => Err(fault),
+            }
+        }
+        Command::Check { config } => {
+            let (text, good) = config::check_command(&config);
+            println!("{text}");
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Import { what, file, config, dry_run } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            print!("{}", import::import_file(&loaded, what.into(), &file, dry_run).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Backup { to, config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            app::backup(&loaded, &to).await?;
+            println!("The store was copied to {}.", to.display());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Prints what is wrong when the configuration cannot be used.
+fn load(path: &Path) -> Option<config::Loaded> {
+    match config::load(path) {
+        Ok(loaded) => Some(loaded),
+        Err(problems) => {
+            eprintln!("{problems}");
+            None
+        }
+    }
+}
+
+fn start_log(log: &config::Log) {
+    let filter = std::env::var("RUST_LOG")
+        .ok()
+        .or_else(|| log.filter.clone())
+        .unwrap_or_else(|| "info,rumqttc=off".to_owned());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads the configuration again. Returns only to end at once.
+async fn watch_signals(stop: CancellationToken, reload: app::Reload) -> anyhow::Error {
+    let watch = async {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+        let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+                _ = hangup.recv() => {
+                    reload.ask();
+                    continue;
+                }
+            }
+            if stop.is_cancelled() {
+                anyhow::bail!("asked a second time to stop: ending at once");
+            }
+            tracing::info!("stopping; ask again to end at once");
+            stop.cancel();
+        }
+    };
+    let ended: anyhow::Result<std::convert::Infallible> = watch.await;
+    match ended {
+        Ok(never) => match never {},
+        Err(fault) => fault,
+    }
+}

@@ -1,8 +1,7 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
 pub mod certificates;
-pub mod neighbours;
-pub mod station;
 pub mod databases;
 pub mod neighbours;
 pub mod standin;
+pub mod station;

@@ -1,0 +1,327 @@
+//! The wiring: every channel and every task, in one place, sources first.
+//!
+//! A start opens the store, brings the engine to where the journal ends, and binds every socket before anything runs, so that a wrong address is an error and not
+//! a log line. A stop ends the sources; the driver ends when the last of them has dropped its inlet, and everything accepted is on disk.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::select;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{self, Loaded};
+use crate::decode::Topics;
+use crate::engine::Engine;
+use crate::engine::rules::RuleBook;
+use crate::grid::Registry;
+use crate::health::Health;
+use crate::http::{self, Api};
+use crate::import::import_parsed;
+use crate::io::driver::Driver;
+use crate::io::listener::Listener;
+use crate::io::{influx, inlet, modbus, mqtt};
+use crate::live::Live;
+use crate::model::Event;
+use crate::notify;
+use crate::store::{Limits, Recovered, Store};
+use crate::supervise::Supervisor;
+use crate::world::{self, World};
+
+/// How long a stop may take before what hangs is named and dropped.
+const GRACE: Duration = Duration::from_secs(20);
+/// Replay reads the journal in pieces of this size.
+const REPLAY_BYTES: usize = 4 << 20;
+/// How often the registry is looked at for an import by another process.
+const REGISTRY_LOOK: Duration = Duration::from_secs(2);
+
+/// Where the station can be reached; the ports that were asked for, or given for port 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub listener: Option<SocketAddr>,
+}
+
+/// Asks for the configuration to be read again.
+#[derive(Clone)]
+pub struct Reload(Arc<Notify>);
+
+impl Reload {
+    pub fn ask(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A station that is ready to run: everything is open and bound.
+pub struct App {
+    loaded: Loaded,
+    store: Store,
+    clock: Clock,
+    live: Arc<Live>,
+    health: Arc<Health>,
+    world: world::Shared,
+    engine: Engine,
+    seq: u64,
+    http: TcpListener,
+    listener: Option<Listener>,
+    sources: Vec<mqtt::Source>,
+    buses: Vec<modbus::Bus>,
+    reload: Reload,
+}
+
+impl App {
+    pub async fn start(loaded: Loaded) -> anyhow::Result<Self> {
+        let folder = loaded.folder.clone();
+        let (store, recovered) = Store::open(&loaded.store_path(), limits(&loaded.config.store))?;
+        let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
+        import_changed_files(&store, &loaded).await?;
+
+        let world = make_world(&loaded, &store).await?;
+        let live = Arc::new(Live::default());
+        let (engine, seq) = recover(&store, recovered, &world, &clock, &live).await?;
+        for device in world.registry.devices() {
+            live.seen(device.ix, engine.seen(device.ix));
+        }
+
+        let bind = loaded.config.http.bind.get_ref();
+        let http = TcpListener::bind(bind).await.with_context(|| format!("[http] cannot listen on {bind}"))?;
+        let listener = match &loaded.config.listener {
+            Some(listener) => Some(Listener::bind(listener, &folder).await?),
+            None => None,
+        };
+        let sources = loaded.config.brokers.iter().map(|broker| mqtt::Source::new(broker, &folder));
+        let buses = loaded.config.buses.iter().map(modbus::Bus::new);
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            buses: buses.collect::<Result<_, _>>()?,
+            store,
+            clock,
+            live,
+            health: Arc::default(),
+            world: world.share(),
+            engine,
+            seq,
+            http,
+            listener,
+            reload: Reload(Arc::default()),
+            loaded,
+        })
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            http: self.http.local_addr().expect("it is bound"),
+            listener: self.listener.as_ref().map(Listener::local_addr),
+        }
+    }
+
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
+    /// Until `stop`, or until a task fails.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { loaded, store, clock, live, health, world, engine, seq, .. } = self;
+        let config = &loaded.config;
+        let folder = loaded.folder.as_path();
+        let (inlet, outlet) = inlet::channel();
+        let (new_worlds, worlds) = mpsc::channel(1);
+        let mut tasks = Supervisor::new(stop.clone());
+
+        // Consumers first, so that nothing a source brings waits for them.
+        let driver = Driver::new(
+            engine,
+            store.clone(),
+            live.clone(),
+            clock,
+            outlet,
+            worlds,
+            config.store.commit_interval(),
+            seq,
+        );
+        // The engine takes over what was imported or edited while it was away.
+        new_worlds.send(World::clone(&world.load())).await.expect("the driver holds the other end");
+        tasks.spawn("driver", driver.run(stop.child_token()));
+        tasks.spawn("history", store.clone().keep_history(stop.clone()));
+        if let Some(settings) = &config.influx {
+            let sink = influx::Influx::new(settings, folder, &config.station)?;
+            health.watch_influx(sink.status());
+            tasks.spawn("influx", sink.run(store.clone(), world.clone(), stop.clone()));
+        }
+        for webhook in &config.webhooks {
+            let channel = notify::webhook::Webhook::new(webhook, folder, &config.station)?;
+            tasks.spawn("webhook", notify::run(channel, store.clone(), world.clone(), clock, stop.clone()));
+        }
+
+        // Sources.
+        let mut publish_to_listener = None;
+        if let Some(listener) = self.listener {
+            publish_to_listener = Some(listener.handle());
+            tasks.spawn("listener", listener.run(world.clone(), inlet.clone(), stop.clone()));
+        }
+        for source in self.sources {
+            tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
+        }
+        for bus in self.buses {
+            tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
+        }
+        let _ = publish_to_listener;
+
+        let api = Api {
+            store: store.clone(),
+            world: world.clone(),
+            live,
+            inlet,
+            clock,
+            tokens: http::auth::Tokens::read(&config.http, folder)?,
+            stop: stop.clone(),
+            health,
+        };
+        tasks.spawn("http", http::serve(self.http, Arc::new(api), stop.clone()));
+        tasks.spawn("registry", keep_world(loaded, store, world, new_worlds, self.reload, stop));
+        Ok(tasks.run(GRACE).await?)
+    }
+}
+
+fn limits(store: &config::Store) -> Limits {
+    Limits {
+        journal_bytes_max: u64::from(*store.journal_max_mb.get_ref()) << 20,
+        journal_days_max: *store.journal_max_days.get_ref(),
+        history_days_max: *store.history_max_days.get_ref(),
+        dead_letters_max: *store.dead_letters_max.get_ref(),
+        outbox_rows_max: *store.outbox_max.get_ref(),
+    }
+}
+
+/// Imports the files of `[registry]` when their content is not what was imported last.
+async fn import_changed_files(store: &Store, loaded: &Loaded) -> anyhow::Result<()> {
+    const MEMO: &str = "registry.files";
+    if loaded.registry.is_empty() {
+        return Ok(());
+    }
+    let hash = Sha256::digest(&loaded.registry_bytes);
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    if store.recall(MEMO).await?.as_deref() == Some(&hash) {
+        return Ok(());
+    }
+    let difference = import_parsed(store, &loaded.registry, "[registry]", false).await?;
+    tracing::info!("imported the files of [registry]: {}", difference.lines().next().unwrap_or("no change"));
+    Ok(store.remember(MEMO, &hash).await?)
+}
+
+async fn make_world(loaded: &Loaded, store: &Store) -> anyhow::Result<World> {
+    let registry = Registry::build(store.load_registry().await?);
+    let rules = RuleBook::compile(&loaded.rules, &registry);
+    let topics = loaded.config.topics.iter();
+    let topics = topics.map(|topic| (topic.filter.get_ref().clone(), *topic.decoder.get_ref())).collect();
+    Ok(World {
+        registry,
+        rules: Arc::new(rules),
+        topics: Arc::new(Topics(topics)),
+        freshness: Arc::new(loaded.rules.freshness.clone()),
+    })
+}
+
+/// Brings the engine to where the journal ends. Effects of replayed batches are dropped: they were committed with them.
+async fn recover(
+    store: &Store,
+    recovered: Recovered,
+    world: &World,
+    clock: &Clock,
+    live: &Live,
+) -> anyhow::Result<(Engine, u64)> {
+    let (registry, rules) = (world.registry.clone(), world.rules.clone());
+    let started = crate::clock::instant();
+    let (mut engine, mut seq) = match recovered.snapshot {
+        Some((seq, snapshot)) => match Engine::restore(&snapshot, registry.clone(), rules.clone()) {
+            Ok(engine) => (engine, seq),
+            Err(fault) => {
+                tracing::error!(%fault, "the engine's snapshot cannot be used; presence of every device is armed anew");
+                (Engine::new(registry, rules, clock.now()), 0)
+            }
+        },
+        None => (Engine::new(registry, rules, clock.now()), 0),
+    };
+    let mut events = 0;
+    loop {
+        let batches = store.batches_after(seq, REPLAY_BYTES).await?;
+        let Some(last) = batches.last() else { break };
+        seq = last.seq;
+        for batch in batches {
+            engine.apply(&batch);
+            events += batch.events.len();
+            live.reports(batch.events.into_iter().filter_map(|event| match event {
+                Event::Report(report) => Some(report),
+                Event::Gone { .. } | Event::Action(_) => None,
+            }));
+        }
+    }
+    let seq = seq.max(recovered.last.map_or(0, |(seq, _)| seq));
+    tracing::info!(
+        batches_to = seq,
+        events_replayed = events,
+        open_alarms = engine.open_alarms().count(),
+        took = ?started.elapsed(),
+        "the engine is where the journal ends"
+    );
+    Ok((engine, seq))
+}
+
+/// Notices imports by other processes and reads the configuration again when asked; a bad file is refused and the station runs on.
+async fn keep_world(
+    mut loaded: Loaded,
+    store: Store,
+    world: world::Shared,
+    new_worlds: mpsc::Sender<World>,
+    reload: Reload,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut look = interval(REGISTRY_LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let changed = select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = look.tick() => match store.registry_version().await {
+                Ok(version) => version != world.load().registry.version(),
+                Err(fault) => {
+                    tracing::warn!(%fault, "cannot look at the registry");
+                    false
+                }
+            },
+            () = reload.0.notified() => match config::load(&loaded.path) {
+                Ok(new) => {
+                    if new.station_text != loaded.station_text {
+                        tracing::warn!("station.toml has changed: rules are taken over now, sources and addresses at the next start");
+                    }
+                    loaded = new;
+                    true
+                }
+                Err(problems) => {
+                    tracing::error!("the configuration is refused, the old one stays in force:\n{problems}");
+                    false
+                }
+            },
+        };
+        if changed {
+            let new = make_world(&loaded, &store).await?;
+            tracing::info!(version = new.registry.version(), "registry and rules are taken over");
+            world.store(Arc::new(new.clone()));
+            if new_worlds.send(new).await.is_err() {
+                return Ok(()); // The driver has ended; so does everything else.
+            }
+        }
+    }
+}
+
+/// Copies the store of a station, running or not.
+pub async fn backup(loaded: &Loaded, to: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!to.exists(), "{} exists; name a new file", to.display());
+    Ok(Store::open_beside(&loaded.store_path())?.backup(to).await?)
+}

@@ -1,0 +1,77 @@
+//! `gridwarden import`: a file into the registry, whole or not at all.
+//!
+//! Works beside a running station: the station notices the registry's new version and takes it over.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::clock;
+use crate::config::Loaded;
+use crate::grid::import::{self, Parsed};
+use crate::store::{Audit, Store};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Cells,
+    Devices,
+    People,
+}
+
+/// Returns what changed, or would change, for people to read.
+pub async fn import_file(loaded: &Loaded, what: What, file: &Path, dry_run: bool) -> anyhow::Result<String> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.display().to_string();
+    let parsed = parse(what, &name, &bytes)?;
+    let store = Store::open_beside(&loaded.store_path())?;
+    let difference = import_parsed(&store, &[parsed], &name, dry_run).await?;
+    Ok(difference)
+}
+
+fn parse(what: What, name: &str, bytes: &[u8]) -> anyhow::Result<Parsed> {
+    let parsed = match what {
+        What::Cells => import::parse_cells(name, bytes),
+        What::Devices => import::parse_devices(name, bytes),
+        What::People => import::parse_people(name, bytes),
+    };
+    parsed.map_err(|problems| anyhow::anyhow!("nothing was imported:\n{problems}"))
+}
+
+/// Merges what was parsed into the stored registry. Tried again when somebody else changed the registry meanwhile.
+pub async fn import_parsed(
+    store: &Store,
+    parsed: &[Parsed],
+    source: &str,
+    dry_run: bool,
+) -> anyhow::Result<String> {
+    const TRIES: u32 = 5;
+    for _ in 0..TRIES {
+        let mut rows = store.load_registry().await?;
+        let before = rows.version;
+        let mut text = String::new();
+        for one in parsed {
+            let (merged, difference) = import::merge(&rows, one, clock::wall())
+                .map_err(|problems| anyhow::anyhow!("nothing was imported:\n{problems}"))?;
+            text.push_str(&difference.to_string());
+            rows = merged;
+        }
+        if dry_run {
+            return Ok(format!("{text}This was a dry run: nothing was changed.\n"));
+        }
+        if rows.version == before {
+            return Ok(text);
+        }
+        rows.version = before + 1;
+        let audit = Audit {
+            at: clock::wall(),
+            who: std::env::var("USER").unwrap_or_else(|_| "gridwarden".into()),
+            what: "registry.import".into(),
+            target: source.into(),
+            detail: text.lines().next().unwrap_or_default().into(),
+        };
+        if store.save_registry(rows, audit).await? {
+            return Ok(text);
+        }
+    }
+    bail!("the registry was changed by somebody else {TRIES} times meanwhile; try again")
+}

@@ -63,20 +63,19 @@ impl Status {
         metrics::gauge!("gridwarden_influx_flowing").set(f64::from(u8::from(flowing)));
     }
 
-    /// Returns whether that is a change.
+    /// Returns whether that is worth a line in the log: another state, or another thing for a person to do.
     pub(super) fn enter(&self, state: State, error: Option<&str>, at: Timestamp) -> bool {
-        let mut changed = false;
+        let mut news = false;
         self.update(|now| {
-            changed = now.state != state;
-            if changed {
+            news = now.state != state || (state == State::Held && now.error.as_deref() != error);
+            if now.state != state {
                 now.state = state;
                 now.since = Some(at);
             }
             if let Some(error) = error {
-                changed |= now.error.as_deref() != Some(error);
                 now.error = Some(error.to_owned());
             }
         });
-        changed
+        news
     }
 }

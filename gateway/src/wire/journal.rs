@@ -97,7 +97,8 @@ pub fn decode(seq: u64, now: Now, bytes: &[u8]) -> Result<Batch, Damaged> {
         events.push(match head & 3 {
             REPORT => Event::Report(report(&mut reader, &mut before, head)?),
             GONE => {
-                let (device, received) = (device(&mut reader, &mut before)?, received(&mut reader, &mut before)?);
+                let (device, received) =
+                    (device(&mut reader, &mut before)?, received(&mut reader, &mut before)?);
                 let since = Timestamp(received.0.wrapping_add(reader.signed()?));
                 Event::Gone { device, since, received }
             }

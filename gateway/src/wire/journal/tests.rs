@@ -145,7 +145,8 @@ fn a_usual_reading_takes_few_bytes() {
             }],
         })
     };
-    let batch = Batch { seq: 1, now: Now { wall, steady: Steady(9) }, events: (0..2000).map(event).collect() };
+    let batch =
+        Batch { seq: 1, now: Now { wall, steady: Steady(9) }, events: (0..2000).map(event).collect() };
     let each = encode(&batch).len() as f64 / 2000.0;
     assert!(each <= 12.0, "{each} bytes per reading");
 }

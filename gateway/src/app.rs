@@ -4,12 +4,11 @@
 //! a log line. A stop ends the sources; the driver ends when the last of them has dropped its inlet, and everything accepted is on disk.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::select;
 use tokio::sync::{Notify, mpsc};
@@ -30,7 +29,11 @@ use crate::io::listener::Listener;
 use crate::io::{influx, inlet, modbus, mqtt};
 use crate::live::Live;
 use crate::model::Event;
-use crate::notify;
+use crate::metrics::Metrics;
+use crate::notify::alarm_mqtt::AlarmMqtt;
+use crate::notify::mqtt::{Mqtt, Publisher};
+use crate::notify::webhook::Webhook;
+use crate::notify::{Channel, Worker};
 use crate::store::{Limits, Recovered, Store};
 use crate::supervise::Supervisor;
 use crate::world::{self, World};
@@ -61,6 +64,8 @@ impl Reload {
 
 /// A station that is ready to run: everything is open and bound.
 pub struct App {
+    /// station.toml
+    path: PathBuf,
     loaded: Loaded,
     store: Store,
     clock: Clock,
@@ -72,12 +77,16 @@ pub struct App {
     http: TcpListener,
     listener: Option<Listener>,
     sources: Vec<mqtt::Source>,
-    buses: Vec<modbus::Bus>,
+    metrics: Metrics,
     reload: Reload,
 }
 
 impl App {
-    pub async fn start(loaded: Loaded) -> anyhow::Result<Self> {
+    /// `path` is the station.toml that was loaded; a reload reads it again.
+    pub async fn start(path: &Path, loaded: Loaded) -> anyhow::Result<Self> {
+        for remark in loaded.remarks.iter() {
+            tracing::warn!("{remark}");
+        }
         let folder = loaded.folder.clone();
         let (store, recovered) = Store::open(&loaded.store_path(), limits(&loaded.config.store))?;
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
@@ -97,10 +106,10 @@ impl App {
             None => None,
         };
         let sources = loaded.config.brokers.iter().map(|broker| mqtt::Source::new(broker, &folder));
-        let buses = loaded.config.buses.iter().map(modbus::Bus::new);
         Ok(Self {
+            path: path.to_owned(),
             sources: sources.collect::<Result<_, _>>()?,
-            buses: buses.collect::<Result<_, _>>()?,
+            metrics: Metrics::of_this_process()?,
             store,
             clock,
             live,
@@ -118,7 +127,7 @@ impl App {
     pub fn addresses(&self) -> Addresses {
         Addresses {
             http: self.http.local_addr().expect("it is bound"),
-            listener: self.listener.as_ref().map(Listener::local_addr),
+            listener: self.listener.as_ref().map(|listener| listener.local_addr().expect("it is bound")),
         }
     }
 
@@ -131,6 +140,7 @@ impl App {
         let Self { loaded, store, clock, live, health, world, engine, seq, .. } = self;
         let config = &loaded.config;
         let folder = loaded.folder.as_path();
+        let station = config.station.id.get_ref().clone();
         let (inlet, outlet) = inlet::channel();
         let (new_worlds, worlds) = mpsc::channel(1);
         let mut tasks = Supervisor::new(stop.clone());
@@ -150,29 +160,61 @@ impl App {
         new_worlds.send(World::clone(&world.load())).await.expect("the driver holds the other end");
         tasks.spawn("driver", driver.run(stop.child_token()));
         tasks.spawn("history", store.clone().keep_history(stop.clone()));
-        if let Some(settings) = &config.influx {
-            let sink = influx::Influx::new(settings, folder, &config.station)?;
-            health.watch_influx(sink.status());
-            tasks.spawn("influx", sink.run(store.clone(), world.clone(), stop.clone()));
+        if let Some(influx) = &config.influx {
+            let settings = influx::Settings::from_config(influx, &station, folder)?;
+            let status = Arc::new(influx::Status::reporting_to(health.informative("influx")));
+            tasks.spawn("influx", influx::run(settings, store.clone(), world.clone(), status, stop.clone()));
         }
+        let worker = |channel: Arc<dyn Channel>| Worker {
+            station: station.clone(),
+            store: store.clone(),
+            world: world.clone(),
+            live: live.clone(),
+            clock,
+            check: health.informative(format!("channel:{}", channel.name())),
+            channel,
+        };
         for webhook in &config.webhooks {
-            let channel = notify::webhook::Webhook::new(webhook, folder, &config.station)?;
-            tasks.spawn("webhook", notify::run(channel, store.clone(), world.clone(), clock, stop.clone()));
+            let channel = Arc::new(Webhook::from_config(webhook, folder)?);
+            tasks.spawn("webhook", worker(channel).run(stop.clone()));
         }
 
         // Sources.
-        let mut publish_to_listener = None;
+        let mut publisher: Option<Arc<dyn Publisher>> = None;
         if let Some(listener) = self.listener {
-            publish_to_listener = Some(listener.handle());
+            publisher = Some(Arc::new(listener.handle()));
             tasks.spawn("listener", listener.run(world.clone(), inlet.clone(), stop.clone()));
         }
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
         }
-        for bus in self.buses {
-            tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
+        for bus in &config.buses {
+            let source = modbus::Source::new(bus, world.clone(), inlet.clone());
+            let source = source.map_err(|problems| anyhow::anyhow!("bus `{}`: {problems:?}", bus.name.get_ref()))?;
+            tasks.spawn("modbus", source.run(stop.clone()));
         }
-        let _ = publish_to_listener;
+
+        if let Some(settings) = &config.alarm_mqtt {
+            if let Some(name) = &settings.broker {
+                let broker = config.brokers.iter().find(|broker| broker.name.get_ref() == name.get_ref());
+                let broker = broker.with_context(|| format!("[alarm_mqtt] there is no broker `{}`", name.get_ref()))?;
+                let (connection, to_broker) = mqtt::publisher::Connection::new(broker, folder)?;
+                tasks.spawn("publisher", connection.run(stop.clone()));
+                publisher = Some(Arc::new(to_broker));
+            }
+            let publisher = publisher.context("[alarm_mqtt] needs a [listener] or the name of a broker")?;
+            tasks.spawn("mqtt channel", worker(Arc::new(Mqtt { publisher: publisher.clone() })).run(stop.clone()));
+            let changes = AlarmMqtt {
+                publisher,
+                topic: settings.topic.get_ref().clone(),
+                station: station.clone(),
+                store: store.clone(),
+                world: world.clone(),
+                live: live.clone(),
+                check: health.informative("alarm_mqtt"),
+            };
+            tasks.spawn("alarm changes", changes.run(stop.clone()));
+        }
 
         let api = Api {
             store: store.clone(),
@@ -183,9 +225,12 @@ impl App {
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             stop: stop.clone(),
             health,
+            metrics: self.metrics.clone(),
+            own: http::Own::default(),
         };
+        tasks.spawn("metrics", self.metrics.run(stop.clone()));
         tasks.spawn("http", http::serve(self.http, Arc::new(api), stop.clone()));
-        tasks.spawn("registry", keep_world(loaded, store, world, new_worlds, self.reload, stop));
+        tasks.spawn("registry", keep_world(self.path, loaded, store, world, new_worlds, self.reload, stop));
         Ok(tasks.run(GRACE).await?)
     }
 }
@@ -200,20 +245,24 @@ fn limits(store: &config::Store) -> Limits {
     }
 }
 
-/// Imports the files of `[registry]` when their content is not what was imported last.
+/// Imports the files of `[registry]` when one of them is not what was imported last; all of them or none.
 async fn import_changed_files(store: &Store, loaded: &Loaded) -> anyhow::Result<()> {
-    const MEMO: &str = "registry.files";
-    if loaded.registry.is_empty() {
+    let Some(files) = &loaded.registry else { return Ok(()) };
+    let memo = |name: &str| format!("registry.file:{name}");
+    let mut changed = false;
+    for file in files {
+        changed |= store.recall(&memo(&file.name)).await?.as_ref() != Some(&file.sha256);
+    }
+    if !changed {
         return Ok(());
     }
-    let hash = Sha256::digest(&loaded.registry_bytes);
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    if store.recall(MEMO).await?.as_deref() == Some(&hash) {
-        return Ok(());
-    }
-    let difference = import_parsed(store, &loaded.registry, "[registry]", false).await?;
+    let parsed: Vec<_> = files.iter().map(|file| file.parsed.clone()).collect();
+    let difference = import_parsed(store, &parsed, "[registry]", false).await?;
     tracing::info!("imported the files of [registry]: {}", difference.lines().next().unwrap_or("no change"));
-    Ok(store.remember(MEMO, &hash).await?)
+    for file in files {
+        store.remember(&memo(&file.name), &file.sha256).await?;
+    }
+    Ok(())
 }
 
 async fn make_world(loaded: &Loaded, store: &Store) -> anyhow::Result<World> {
@@ -276,6 +325,7 @@ async fn recover(
 
 /// Notices imports by other processes and reads the configuration again when asked; a bad file is refused and the station runs on.
 async fn keep_world(
+    path: PathBuf,
     mut loaded: Loaded,
     store: Store,
     world: world::Shared,
@@ -295,11 +345,9 @@ async fn keep_world(
                     false
                 }
             },
-            () = reload.0.notified() => match config::load(&loaded.path) {
+            () = reload.0.notified() => match config::load(&path) {
                 Ok(new) => {
-                    if new.station_text != loaded.station_text {
-                        tracing::warn!("station.toml has changed: rules are taken over now, sources and addresses at the next start");
-                    }
+                    tracing::info!("the configuration was read again; rules are taken over now, sources and addresses at the next start");
                     loaded = new;
                     true
                 }

@@ -4,14 +4,17 @@
 //! stands in rules.toml ([`rules`]); cells, devices and people are data ([`crate::grid`]).
 
 pub mod check;
+mod load;
 pub mod rules;
 pub mod secret;
+mod shape;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+pub use load::{Loaded, RegistryFile, check_command, load};
 pub use secret::Secret;
 
 use crate::units::Millis;

@@ -46,22 +46,17 @@ pub async fn import_parsed(
 ) -> anyhow::Result<String> {
     const TRIES: u32 = 5;
     for _ in 0..TRIES {
-        let mut rows = store.load_registry().await?;
+        let rows = store.load_registry().await?;
         let before = rows.version;
-        let mut text = String::new();
-        for one in parsed {
-            let (merged, difference) = import::merge(&rows, one, clock::wall())
-                .map_err(|problems| anyhow::anyhow!("nothing was imported:\n{problems}"))?;
-            text.push_str(&difference.to_string());
-            rows = merged;
-        }
+        let (rows, difference) = import::merge_all(&rows, parsed, clock::wall())
+            .map_err(|problems| anyhow::anyhow!("nothing was imported:\n{problems}"))?;
+        let text = difference.to_string();
         if dry_run {
             return Ok(format!("{text}This was a dry run: nothing was changed.\n"));
         }
         if rows.version == before {
             return Ok(text);
         }
-        rows.version = before + 1;
         let audit = Audit {
             at: clock::wall(),
             who: std::env::var("USER").unwrap_or_else(|_| "gridwarden".into()),

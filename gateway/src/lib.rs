@@ -41,3 +41,7 @@ pub mod notify;
 pub mod http;
 
 pub mod supervise;
+
+pub mod import;
+
+pub mod app;

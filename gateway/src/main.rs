@@ -94,7 +94,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             start_log(&loaded.config.log);
             let stop = CancellationToken::new();
-            let app = app::App::start(loaded).await?;
+            let app = app::App::start(&config, loaded).await?;
             let signals = watch_signals(stop.clone(), app.reload());
             tokio::select! {
                 ended = app.run(stop) => ended.map(|()| ExitCode::SUCCESS),

@@ -3,6 +3,7 @@
 //! Other modules use the macros of the `metrics` crate with a name from this list; a test reads all sources and refuses a name that
 //! is not in it. A label has few values: source, channel, class, outcome; never a device, a person or an address.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -109,6 +110,16 @@ fn describe() {
 }
 
 impl Metrics {
+    /// The one recorder of this process, installed by the first who asks: tests start several stations in one.
+    pub fn of_this_process() -> anyhow::Result<Self> {
+        static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(metrics) = &*installed {
+            return Ok(metrics.clone());
+        }
+        Ok(installed.insert(install()?).clone())
+    }
+
     /// Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         self.0.render()

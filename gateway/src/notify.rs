@@ -194,7 +194,7 @@ impl Worker {
             }
         };
         metrics::counter!("gridwarden_alerts_total", "channel" => name, "outcome" => word).increment(1);
-        let recorded = self.store.attempted(row.id, now.wall, outcome).await;
+        let recorded = self.store.attempted(row.id, now.wall, outcome).await.map(drop);
         if recorded.is_ok() {
             self.live.history();
         }

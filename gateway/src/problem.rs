@@ -88,6 +88,15 @@ impl Problems {
         self.more += other.more;
     }
 
+    /// The same with every error as a warning.
+    #[must_use]
+    pub fn softened(mut self) -> Self {
+        for problem in &mut self.kept {
+            problem.severity = problem.severity.max(Severity::Warning);
+        }
+        self
+    }
+
     #[must_use]
     pub fn sorted(mut self) -> Self {
         self.kept.sort();
@@ -151,20 +160,24 @@ pub fn instead<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + C
     if all.is_empty() { "none is defined yet".into() } else { format!("write one of {}", all.join(", ")) }
 }
 
-/// Levenshtein distance in characters.
+/// How many letters were added, left out, changed or swapped with their neighbour.
 fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+    let [left, right] = [left, right].map(|text| text.chars().collect::<Vec<_>>());
+    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
+    for i in 0..=left.len() {
+        for j in 0..=right.len() {
+            if i == 0 || j == 0 {
+                rows[i][j] = i + j;
+                continue;
+            }
+            let changed = rows[i - 1][j - 1] + usize::from(left[i - 1] != right[j - 1]);
+            rows[i][j] = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if 1 < i && 1 < j && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                rows[i][j] = rows[i][j].min(rows[i - 2][j - 2] + 1);
+            }
         }
     }
-    row[right.len()]
+    rows[left.len()][right.len()]
 }
 
 #[cfg(test)]
@@ -183,6 +196,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_offered_only_when_it_is_near() {
         assert_eq!(nearest("presure", ["pressure", "persons"]), Some("pressure"));
+        assert_eq!(nearest("nmae", ["id", "name"]), Some("name"));
         assert_eq!(nearest("klingon", ["pressure", "persons"]), None);
         assert_eq!(instead("x", ["a1", "b2"]), "write one of `a1`, `b2`");
         assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));

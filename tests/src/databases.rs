@@ -8,7 +8,12 @@ use crate::neighbours::{Neighbour, free_port};
 
 /// VictoriaMetrics on a free port. Answers 204 to anything, so only what is read back counts.
 pub async fn victoria_metrics() -> anyhow::Result<Neighbour> {
-    let (port, folder) = (free_port(), tempfile::tempdir()?);
+    victoria_metrics_on(free_port()).await
+}
+
+/// An empty VictoriaMetrics on this port.
+pub async fn victoria_metrics_on(port: u16) -> anyhow::Result<Neighbour> {
+    let folder = tempfile::tempdir()?;
     let listen = format!("-httpListenAddr=127.0.0.1:{port}");
     let data = format!("-storageDataPath={}", folder.path().join("data").display());
     Neighbour::start(

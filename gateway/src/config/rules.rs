@@ -16,7 +16,7 @@ pub struct Rules {
     pub ladders: Vec<Ladder>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FreshnessLimits {
     /// A reading whose device time is older than this when it arrives is backfill.

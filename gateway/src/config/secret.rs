@@ -42,6 +42,13 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// The file it comes from, if it does.
+    pub fn file(&self, folder: &Path) -> Option<PathBuf> {
+        self.file.as_ref().map(|file| folder.join(file))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

@@ -11,7 +11,7 @@ pub mod text;
 
 pub use cells::parse_cells;
 pub use devices::parse_devices;
-pub use merge::{Diff, merge};
+pub use merge::{Diff, merge, merge_all};
 pub use people::parse_people;
 
 use crate::model::DeviceKind;

@@ -230,7 +230,7 @@ async fn audit(api: &Api, caller: &Caller, target: String, shown: &[&str]) -> Re
         target,
         detail: shown.join(" "),
     };
-    api.store.commit(std::sync::Arc::new(Commit { audit: vec![line], ..Commit::default() })).await?;
+    api.store.commit(&Commit { audit: vec![line], ..Commit::default() }).await?;
     Ok(())
 }
 

@@ -133,7 +133,7 @@ impl Driver {
                 }
                 Turn::End => {
                     let commit = Commit { snapshot: Some(self.engine.snapshot()), ..Commit::default() };
-                    self.store.commit(Arc::new(commit)).await?;
+                    self.store.commit(&commit).await?;
                     return Ok(());
                 }
             }
@@ -226,13 +226,8 @@ impl Driver {
             let next = Instant::now() + SNAPSHOT_AFTER;
             self.snapshot_at = next;
         }
-        let commit = Arc::new(Commit {
-            batch,
-            effects: applied.effects,
-            dead: gathered.dead,
-            snapshot,
-            audit: Vec::new(),
-        });
+        let commit =
+            Commit { batch, effects: applied.effects, dead: gathered.dead, snapshot, audit: Vec::new() };
         let entries = self.persist(&commit, give_up).await?;
 
         gathered.tickets.into_iter().for_each(Ticket::done);
@@ -245,11 +240,11 @@ impl Driver {
     }
 
     /// Until it is on disk. Gives up only when told to.
-    async fn persist(&self, commit: &Arc<Commit>, give_up: &CancellationToken) -> anyhow::Result<Vec<u64>> {
+    async fn persist(&self, commit: &Commit, give_up: &CancellationToken) -> anyhow::Result<Vec<u64>> {
         let started = crate::clock::instant();
         let mut backoff = Backoff::new(Millis(100), Millis::from_secs(5));
         loop {
-            let fault = match self.store.commit(commit.clone()).await {
+            let fault = match self.store.commit(commit).await {
                 Ok(committed) => {
                     if backoff.failures() > 0 {
                         tracing::info!(after = ?started.elapsed(), "the store can be written again");
@@ -272,8 +267,8 @@ impl Driver {
     }
 
     /// What the pages see; after the commit.
-    fn show(&self, commit: Arc<Commit>, entries: Vec<u64>) {
-        let Commit { batch, effects, .. } = Arc::unwrap_or_clone(commit);
+    fn show(&self, commit: Commit, entries: Vec<u64>) {
+        let Commit { batch, effects, .. } = commit;
         if let Some(batch) = batch {
             let reports = batch.events.into_iter().filter_map(|event| match event {
                 Event::Report(report) => Some(report),

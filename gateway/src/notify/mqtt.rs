@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use rumqttc::QoS;
 
 use super::{Channel, Notice, Sent};
+use crate::io::listener::ListenerHandle;
+use crate::io::mqtt::publisher as broker;
 
 /// Longer than this the broker may not take for its PUBACK.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(15);
@@ -14,6 +17,23 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_secs(15);
 pub trait Publisher: Send + Sync + 'static {
     /// Returns when it is confirmed (QoS 1: PUBACK). An error means that it may or may not have arrived.
     fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) -> BoxFuture<'_, anyhow::Result<()>>;
+}
+
+/// Confirmed by the broker's PUBACK.
+impl Publisher for broker::Publisher {
+    fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(broker::Publisher::publish(self, topic, payload, retain))
+    }
+}
+
+/// Our own clients: confirmed when it is queued for those that are connected, and kept for later ones when retained. Whoever is not connected has the API.
+impl Publisher for ListenerHandle {
+    fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async move {
+            ListenerHandle::publish(self, &topic, payload, QoS::AtLeastOnce, retain)?;
+            Ok(())
+        })
+    }
 }
 
 /// The channel `mqtt` of the ladders.

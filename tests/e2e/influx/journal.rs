@@ -1,7 +1,24 @@
 //! The loop on a real store: nothing lost, nothing reordered, the cursor only behind what is confirmed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gateway::io::influx::pace::Pace;
+use gateway::io::influx::task::{CONSUMER, Task};
+use gateway::io::influx::{State, Status};
+use gateway::model::DeadLetter;
+use gateway::store::{Commit, Limits, Store};
+use gateway::wire::line::{Encoder, Lines};
+use gateway::world::World;
 use tests::databases::http;
+use tests::neighbours::eventually;
 use tests::standin::{Asked, Reply, Standin};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
 
 /// InfluxDB 1 has no v2 write API before 1.8; this carries the requests over to its `/write`.
 pub async fn v2_in_front_of(influx1: u16) -> Standin {
@@ -13,4 +30,526 @@ pub async fn v2_in_front_of(influx1: u16) -> Standin {
     })
     .await
     .unwrap()
+}
+
+/// A store with a station's registry, and what it was told.
+pub struct Station {
+    folder: tempfile::TempDir,
+    store: Store,
+    batches: Vec<Batch>,
+}
+
+impl Station {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        Self { folder, store, batches: Vec::new() }
+    }
+
+    /// Commits one batch of this many reports, all different.
+    async fn commit(&mut self, reports: usize) {
+        let seq = self.batches.len() as u64 + 1;
+        let report = |n: usize| {
+            let value = seq as f64 + n as f64 / 1_000.0;
+            report(
+                n % NAMES.len(),
+                (seq * 1_000) as i64 + n as i64,
+                &[(Metric::TEMPERATURE, value, Quality::Good)],
+            )
+        };
+        self.put(batch(seq, (0..reports).map(report).collect())).await;
+    }
+
+    pub async fn put(&mut self, batch: Batch) {
+        self.store.commit(Commit { batch: Some(batch.clone()), ..Commit::default() }).await.unwrap();
+        self.batches.push(batch);
+    }
+
+    /// The same journal in a store of its own, whose cursor is at the start.
+    pub async fn copy(&self) -> Self {
+        let mut copy = Self::new();
+        for batch in &self.batches {
+            copy.put(batch.clone()).await;
+        }
+        copy
+    }
+
+    /// Every line, in order.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Lines::default();
+        let mut encoder = Encoder::new("xl", false);
+        for batch in &self.batches {
+            encoder.encode(&registry(), batch, &mut lines);
+        }
+        lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()
+    }
+
+    async fn cursor(&self) -> u64 {
+        self.store.cursor(CONSUMER).await.unwrap()
+    }
+
+    pub async fn cursor_reaches(&self, seq: u64) {
+        eventually(&format!("cursor at {seq}"), 20, async || (self.cursor().await >= seq).then_some(()))
+            .await;
+    }
+
+    async fn dead_letters(&self) -> Vec<DeadLetter> {
+        let letters = self.store.dead_letters(None, 100).await.unwrap();
+        letters.into_iter().map(|(_, letter)| letter).rev().collect()
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> Store {
+    let limits = Limits {
+        journal_bytes_max: 1 << 30,
+        journal_days_max: 36_500,
+        history_days_max: 36_500,
+        dead_letters_max: 1_000,
+        outbox_rows_max: 1_000,
+    };
+    Store::open(&folder.path().join("store.db"), limits).unwrap().0
+}
+
+/// The task, running; dropped, it is gone.
+pub struct Running {
+    status: Arc<Status>,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Running {
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap().unwrap();
+        }
+    }
+
+    async fn is(&self, state: State) {
+        eventually(state.name(), 20, async || (self.status.snapshot().state == state).then_some(())).await;
+    }
+}
+
+/// Starts the loop with pauses a test can wait for.
+fn start(station: &Station, settings: Settings) -> Running {
+    start_with(station, Sender::new(&settings).unwrap(), settings)
+}
+
+pub fn start_with(station: &Station, sink: impl Sink + 'static, settings: Settings) -> Running {
+    let world = World {
+        registry: registry(),
+        rules: Arc::default(),
+        topics: Arc::default(),
+        freshness: Arc::default(),
+    };
+    let (status, stop): (Arc<Status>, _) = (Arc::default(), CancellationToken::new());
+    let short = Duration::from_millis(20);
+    let task = Task {
+        sink,
+        settings,
+        store: station.store.clone(),
+        world: world.share(),
+        status: status.clone(),
+        pace: Pace { first: short, longest: 4 * short, held: short },
+        stop: stop.clone(),
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(task.run());
+    Running { status, stop, tasks }
+}
+
+fn small(port: u16) -> Settings {
+    Settings { batch_lines: 40, batch_age: Duration::from_millis(20), ..settings(port) }
+}
+
+/// The lines of every write with content, in order.
+fn written(asked: &[Asked]) -> Vec<Vec<String>> {
+    let writes = asked.iter().filter(|asked| asked.uri.path() == "/api/v2/write" && !asked.body.is_empty());
+    writes.map(|asked| asked.text().lines().map(str::to_owned).collect()).collect()
+}
+
+/// A server that judges each write by its lines, keeps what it stores, and has nothing else.
+async fn server(
+    port: u16,
+    judge: impl Fn(&[String]) -> Reply + Clone + Send + Sync + 'static,
+) -> (Standin, impl Fn() -> Vec<String>) {
+    let stored: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let keep = stored.clone();
+    let standin = Standin::start(port, move |asked: Asked| {
+        let reply = match asked.uri.path() {
+            "/api/v2/write" if asked.body.is_empty() => Reply::status(204),
+            "/api/v2/write" => {
+                let lines: Vec<_> = asked.text().lines().map(str::to_owned).collect();
+                let reply = judge(&lines);
+                if reply.status == 204 {
+                    keep.lock().unwrap().extend(lines);
+                }
+                reply
+            }
+            _ => Reply::status(404),
+        };
+        std::future::ready(reply)
+    });
+    (standin.await.unwrap(), move || stored.lock().unwrap().clone())
+}
+
+async fn accepts_all(port: u16) -> (Standin, impl Fn() -> Vec<String>) {
+    server(port, |_| Reply::status(204)).await
+}
+
+#[tokio::test]
+async fn everything_arrives_once_in_order_and_in_requests_of_the_right_size() {
+    let mut station = Station::new();
+    for n in 0..30 {
+        station.commit(n * 7 % 100).await;
+    }
+    let (influx, stored) = accepts_all(0).await;
+    let running = start(&station, small(influx.port));
+    station.cursor_reaches(30).await;
+    station.commit(3).await; // And what comes later, without being asked.
+    station.commit(0).await;
+    station.commit(1).await;
+    station.cursor_reaches(33).await;
+    assert_eq!(stored(), station.lines());
+    let sizes: Vec<_> = written(&influx.asked()).iter().map(Vec::len).collect();
+    let backlog = station.lines().len() - 4;
+    assert!(
+        sizes[..backlog / 40].iter().all(|&size| size == 40),
+        "a backlog goes in full requests: {sizes:?}"
+    );
+    let now = running.status.snapshot();
+    assert_eq!((now.state, now.lines_stored as usize, now.behind), (State::Flowing, backlog + 4, None));
+    assert!(station.dead_letters().await.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn both_senders_drain_the_same() {
+    let mut station = Station::new();
+    for _ in 0..10 {
+        station.commit(33).await;
+    }
+    let (influx, stored) = accepts_all(0).await;
+    let settings = small(influx.port);
+    let running = start_with(&station, CrateSender::new(&settings).unwrap(), settings);
+    station.cursor_reaches(10).await;
+    assert_eq!(stored(), station.lines());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_cursor_waits_for_the_last_line_of_a_batch() {
+    let mut station = Station::new();
+    station.commit(10).await;
+    station.commit(100).await;
+    let left = Arc::new(AtomicUsize::new(2));
+    let (influx, stored) = server(0, move |_| {
+        let more = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        Reply::status(if more { 204 } else { 503 })
+    })
+    .await;
+    let running = start(&station, small(influx.port));
+    running.is(State::Waiting).await;
+    assert_eq!(stored().len(), 80);
+    assert_eq!(station.cursor().await, 1, "the second batch is not complete");
+    running.stop().await;
+
+    let (influx, again) = accepts_all(0).await;
+    let running = start(&station, small(influx.port));
+    station.cursor_reaches(2).await;
+    assert_eq!(again(), station.lines()[10..], "after a restart the whole batch goes again");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn after_an_outage_nothing_is_lost_or_reordered() {
+    let mut station = Station::new();
+    station.commit(50).await;
+    let (influx, before) = accepts_all(0).await;
+    let port = influx.port;
+    let running = start(&station, small(port));
+    station.cursor_reaches(1).await;
+    influx.close().await;
+    for _ in 0..100 {
+        station.commit(20).await;
+    }
+    running.is(State::Waiting).await;
+    assert_eq!(station.cursor().await, 1);
+    let now = running.status.snapshot();
+    assert!(now.error.is_some_and(|error| error.contains("refused")));
+    assert!(now.behind.is_some());
+
+    let (_influx, after) = accepts_all(port).await;
+    station.cursor_reaches(101).await;
+    let all: Vec<_> = before().into_iter().chain(after()).collect();
+    assert_eq!(all, station.lines());
+    running.is(State::Flowing).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_killed_and_started_again_has_everything() {
+    let mut station = Station::new();
+    let mut victoria = tests::databases::victoria_metrics().await.unwrap();
+    let running = start(&station, small(victoria.port));
+    for round in 0..3 {
+        for _ in 0..20 {
+            station.commit(15).await;
+        }
+        if round == 1 {
+            victoria.kill().await.unwrap();
+        }
+    }
+    running.is(State::Waiting).await;
+    let reached = station.cursor().await as usize;
+    let port = victoria.port;
+    let victoria = tests::databases::victoria_metrics_on(port).await.unwrap();
+    station.cursor_reaches(60).await;
+    running.stop().await;
+
+    // It was killed with what it had in memory, so what was confirmed before may be gone; all after must be there.
+    let expected: BTreeSet<_> = station.batches[reached..]
+        .iter()
+        .flat_map(|batch| batch.events.iter())
+        .filter_map(|event| if let Event::Report(report) = event { Some(report) } else { None })
+        .map(|report| (report.time().0, report.values[0].value.to_bits()))
+        .collect();
+    assert!(expected.len() > 300);
+    eventually("every point read back", 20, async || {
+        let series = tests::databases::exported(victoria.port).await.unwrap();
+        let points: BTreeSet<_> = series
+            .iter()
+            .flat_map(|series| {
+                series.timestamps.iter().copied().zip(series.values.iter().map(|value| value.to_bits()))
+            })
+            .collect();
+        expected.is_subset(&points).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_malformed_line_becomes_a_dead_letter_and_the_rest_goes_on() {
+    let mut station = Station::new();
+    station.commit(64).await;
+    let bad = station.lines()[37].clone();
+    let culprit = bad.clone();
+    let (influx, stored) = server(0, move |lines| match lines.contains(&culprit) {
+        true => Reply::json(
+            400,
+            r#"{"code":"invalid","message":"unable to parse 'something else': bad timestamp"}"#,
+        ),
+        false => Reply::status(204),
+    })
+    .await;
+    let running = start(&station, Settings { batch_lines: 64, ..small(influx.port) });
+    station.cursor_reaches(1).await;
+    let mut expected = station.lines();
+    expected.remove(37);
+    assert_eq!(stored(), expected);
+    let letters = station.dead_letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(String::from_utf8_lossy(&letters[0].payload).trim_end(), bad);
+    assert_eq!((letters[0].source.as_str(), letters[0].address.as_str()), ("influx", "journal 1 to 1"));
+    assert!(letters[0].reason.contains("bad timestamp"), "{}", letters[0].reason);
+    let requests = written(&influx.asked()).len();
+    assert!(requests <= 2 * 6 + 1, "halving 64 lines takes at most 13 requests, not {requests}");
+    assert_eq!(running.status.snapshot().lines_given_up, 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_partial_write_is_not_sent_again() {
+    let mut station = Station::new();
+    station.commit(30).await;
+    let conflict = r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict: input field \"temperature\" on measurement \"hydrant\" is type float, already exists as type integer dropped=12"}"#;
+    let influx = Standin::start(0, move |asked: Asked| {
+        let write = asked.uri.path() == "/api/v2/write" && !asked.body.is_empty();
+        std::future::ready(if write { Reply::json(422, conflict) } else { Reply::status(404) })
+    })
+    .await
+    .unwrap();
+    let running = start(&station, small(influx.port));
+    station.cursor_reaches(1).await;
+    assert_eq!(written(&influx.asked()).len(), 1);
+    let letters = station.dead_letters().await;
+    assert_eq!(letters.len(), 1);
+    let payload = String::from_utf8_lossy(&letters[0].payload).into_owned();
+    let hydrants: Vec<_> = station.lines().into_iter().filter(|line| line.starts_with("hydrant,")).collect();
+    assert_eq!(payload.lines().collect::<Vec<_>>(), hydrants);
+    assert_eq!(hydrants.len(), 12);
+    let now = running.status.snapshot();
+    assert_eq!((now.lines_stored, now.lines_given_up), (18, 12));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn too_large_is_halved_until_it_fits_and_stays_smaller() {
+    let mut station = Station::new();
+    station.commit(1_200).await;
+    let (influx, stored) = server(0, |lines| {
+        let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+        Reply::status(if bytes > 40_000 { 413 } else { 204 })
+    })
+    .await;
+    let running = start(&station, Settings { batch_lines: 1_200, ..small(influx.port) });
+    station.cursor_reaches(1).await;
+    assert_eq!(stored(), station.lines());
+    let refused = |influx: &Standin| {
+        written(&influx.asked())
+            .iter()
+            .filter(|lines| lines.iter().map(|l| l.len() + 1).sum::<usize>() > 40_000)
+            .count()
+    };
+    let before = refused(&influx);
+    assert!(before > 0);
+    station.commit(1_200).await;
+    station.cursor_reaches(2).await;
+    assert_eq!(stored(), station.lines());
+    assert_eq!(refused(&influx), before, "the limit is remembered");
+    assert!(station.dead_letters().await.is_empty());
+    running.stop().await;
+}
+
+/// Each of these keeps everything, waits, and goes on by itself.
+#[tokio::test]
+async fn answers_that_only_cost_time() {
+    let table: Vec<(Reply, State, &str)> = vec![
+        (
+            Reply::json(401, r#"{"code":"unauthorized","message":"unauthorized access"}"#),
+            State::Held,
+            "influx.token",
+        ),
+        (Reply::status(403), State::Held, "write permission"),
+        (
+            Reply::json(404, r#"{"code":"not found","message":"bucket \"gridwarden\" not found"}"#),
+            State::Held,
+            "influx.bucket",
+        ),
+        (Reply::status(404).body("404 page not found"), State::Held, "influx.url"),
+        (Reply::status(301).header("location", "https://elsewhere/"), State::Held, "https://elsewhere/"),
+        (
+            Reply::json(400, r#"{"code":"invalid","message":"bucket is required"}"#),
+            State::Held,
+            "refuses every line",
+        ),
+        (Reply::status(429).header("retry-after", "1"), State::Waiting, "429"),
+        (Reply::status(503).header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), State::Waiting, "503"),
+        (Reply::status(500), State::Waiting, "500"),
+        (Reply::status(502).body("<html>Bad Gateway</html>"), State::Waiting, "502"),
+        (Reply::status(504), State::Waiting, "504"),
+        (
+            Reply::status(200).header("content-type", "text/html").body("<html>Log in</html>"),
+            State::Waiting,
+            "login page",
+        ),
+    ];
+    for (reply, state, says) in table {
+        let mut station = Station::new();
+        station.commit(20).await;
+        let refusing = Arc::new(AtomicUsize::new(1));
+        let (switch, bad) = (refusing.clone(), reply.clone());
+        let (influx, stored) = server(0, move |_| match switch.load(Ordering::SeqCst) {
+            1 => bad.clone(),
+            _ => Reply::status(204),
+        })
+        .await;
+        let running = start(&station, small(influx.port));
+        running.is(state).await;
+        eventually("it tries again", 20, async || (written(&influx.asked()).len() >= 2).then_some(())).await;
+        assert_eq!(station.cursor().await, 0, "{reply:?}");
+        let error = running.status.snapshot().error.unwrap_or_default();
+        assert!(error.contains(says), "{reply:?}: {error}");
+        refusing.store(0, Ordering::SeqCst);
+        station.cursor_reaches(1).await;
+        running.is(State::Flowing).await;
+        let lines: Vec<_> =
+            stored().into_iter().filter(|line| !line.starts_with("gridwarden_write_probe")).collect();
+        assert_eq!(lines, station.lines(), "{reply:?}");
+        assert!(station.dead_letters().await.is_empty(), "{reply:?}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed() {
+    let mut station = Station::new();
+    station.commit(1).await;
+    let first = Arc::new(AtomicUsize::new(0));
+    let (influx, _) = server(0, move |_| match first.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::status(503).header("retry-after", "1"),
+        _ => Reply::status(204),
+    })
+    .await;
+    let running = start(&station, small(influx.port));
+    running.is(State::Waiting).await;
+    let since = gateway::clock::instant();
+    running.is(State::Flowing).await;
+    assert!(since.elapsed() > Duration::from_millis(800), "back after {:?}", since.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_made_while_readings_wait() {
+    let mut station = Station::new();
+    station.commit(5).await;
+    let influx = set_up::influxdb2(set_up::ALL, &[]).await;
+    let running = start(&station, Settings { create_bucket: true, retention_days: 7, ..small(influx.port) });
+    station.cursor_reaches(1).await;
+    assert_eq!(written(&influx.asked()).concat(), station.lines());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_during_an_outage_is_prompt_and_a_restart_goes_on() {
+    let mut station = Station::new();
+    station.commit(5).await;
+    let running = start(&station, small(tests::neighbours::free_port()));
+    running.is(State::Waiting).await;
+    tokio::time::timeout(Duration::from_secs(3), running.stop()).await.expect("it stops at once");
+    let Station { folder, batches, .. } = station; // The store is closed here.
+    let station = Station { store: open(&folder), folder, batches };
+    let (influx, stored) = accepts_all(0).await;
+    let running = start(&station, small(influx.port));
+    station.cursor_reaches(1).await;
+    assert_eq!(stored(), station.lines());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn batches_without_lines_are_confirmed_without_a_request() {
+    let mut station = Station::new();
+    for _ in 0..5 {
+        station.commit(0).await;
+    }
+    station.commit(1).await;
+    let (influx, _) = accepts_all(0).await;
+    let running = start(&station, small(influx.port));
+    station.cursor_reaches(6).await;
+    assert_eq!(written(&influx.asked()).len(), 1);
+    running.stop().await;
+}
+
+/// A real InfluxDB 1 refuses one line in the middle: the rest is there, the line is a dead letter.
+#[tokio::test]
+async fn a_type_conflict_at_a_real_server_ends_in_the_dead_letters() {
+    let influx1 = tests::databases::influxdb1().await.unwrap();
+    let front = v2_in_front_of(influx1.port).await;
+    let clash = format!("hydrant,device=x temperature=\"warm\" {}\n", START + 1_000);
+    let [made, _] = by_both(&settings(front.port), clash.leak().as_bytes()).await;
+    assert_eq!(made, Verdict::Stored);
+    let mut station = Station::new();
+    station.commit(20).await;
+    let running = start(&station, small(front.port));
+    station.cursor_reaches(1).await;
+    let letters = station.dead_letters().await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let payload = String::from_utf8_lossy(&letters[0].payload).into_owned();
+    let hydrants: Vec<_> = station.lines().into_iter().filter(|line| line.starts_with("hydrant,")).collect();
+    assert_eq!(payload.lines().collect::<Vec<_>>(), hydrants);
+    let answer =
+        tests::databases::query(influx1.port, "SELECT count(temperature) FROM smoke_detector").await.unwrap();
+    let others = station.lines().iter().filter(|line| line.starts_with("smoke_detector,")).count();
+    assert_eq!(answer["results"][0]["series"][0]["values"][0][1], others);
+    running.stop().await;
 }

@@ -23,9 +23,9 @@ fn reports(numbers: [f64; 8]) -> Vec<Report> {
             n % NAMES.len(),
             n as i64 * 1_000 + 7,
             &[
-                (Metric::SMOKE, f64::from(u8::from(n % 3 == 0)), GOOD),
+                (Metric::SMOKE, f64::from(u8::from(n.is_multiple_of(3))), GOOD),
                 (Metric::TEMPERATURE, number, GOOD),
-                (Metric::PRESSURE, number + 1.0, if n % 4 == 0 { Quality::Bad } else { GOOD }),
+                (Metric::PRESSURE, number + 1.0, if n.is_multiple_of(4) { Quality::Bad } else { GOOD }),
             ],
         )
     };
@@ -43,7 +43,11 @@ type Points = BTreeMap<(String, String, i64), f64>;
 /// Says what differs, not all that there is.
 fn same(points: &Points, expected: &Points) {
     let only = |a: &Points, b: &Points| -> Vec<String> {
-        a.iter().filter(|&(key, value)| b.get(key) != Some(value)).map(|pair| format!("{pair:?}")).take(5).collect()
+        a.iter()
+            .filter(|&(key, value)| b.get(key) != Some(value))
+            .map(|pair| format!("{pair:?}"))
+            .take(5)
+            .collect()
     };
     let (extra, missing) = (only(points, expected), only(expected, points));
     assert!(extra.is_empty() && missing.is_empty(), "read back: {extra:#?}\nwritten: {missing:#?}");
@@ -130,19 +134,31 @@ async fn influxdb_1_accepts_the_lines_and_knows_flags_from_numbers() {
     for kind in ["smoke_detector", "hydrant", "access_camera"] {
         let answer = query(influx.port, &format!("SELECT * FROM {kind}")).await.unwrap();
         let series = &answer["results"][0]["series"][0];
-        let columns: Vec<_> = series["columns"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+        let columns: Vec<_> =
+            series["columns"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
         for row in series["values"].as_array().unwrap() {
             let row: BTreeMap<_, _> = columns.iter().copied().zip(row.as_array().unwrap()).collect();
             assert_eq!(row["cell"], "XL/3栋,2单元 = \"东\"");
             assert_eq!(row["station"], "xl");
             assert_eq!(row["cell_service"], "百户7");
             for (&column, &value) in &row {
-                let key = (row["device"].as_str().unwrap().to_owned(), format!("{kind}_{column}"), row["time"].as_i64().unwrap());
+                let key = (
+                    row["device"].as_str().unwrap().to_owned(),
+                    format!("{kind}_{column}"),
+                    row["time"].as_i64().unwrap(),
+                );
                 match (column, value) {
-                    ("time" | "device" | "cell" | "station" | "cell_service", _) | (_, serde_json::Value::Null) => (),
-                    ("quality" | "freshness", text) => texts.push((key.2 - START, text.as_str().unwrap().to_owned())),
-                    ("smoke", flag) => drop(points.insert(key, f64::from(u8::from(flag.as_bool().expect("a boolean"))))),
-                    (_, number) => drop(points.insert(key, number.as_f64().expect("a float"))),
+                    ("time" | "device" | "cell" | "station" | "cell_service", _)
+                    | (_, serde_json::Value::Null) => (),
+                    ("quality" | "freshness", text) => {
+                        texts.push((key.2 - START, text.as_str().unwrap().to_owned()))
+                    }
+                    ("smoke", flag) => {
+                        points.insert(key, f64::from(u8::from(flag.as_bool().expect("a boolean"))));
+                    }
+                    (_, number) => {
+                        points.insert(key, number.as_f64().expect("a float"));
+                    }
                 }
             }
         }
@@ -157,16 +173,24 @@ async fn influxdb_1_accepts_the_lines_and_knows_flags_from_numbers() {
 async fn influxdb_1_keeps_the_rest_of_a_bad_request() {
     let influx = influxdb1().await.unwrap();
     let front = super::journal::v2_in_front_of(influx.port).await;
-    let [ours, theirs] =
-        by_both(&settings(front.port), b"hydrant,device=a pressure=1 1\nhydrant,device=b pressure= 2\nhydrant,device=c pressure=3 3\n").await;
+    let [ours, theirs] = by_both(
+        &settings(front.port),
+        b"hydrant,device=a pressure=1 1\nhydrant,device=b pressure= 2\nhydrant,device=c pressure=3 3\n",
+    )
+    .await;
     for verdict in [ours, theirs] {
         let Verdict::Partial(refusal) = verdict else { panic!("{verdict:?}") };
         assert_eq!(refusal.quoted, ["hydrant,device=b pressure= 2"]);
     }
-    let [ours, _] = by_both(&settings(front.port), b"hydrant,device=d pressure=true 4\nhydrant,device=e pressure=5 5\n").await;
+    let [ours, _] =
+        by_both(&settings(front.port), b"hydrant,device=d pressure=true 4\nhydrant,device=e pressure=5 5\n")
+            .await;
     let Verdict::Partial(refusal) = ours else { panic!("{ours:?}") };
     assert_eq!(refusal.dropped, Some(1));
-    let conflict = gateway::io::influx::verdict::Cause::FieldType { measurement: "hydrant".into(), field: "pressure".into() };
+    let conflict = gateway::io::influx::verdict::Cause::FieldType {
+        measurement: "hydrant".into(),
+        field: "pressure".into(),
+    };
     assert_eq!(refusal.cause, conflict);
     let answer = query(influx.port, "SELECT pressure FROM hydrant").await.unwrap();
     let rows = answer["results"][0]["series"][0]["values"].as_array().unwrap().len();

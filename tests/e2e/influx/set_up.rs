@@ -11,17 +11,17 @@ use super::*;
 
 /// What the token of a fake server may do.
 #[derive(Clone, Copy)]
-struct Rights {
+pub struct Rights {
     sees_org: bool,
     makes_buckets: bool,
     writes: bool,
     known: bool,
 }
 
-const ALL: Rights = Rights { sees_org: true, makes_buckets: true, writes: true, known: true };
+pub const ALL: Rights = Rights { sees_org: true, makes_buckets: true, writes: true, known: true };
 
 /// InfluxDB 2 as far as set-up sees it, with these buckets (name, seconds kept).
-async fn influxdb2(rights: Rights, buckets: &[(&str, i64)]) -> Standin {
+pub async fn influxdb2(rights: Rights, buckets: &[(&str, i64)]) -> Standin {
     let buckets: Vec<_> = buckets.iter().map(|&(name, keeps)| (name.to_owned(), keeps)).collect();
     let buckets = Arc::new(Mutex::new(buckets));
     Standin::start(0, move |asked| {
@@ -104,7 +104,8 @@ async fn all_is_there() {
             "+ the server takes writes to the bucket `gridwarden`",
         ]
     );
-    let made = server.asked().iter().any(|asked| asked.uri.path() == "/api/v2/buckets" && asked.method == "POST");
+    let made =
+        server.asked().iter().any(|asked| asked.uri.path() == "/api/v2/buckets" && asked.method == "POST");
     assert!(!made);
 }
 
@@ -146,9 +147,12 @@ async fn what_the_token_may_not_do_is_said() {
 
 #[tokio::test]
 async fn a_token_that_may_only_write_is_enough() {
-    let server = influxdb2(Rights { sees_org: false, makes_buckets: false, ..ALL }, &[("gridwarden", 0)]).await;
+    let server =
+        influxdb2(Rights { sees_org: false, makes_buckets: false, ..ALL }, &[("gridwarden", 0)]).await;
     let found = findings(&settings(server.port)).await;
-    assert!(found[1].starts_with("? the organisation `gridwarden` is not there, or the token may not see it"));
+    assert!(
+        found[1].starts_with("? the organisation `gridwarden` is not there, or the token may not see it")
+    );
     assert!(found[2].starts_with("? the bucket `gridwarden` is not there, or the token may not see it"));
     assert_eq!(found[3], "+ the server takes writes to the bucket `gridwarden`");
 }

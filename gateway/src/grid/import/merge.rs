@@ -69,6 +69,7 @@ struct Merge<'a> {
     problems: Problems,
 }
 
+#[expect(clippy::ptr_arg, reason = "shows a field of type String")]
 fn text(text: &String) -> String {
     if text.is_empty() { "(empty)".into() } else { text.clone() }
 }

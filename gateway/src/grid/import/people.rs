@@ -132,7 +132,7 @@ fn parse_moment(text: &str, end: bool) -> Option<Timestamp> {
     if let Some(at) = Timestamp::parse_rfc3339(text) {
         return Some(at);
     }
-    let plain = text.replace(['年', '月', '/'], "-").replace('日', " ").replace('T', " ");
+    let plain = text.replace(['年', '月', '/'], "-").replace(['日', 'T'], " ");
     let mut parts = plain.split_whitespace();
     let mut numbers = parts.next()?.splitn(3, '-').map(|number| number.parse::<i16>().ok());
     let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);

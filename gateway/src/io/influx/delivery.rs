@@ -222,30 +222,31 @@ impl Piece {
 
     /// The lines that a partial write left out, as far as they can be told.
     fn dropped(self, refusal: Refusal) -> GivenUp {
-        let mut marked = self.named(&refusal);
-        if !marked.contains(&true) {
-            marked = match &refusal.cause {
-                Cause::Retention => self.oldest(refusal.dropped.unwrap_or(0)),
-                Cause::FieldType { measurement, field } => {
-                    self.lines().map(|line| has_field(&line, measurement, field)).collect()
-                }
-                Cause::Other => marked,
-            };
+        let named = self.named(&refusal);
+        if named.contains(&true) {
+            return GivenUp::all(self.part(&named).0, refusal.reason);
         }
-        let (guilty, _) = self.part(&marked);
-        let count = refusal.dropped.unwrap_or(0).max(1);
-        let reason = match guilty.len() {
+        let likely = match &refusal.cause {
+            Cause::Retention => self.oldest(refusal.dropped.unwrap_or(0)),
+            Cause::FieldType { measurement, field } => {
+                self.lines().map(|line| has_field(&line, measurement, field)).collect()
+            }
+            Cause::Other => named,
+        };
+        let (found, _) = self.part(&likely);
+        let count = refusal.dropped.unwrap_or(found.len()).max(1);
+        let reason = match found.len() {
             0 => format!(
                 "{}. It left out {count} of {} lines and does not say which; all are in the local history",
                 refusal.reason,
                 self.len()
             ),
-            found if found > count && refusal.dropped.is_some_and(|dropped| dropped > 0) => {
-                format!("{}. The {count} it left out are among these {found}", refusal.reason)
+            several if several > count => {
+                format!("{}. The {count} it left out are among these {several}", refusal.reason)
             }
             _ => refusal.reason,
         };
-        GivenUp { reason, count: count.max(refusal.numbers.len()), lines: guilty.lines().collect() }
+        GivenUp { reason, count, lines: found.lines().collect() }
     }
 
     fn oldest(&self, count: usize) -> Vec<bool> {

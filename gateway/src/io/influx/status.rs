@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::health::Check;
 use crate::units::{Millis, Timestamp};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,9 +48,15 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Status {
     now: Mutex<Snapshot>,
+    check: Option<Check>,
 }
 
 impl Status {
+    /// Also says on `check` how it stands.
+    pub fn reporting_to(check: Check) -> Self {
+        Self { check: Some(check), ..Self::default() }
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -61,22 +68,26 @@ impl Status {
         metrics::gauge!("gridwarden_influx_lag_seconds").set(now.behind.unwrap_or_default().as_secs_f64());
         let flowing = matches!(now.state, State::Flowing);
         metrics::gauge!("gridwarden_influx_flowing").set(f64::from(u8::from(flowing)));
+        match &self.check {
+            Some(check) if flowing => check.fine(),
+            Some(check) => check.wrong(now.error.as_deref().unwrap_or("nothing has been written yet")),
+            None => (),
+        }
     }
 
-    /// Returns whether that is a change.
+    /// Returns whether that is worth a line in the log: another state, or another thing for a person to do.
     pub(super) fn enter(&self, state: State, error: Option<&str>, at: Timestamp) -> bool {
-        let mut changed = false;
+        let mut news = false;
         self.update(|now| {
-            changed = now.state != state;
-            if changed {
+            news = now.state != state || (state == State::Held && now.error.as_deref() != error);
+            if now.state != state {
                 now.state = state;
                 now.since = Some(at);
             }
             if let Some(error) = error {
-                changed |= now.error.as_deref() != Some(error);
                 now.error = Some(error.to_owned());
             }
         });
-        changed
+        news
     }
 }

@@ -26,7 +26,7 @@ use super::status::{State, Status};
 use super::verdict::Verdict;
 use crate::model::DeadLetter;
 use crate::store::Store;
-use crate::units::Timestamp;
+use crate::units::{Millis, Timestamp};
 use crate::wire::line::Encoder;
 use crate::{clock, world};
 
@@ -152,26 +152,26 @@ impl<S: Sink> Task<S> {
         bytes_max: &AtomicUsize,
         findings: &mut Vec<Finding>,
     ) -> Option<Vec<GivenUp>> {
+        let total = parcel.lines.len();
         let mut delivery = Delivery::new(std::mem::take(&mut parcel.lines));
         let mut failures = 0;
         loop {
-            let (lines, count) = match delivery.next() {
+            let lines = match delivery.next() {
                 Next::Done => break,
-                Next::Probe => (self.probe(), 0),
-                Next::Send { lines, count } => (lines, count),
+                Next::Probe => self.probe(),
+                Next::Send { lines, .. } => lines,
             };
             let verdict = select! {
                 verdict = self.sink.write(lines) => verdict,
                 () = self.out_of_time() => return None,
             };
-            self.note(&verdict, count);
+            self.note(&verdict);
             let Some(pause) = delivery.answer(verdict) else {
                 failures = 0;
                 continue;
             };
             failures += 1;
-            self.status.update(|now| now.behind = Some(age(parcel.from)));
-            self.say(&pause);
+            self.say(&pause, age(parcel.from));
             let wait = match pause.held {
                 true => self.pace.held.mul_f64(0.75 + 0.5 * fastrand::f64()),
                 false => self.pace.after_wish(pause.after, failures, fastrand::f64()),
@@ -190,9 +190,15 @@ impl<S: Sink> Task<S> {
             info!(bytes = limit, "InfluxDB refused a large request; requests stay below this from now on");
         }
         let given_up = delivery.given_up();
+        let lost = given_up.iter().map(|lines| lines.count as u64).sum();
+        let stored = (total as u64).saturating_sub(lost);
+        metrics::counter!("gridwarden_influx_lines_total").increment(stored);
+        metrics::counter!("gridwarden_influx_lines_given_up_total").increment(lost);
+        self.status.update(|now| {
+            now.lines_stored += stored;
+            now.lines_given_up += lost;
+        });
         for lines in &given_up {
-            metrics::counter!("gridwarden_influx_lines_given_up_total").increment(lines.count as u64);
-            self.status.update(|now| now.lines_given_up += lines.count as u64);
             error!(
                 lines = lines.count,
                 reason = lines.reason,
@@ -217,34 +223,31 @@ impl<S: Sink> Task<S> {
         *known = findings;
     }
 
-    fn note(&self, verdict: &Verdict, count: usize) {
-        let result = match verdict {
-            Verdict::Stored => "stored",
-            Verdict::Partial(_) => "partial",
-            Verdict::Malformed(_) => "malformed",
-            Verdict::TooLarge(_) => "too_large",
-            Verdict::Held(_) => "held",
-            Verdict::Later { .. } => "later",
+    fn note(&self, verdict: &Verdict) {
+        let (result, something_stored) = match verdict {
+            Verdict::Stored => ("stored", true),
+            Verdict::Partial(_) => ("partial", true),
+            Verdict::Malformed(_) => ("malformed", false),
+            Verdict::TooLarge(_) => ("too_large", false),
+            Verdict::Held(_) => ("held", false),
+            Verdict::Later { .. } => ("later", false),
         };
         metrics::counter!("gridwarden_influx_requests_total", "result" => result).increment(1);
-        let stored = match verdict {
-            Verdict::Stored => count,
-            Verdict::Partial(refusal) => count.saturating_sub(refusal.dropped.unwrap_or(0)),
-            Verdict::Malformed(_) | Verdict::TooLarge(_) | Verdict::Held(_) | Verdict::Later { .. } => return,
-        };
-        metrics::counter!("gridwarden_influx_lines_total").increment(stored as u64);
-        let now = clock::wall();
-        if self.status.enter(State::Flowing, None, now) {
-            info!("InfluxDB takes lines");
+        if something_stored {
+            let now = clock::wall();
+            if self.status.enter(State::Flowing, None, now) {
+                info!("InfluxDB takes lines");
+            }
+            self.status.update(|status| status.last_stored = Some(now));
         }
-        self.status.update(|status| {
-            status.last_stored = Some(now);
-            status.lines_stored += stored as u64;
-        });
     }
 
-    fn say(&self, pause: &Pause) {
-        let now = clock::wall();
+    fn say(&self, pause: &Pause, behind: Millis) {
+        let (now, newest) = (clock::wall(), *self.store.newest().borrow()); // The other half waits, and does not look.
+        self.status.update(|status| {
+            status.behind = Some(behind);
+            status.newest = newest;
+        });
         match pause.held {
             true if self.status.enter(State::Held, Some(&pause.reason), now) => {
                 error!("InfluxDB is not written to until somebody acts: {}. Readings are kept", pause.reason);
@@ -291,7 +294,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-fn age(from: Option<(u64, Timestamp)>) -> crate::units::Millis {
+fn age(from: Option<(u64, Timestamp)>) -> Millis {
     from.map(|(_, at)| clock::wall().since(at)).unwrap_or_default()
 }
 

@@ -1,0 +1,45 @@
+//! Coverage: every device in a cell, every cell with somebody who answers for it today.
+
+use super::super::shape::Page;
+use crate::config::Config;
+use crate::grid::Registry;
+use crate::units::Timestamp;
+
+pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Timestamp) {
+    let files = &config.registry;
+    if files.cells.is_empty() {
+        return;
+    }
+    if !files.people.is_empty() {
+        let span = page.at("registry.people");
+        // A parent without anybody would repeat itself for every cell below it.
+        let alone = |ix| registry.responsible(ix, now).is_none();
+        for cell in registry.cells().iter().filter(|cell| !cell.retired && alone(cell.ix)) {
+            if registry.parent(cell.ix).is_some_and(alone) {
+                continue;
+            }
+            page.warn(span.clone(), format!("nobody answers for the cell `{}` today, nor for a cell above it; give somebody the role lead, deputy or worker there", cell.code));
+        }
+    }
+    let cameras =
+        registry.devices().iter().filter(|device| !device.retired && registry.home(device.ix).is_none());
+    for device in cameras {
+        page.warn(
+            page.at("registry.devices"),
+            format!("the device `{}` stands in no cell; fill in `cell`, or `lon` and `lat`", device.id),
+        );
+    }
+    let decoded = |family| config.topics.iter().any(|topic| *topic.decoder.get_ref() == family);
+    for (prefix, family, word) in [
+        ("native:", crate::decode::Family::Native, "native"),
+        ("z2m:", crate::decode::Family::Zigbee2mqtt, "zigbee2mqtt"),
+        ("lora:", crate::decode::Family::Chirpstack, "chirpstack"),
+        ("frigate:", crate::decode::Family::Frigate, "frigate"),
+    ] {
+        let first =
+            registry.devices().iter().find(|device| !device.retired && device.address.starts_with(prefix));
+        if let Some(device) = first.filter(|_| !decoded(family)) {
+            page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no `[[topic]]` uses the decoder `{word}`; add one, or correct the address", device.id, device.address));
+        }
+    }
+}

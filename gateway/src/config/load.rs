@@ -1,0 +1,230 @@
+//! The files of a station → everything the gateway needs to start, or every mistake in them.
+//!
+//! What stands in station.toml and rules.toml by itself must be right, or the gateway does not start. What depends on data that changes every month,
+//! the registry files and who is on duty today, is a warning: `gridwarden check` fails, but a station that wakes after a power cut goes on with the
+//! registry it has.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::rules::Rules;
+use super::shape::Page;
+use super::{Config, check};
+use crate::clock;
+use crate::grid::import::{Parsed, merge, parse_cells, parse_devices, parse_people};
+use crate::grid::{Registry, Rows};
+use crate::problem::{Problems, Severity, Spot};
+use crate::units::Timestamp;
+
+/// No file of a station is larger; 369,000 devices are 40 MB.
+const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// All files of a station, checked.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub rules: Rules,
+    /// Where station.toml stands; relative paths start here.
+    pub folder: PathBuf,
+    /// The files of `[registry]`: cells, then devices, then people. `None` when one of them is wrong: import none and keep what the store has.
+    pub registry: Option<Vec<RegistryFile>>,
+    /// Warnings and hints, to be logged.
+    pub remarks: Problems,
+}
+
+impl Loaded {
+    /// The one data file.
+    pub fn store_path(&self) -> PathBuf {
+        self.folder.join(&self.config.store.path)
+    }
+}
+
+#[derive(Debug)]
+pub struct RegistryFile {
+    /// As written in station.toml, a stable name to remember the hash under.
+    pub name: String,
+    /// Of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    pub parsed: Parsed,
+}
+
+/// Reads and checks station.toml and every file it names.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let (loaded, problems, _) = examine(path, clock::wall());
+    match loaded {
+        Some(loaded) if !problems.any(Severity::Error) => Ok(Loaded { remarks: problems, ..loaded }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+/// What `gridwarden check` prints, and whether it is content.
+pub fn check_command(path: &Path) -> (String, bool) {
+    let (loaded, problems, rows) = examine(path, clock::wall());
+    let content = loaded.is_some() && !problems.any(Severity::Warning);
+    let mut output = problems.to_string();
+    if !output.is_empty() {
+        output.push('\n');
+    }
+    match loaded {
+        Some(loaded) if content => output.push_str(&summary(path, &loaded, &rows)),
+        Some(_) | None => {
+            let count = problems.iter().filter(|problem| problem.severity < Severity::Hint).count();
+            output.push_str(&format!("{}: {count} to correct", path.display()));
+        }
+    }
+    output.push('\n');
+    (output, content)
+}
+
+fn summary(path: &Path, loaded: &Loaded, rows: &Rows) -> String {
+    let config = &loaded.config;
+    let units: usize = config.buses.iter().map(|bus| bus.units.len()).sum();
+    let registry = match &loaded.registry {
+        Some(files) if !files.is_empty() => format!(
+            "{} cells, {} devices, {} people",
+            rows.cells.len(),
+            rows.devices.len(),
+            rows.people.len()
+        ),
+        Some(_) | None => "the registry as it is in the store".into(),
+    };
+    format!(
+        "{}: good. Station `{}`: {registry}; {} brokers{}, {} Modbus units on {} buses; {} rules, {} ladders, {} webhooks.",
+        path.display(),
+        config.station.id.get_ref(),
+        config.brokers.len(),
+        if config.listener.is_some() { " and the listener" } else { "" },
+        units,
+        config.buses.len(),
+        loaded.rules.rules.len(),
+        loaded.rules.ladders.len(),
+        config.webhooks.len(),
+    )
+}
+
+const START: Spot = Spot { line: 1, column: 1 };
+
+fn examine(path: &Path, now: Timestamp) -> (Option<Loaded>, Problems, Rows) {
+    let mut problems = Problems::default();
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let name = path.display().to_string();
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(why) => {
+            problems.add(
+                &name,
+                START,
+                Severity::Error,
+                format!("{why}; give the path of station.toml with -c"),
+            );
+            return (None, problems, Rows::default());
+        }
+    };
+    let (mut station, config) = Page::read::<Config>(&name, &text, &["station", "store", "rules", "http"]);
+    let rules_path = station.texts("rules").into_iter().next();
+    let rules_name =
+        rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string());
+    let rules_text = match rules_path {
+        Some((path, span)) => read_text(&folder.join(path)).unwrap_or_else(|why| {
+            station.wrong(span, format!("{why}; write the path of rules.toml, relative to this file"));
+            String::new()
+        }),
+        None => String::new(),
+    };
+    let (mut rules_page, rules) = Page::read::<Rules>(&rules_name, &rules_text, &[]);
+
+    let (registry, rows) = read_registry(&mut station, &folder, now, &mut problems);
+    let known = registry.is_some().then(|| Registry::build(rows.clone()));
+    let mut inputs = check::Inputs {
+        station: &mut station,
+        rules_page: &mut rules_page,
+        config: config.as_ref(),
+        rules: rules.as_ref(),
+        folder: &folder,
+        registry: known.as_deref(),
+        now,
+    };
+    check::check(&mut inputs);
+
+    problems.extend(station.problems);
+    problems.extend(rules_page.problems);
+    let loaded = config.zip(rules).map(|(config, rules)| Loaded {
+        config,
+        rules,
+        folder,
+        registry,
+        remarks: Problems::default(),
+    });
+    (loaded, problems.sorted(), rows)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let size = std::fs::metadata(path).map_err(cannot)?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(format!("`{}` is larger than {} MB", path.display(), FILE_BYTES_MAX >> 20));
+    }
+    std::fs::read(path).map_err(cannot)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| format!("`{}` is not UTF-8 text", path.display()))
+}
+
+/// The registry files, each by itself and then together. `None`: one of them is wrong.
+fn read_registry(
+    station: &mut Page<'_>,
+    folder: &Path,
+    now: Timestamp,
+    problems: &mut Problems,
+) -> (Option<Vec<RegistryFile>>, Rows) {
+    type Parse = fn(&str, &[u8]) -> Result<Parsed, Problems>;
+    let kinds: [(&str, Parse); 3] = [
+        ("registry.cells", parse_cells),
+        ("registry.devices", parse_devices),
+        ("registry.people", parse_people),
+    ];
+    let (mut files, mut good) = (Vec::new(), true);
+    for (key, parse) in kinds {
+        for (name, span) in station.texts(key) {
+            let path = folder.join(&name);
+            let bytes = match read_bytes(&path) {
+                Ok(bytes) => bytes,
+                Err(why) => {
+                    station
+                        .warn(span, format!("{why}; write a path relative to this file, or remove it here"));
+                    good = false;
+                    continue;
+                }
+            };
+            match parse(&path.display().to_string(), &bytes) {
+                Ok(parsed) => files.push(RegistryFile { name, sha256: hex(&Sha256::digest(&bytes)), parsed }),
+                Err(wrong) => {
+                    good = false;
+                    problems.extend(wrong.softened());
+                }
+            }
+        }
+    }
+    if !good {
+        return (None, Rows::default());
+    }
+    let parsed: Vec<Parsed> = files.iter().map(|file| file.parsed.clone()).collect();
+    match merge::merge_all(&Rows::default(), &parsed, now) {
+        Ok((rows, diff)) => {
+            for hint in diff.hints {
+                station.hint(station.at("registry"), hint);
+            }
+            (Some(files), rows)
+        }
+        Err(wrong) => {
+            problems.extend(wrong.softened());
+            (None, Rows::default())
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

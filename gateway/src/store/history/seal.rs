@@ -24,7 +24,7 @@ const SLICE_SERIES: usize = 128;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// What one series becomes.
-struct Sealed {
+pub(super) struct Sealed {
     series: u64,
     swallowed: Vec<i64>,
     chunks: Vec<Chunk>,
@@ -64,7 +64,7 @@ impl Store {
         }
     }
 
-    async fn tend_history(&self) -> Result<(), StoreError> {
+    pub(super) async fn tend_history(&self) -> Result<(), StoreError> {
         loop {
             if self.shared.signals.head.should_seal() {
                 self.seal().await?;
@@ -91,7 +91,7 @@ impl Store {
         Ok(())
     }
 
-    fn prepare_slice(&self, slice: &[u64]) -> Result<Vec<Sealed>, StoreError> {
+    pub(super) fn prepare_slice(&self, slice: &[u64]) -> Result<Vec<Sealed>, StoreError> {
         self.shared.readers.read_here(|connection| {
             let head = &self.shared.signals.head;
             slice.iter().map(|&series| prepare(connection, series, head.sealing_dots(series))).collect()
@@ -132,7 +132,11 @@ fn swallow(connection: &Connection, series: u64, new: Vec<Dot>) -> Result<(Vec<i
     Ok((swallowed, parts.concat()))
 }
 
-fn store_slice(connection: &Connection, steady: Steady, slice: Vec<Sealed>) -> Result<(), Problem> {
+pub(super) fn store_slice(
+    connection: &Connection,
+    steady: Steady,
+    slice: Vec<Sealed>,
+) -> Result<(), Problem> {
     for sealed in slice {
         for id in sealed.swallowed {
             connection.prepare_cached("DELETE FROM chunks WHERE id = ?1")?.execute([id])?;

@@ -7,14 +7,37 @@
 //! A message costs the same with ten devices as with 400,000: presence is a dense table, rules are found by (profile, metric),
 //! and only conditions that are not normal are kept.
 
+mod alarm;
 pub mod backoff;
+mod condition;
+mod freshness;
+mod ladder;
+mod open;
+mod presence;
+mod rate;
+mod reconfigure;
 pub mod rules;
+mod snapshot;
+mod text;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use condition::{Change, Condition, Conditions, Place, Verdict};
+use freshness::Weight;
+use open::{Key, New, OpenAlarms};
+use presence::{Presence, Silence};
+use rules::{Basis, RuleBook, RuleIx};
+
 use crate::grid::Registry;
-use crate::model::{Alarm, AlarmId, Alert, Batch, DeviceIx, Entry};
-use crate::units::{Now, Steady, Timestamp};
+use crate::model::{
+    Action, Alarm, AlarmId, Alert, Batch, Deed, DeviceIx, Entry, Event, Late, Metric, Quality, ReadingId,
+    Report, SignalClass, Signed, Trigger, Value,
+};
+use crate::units::{Millis, Now, Steady, Timestamp};
 
 /// What must be stored, in order, in the same transaction as the batch that caused it.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,64 +87,371 @@ pub enum SnapshotError {
     Version(u8),
     #[error("the engine snapshot is damaged")]
     Damaged(#[from] postcard::Error),
+    #[error("the engine snapshot is damaged: {0}")]
+    Nonsense(&'static str),
+}
+
+/// When the engine is woken later than it asked by more than this, the gateway was not running, and heard nobody.
+const DEAF_FROM: Millis = Millis::from_secs(5);
+
+/// What every rule knows of the newest late fire of one device: it must not be raised twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+struct FireMark {
+    /// Newest device time at which this fire was reported, late or live.
+    time: Option<Timestamp>,
+    /// Reported, late or live, since the last live report that had the flag clear.
+    since_clear: bool,
 }
 
 pub struct Engine {
     registry: Arc<Registry>,
-    rules: Arc<rules::RuleBook>,
+    rules: Arc<RuleBook>,
+    now: Now,
+    presence: Presence,
+    conditions: Conditions,
+    rates: BTreeMap<Place, rate::Window>,
+    fires: BTreeMap<Place, FireMark>,
+    alarms: OpenAlarms,
+}
+
+/// What one call works with, and what it led to so far.
+struct Turn<'a> {
+    registry: &'a Registry,
+    rules: &'a RuleBook,
+    now: Now,
+    effects: Vec<Effect>,
 }
 
 impl Engine {
     /// An engine that knows nothing yet; presence of every registered device is armed from `now`.
-    pub fn new(registry: Arc<Registry>, rules: Arc<rules::RuleBook>, now: Now) -> Self {
-        let _ = now;
-        Self { registry, rules }
-    }
-
-    /// Continue from a snapshot, with the registry and rules it was taken under.
-    pub fn restore(
-        snapshot: &[u8],
-        registry: Arc<Registry>,
-        rules: Arc<rules::RuleBook>,
-    ) -> Result<Self, SnapshotError> {
-        let _ = (snapshot, registry, rules);
-        todo!()
-    }
-
-    /// Everything needed to continue later, versioned.
-    pub fn snapshot(&self) -> Vec<u8> {
-        todo!()
+    pub fn new(registry: Arc<Registry>, rules: Arc<RuleBook>, now: Now) -> Self {
+        let mut engine = Self {
+            registry,
+            rules,
+            now,
+            presence: Presence::default(),
+            conditions: Conditions::default(),
+            rates: BTreeMap::new(),
+            fires: BTreeMap::new(),
+            alarms: OpenAlarms::default(),
+        };
+        engine.arm_new_devices();
+        engine
     }
 
     /// All behaviour starts here: first what the clock makes due, in order, then the events, in order.
+    ///
+    /// A batch without events that has no effects changes nothing and need not be stored.
     pub fn apply(&mut self, batch: &Batch) -> Applied {
-        let _ = batch;
-        todo!()
+        let (registry, rules) = (self.registry.clone(), self.rules.clone());
+        let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
+        let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
+        self.forgive_own_absence(now.steady);
+        self.now = now;
+        self.advance(&mut turn);
+        let mut answers = Vec::new();
+        for (at, event) in batch.events.iter().enumerate() {
+            match event {
+                Event::Report(report) => self.report(&mut turn, report, (batch.seq, at as u32)),
+                Event::Gone { device, since, received: _ } => {
+                    self.presence.gone(*device, *since, now.steady, rules.gone_after_s(*device));
+                }
+                Event::Action(action) => answers.push((at, self.act(&mut turn, action))),
+            }
+        }
+        self.advance(&mut turn); // What the events made due at once.
+        Applied { effects: turn.effects, answers }
     }
 
-    /// When to call [`Engine::apply`] with a batch without events, if nothing else happens before. Never in the past of the last batch.
+    /// When to call [`Engine::apply`] with a batch without events, if nothing else happens before. Never in the past of the last batch;
+    /// sometimes early, and then that batch has no effects.
     pub fn wake_at(&self) -> Option<Steady> {
-        todo!()
-    }
-
-    /// Take over a changed registry or changed rules: arm new devices, disarm retired ones, end conditions whose rule is gone.
-    pub fn reconfigure(
-        &mut self,
-        registry: Arc<Registry>,
-        rules: Arc<rules::RuleBook>,
-        now: Now,
-    ) -> Vec<Effect> {
-        let _ = (registry, rules, now);
-        todo!()
+        let condition = self.conditions.next_due().map(|(at, _)| at);
+        let step = self.alarms.next_due().map(|(at, _)| at);
+        [self.presence.wake_at(), condition, step].into_iter().flatten().min()
     }
 
     /// Open alarms, oldest first.
     pub fn open_alarms(&self) -> impl Iterator<Item = &Alarm> {
-        std::iter::empty()
+        self.alarms.iter().map(|open| &open.alarm)
     }
 
     pub fn seen(&self, device: DeviceIx) -> Seen {
-        let _ = (device, &self.registry, &self.rules);
-        todo!()
+        self.presence.row(device).map_or(Seen { last: None, online: false }, |known| known.seen())
     }
+
+    /// When something was due long ago, the gateway itself was away: nobody is blamed for what it could not hear. Alarms that stand go
+    /// on up their ladders all the same.
+    fn forgive_own_absence(&mut self, now: Steady) {
+        let silence = self.presence.next_due(now).map(|(at, _)| at);
+        let condition = self.conditions.next_due().map(|(at, _)| at);
+        let step = self.alarms.next_due().map(|(at, _)| at);
+        let first = [silence, condition, step].into_iter().flatten().min();
+        if first.is_some_and(|due| DEAF_FROM < now.since(due)) {
+            let deaf = now.since(self.now.steady);
+            self.presence.put_off(deaf);
+            self.conditions.put_off(deaf);
+        }
+    }
+
+    /// Everything that is due, oldest first.
+    fn advance(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now.steady;
+        loop {
+            let silence = self.presence.next_due(now);
+            let condition = self.conditions.next_due().filter(|(at, _)| *at <= now);
+            let step = self.alarms.next_due().filter(|(at, _)| *at <= now);
+            let times = [silence.map(|due| due.0), condition.map(|due| due.0), step.map(|due| due.0)];
+            let Some(first) = times.into_iter().flatten().min() else { return };
+            if let Some((at, device)) = silence
+                && at == first
+            {
+                self.fall_silent(turn, device);
+            } else if let Some((at, place)) = condition
+                && at == first
+            {
+                if let Some(state) = self.conditions.take(place) {
+                    let (state, change) = state.ripened(turn.rules.rule(place.1), now);
+                    self.conditions.put(place, state);
+                    self.follow(turn, place, change);
+                }
+            } else if let Some((_, alarm)) = step {
+                self.alarms.climb(turn, alarm);
+            }
+        }
+    }
+
+    fn fall_silent(&mut self, turn: &mut Turn<'_>, device: DeviceIx) {
+        self.presence.fell_silent(device);
+        for alarm in self.alarms.resolved_of(device) {
+            self.alarms.returned(turn, alarm, "resolved, and the device is silent");
+        }
+        if let Some(rule) = turn.rules.presence(device) {
+            self.judge(turn, (device, rule), Verdict::Abnormal, None);
+        }
+    }
+
+    fn report(&mut self, turn: &mut Turn<'_>, report: &Report, (seq, event): (u64, u32)) {
+        let device = report.device;
+        let Some(known) = self.presence.row_mut(device) else { return };
+        let weight = freshness::weigh(report, known.newest_device_time(), turn.rules.live_within());
+        if weight == Weight::Live {
+            known.note_clear_flags(report);
+        }
+        if freshness::proves_life(report.freshness) {
+            known.device_time = known.device_time.max(report.device_time.map_or(i64::MIN, |time| time.0));
+            let silent_after_s = turn.rules.silent_after_s(device);
+            let before = self.presence.heard(device, report.received, turn.now.steady, silent_after_s);
+            if before == Silence::Yes
+                && let Some(rule) = turn.rules.presence(device)
+            {
+                self.judge(turn, (device, rule), Verdict::Normal, None);
+            }
+        }
+        if weight == Weight::Repetition {
+            return;
+        }
+        let tested = || report.values.iter().any(|value| value.metric == Metric::TEST && value.value != 0.0);
+        for (at, value) in report.values.iter().enumerate() {
+            for &rule in turn.rules.watching(device, value.metric) {
+                let place = (device, rule);
+                let trigger = || Trigger {
+                    reading: ReadingId { seq, event, value: at as u32 },
+                    metric: value.metric,
+                    value: value.value,
+                    device_time: report.device_time,
+                    received: report.received,
+                    freshness: report.freshness,
+                };
+                let Some(verdict) = self.verdict(turn, place, value, weight) else { continue };
+                let fire = is_fire_flag(turn, rule);
+                if fire && verdict == Verdict::Abnormal && tested() {
+                    continue; // A test press does not page as fire; a rule for the flag `test` records it.
+                }
+                match weight {
+                    Weight::Live => {
+                        if fire {
+                            self.mark_fire(turn, place, verdict, report.device_time);
+                        }
+                        let trigger = (verdict == Verdict::Abnormal).then(trigger);
+                        self.judge(turn, place, verdict, trigger);
+                    }
+                    Weight::Late { age } if fire && verdict == Verdict::Abnormal => {
+                        self.late_fire(turn, place, age, trigger());
+                    }
+                    Weight::Late { .. } | Weight::Repetition => (),
+                }
+            }
+        }
+    }
+
+    /// What a value says under a rule; `None` when it must not be judged. Of bad quality, only a fire counts.
+    fn verdict(&mut self, turn: &Turn<'_>, place: Place, value: &Value, weight: Weight) -> Option<Verdict> {
+        let rule = turn.rules.rule(place.1);
+        let verdict = match rule.basis {
+            Basis::Rate { rising, by, within, .. } => {
+                if weight != Weight::Live || value.quality == Quality::Bad {
+                    return None;
+                }
+                let window = self.rates.entry(place).or_default();
+                window.take(value.value, rising, by, within, turn.now.steady)
+            }
+            Basis::State { .. } | Basis::Threshold { .. } | Basis::Presence { .. } => {
+                rule.basis.verdict(value.value)?
+            }
+        };
+        let counts =
+            value.quality != Quality::Bad || (verdict == Verdict::Abnormal && is_fire_flag(turn, place.1));
+        counts.then_some(verdict)
+    }
+
+    fn judge(&mut self, turn: &mut Turn<'_>, place: Place, verdict: Verdict, trigger: Option<Trigger>) {
+        if verdict != Verdict::Abnormal && self.conditions.get(place).is_none() {
+            return;
+        }
+        let rule = turn.rules.rule(place.1);
+        let state = self.conditions.take(place);
+        let (state, change) = Condition::judged(state, rule, verdict, trigger, turn.now.steady);
+        self.conditions.put(place, state);
+        self.follow(turn, place, change);
+    }
+
+    /// What a change of a condition means for its alarm.
+    fn follow(&mut self, turn: &mut Turn<'_>, place: Place, change: Change) {
+        let open = self.alarms.find(Key { device: place.0, rule: place.1, late: false });
+        let latched = turn.rules.rule(place.1).basis.quiet().is_some();
+        match (change, open) {
+            (Change::Nothing, _) => (),
+            (Change::Began(_), Some(alarm)) if latched => {
+                self.alarms.again(turn, alarm, "a new episode after quiet");
+            }
+            (Change::Began(_), Some(alarm)) => self.alarms.again(turn, alarm, ""),
+            (Change::Repeated(_), Some(alarm)) => self.alarms.repeated(turn, alarm),
+            (Change::Began(trigger), None) => self.raise(turn, place, None, trigger),
+            // Somebody resolved it while the detector stays latched: still the same episode.
+            (Change::Repeated(_), None) if latched => (),
+            // Resolved while the device was silent; it is back and still reports it.
+            (Change::Repeated(trigger), None) => self.raise(turn, place, None, trigger),
+            (Change::Ended, Some(alarm)) if latched => self.alarms.returned(turn, alarm, "quiet"),
+            (Change::Ended, Some(alarm)) => self.alarms.returned(turn, alarm, ""),
+            (Change::Ended, None) => (),
+        }
+    }
+
+    fn raise(&mut self, turn: &mut Turn<'_>, place: Place, late: Option<Late>, trigger: Option<Trigger>) {
+        let (device, ix) = place;
+        let rule = turn.rules.rule(ix);
+        let value = text::value(rule, trigger.as_ref(), turn.rules.silent_after_s(device));
+        let text = text::line(rule, turn.registry.device(device), turn.registry, &value, late);
+        let new = New {
+            rule: rule.name.clone(),
+            class: rule.class,
+            text,
+            cell: turn.registry.home(device).unwrap_or(open::NOWHERE),
+            device: Some(device),
+            late,
+            trigger,
+            ladder: rule.ladder,
+            who: None,
+        };
+        self.alarms.raise(turn, Some(Key { device, rule: ix, late: late.is_some() }), new);
+    }
+
+    /// Remembers what late reports of this fire are compared with; a live clear is also the end of a late fire.
+    fn mark_fire(&mut self, turn: &mut Turn<'_>, place: Place, verdict: Verdict, time: Option<Timestamp>) {
+        match verdict {
+            Verdict::Abnormal => {
+                let mark = self.fires.entry(place).or_default();
+                *mark = FireMark { time: mark.time.max(time), since_clear: true };
+            }
+            Verdict::Between => (),
+            Verdict::Normal => {
+                let Some(mark) = self.fires.get_mut(&place) else { return };
+                mark.since_clear = false;
+                if mark.time.is_none() {
+                    self.fires.remove(&place);
+                }
+                if let Some(late) = self.alarms.find(Key { device: place.0, rule: place.1, late: true }) {
+                    self.alarms.returned(turn, late, "");
+                }
+            }
+        }
+    }
+
+    /// A fire flag in a late report; the table in `freshness.rs` line by line.
+    fn late_fire(&mut self, turn: &mut Turn<'_>, place: Place, age: Option<Millis>, trigger: Trigger) {
+        if self.conditions.get(place).is_some() {
+            return;
+        }
+        let mark = self.fires.get(&place).copied().unwrap_or_default();
+        let newer = match trigger.device_time {
+            Some(time) => {
+                let known = self.presence.row(place.0);
+                mark.time < Some(time)
+                    && !known.is_some_and(|known| known.cleared_since(trigger.metric, time))
+            }
+            None => !mark.since_clear,
+        };
+        let open = self.alarms.find(Key { device: place.0, rule: place.1, late: true });
+        if newer || open.is_some() {
+            let time = mark.time.max(trigger.device_time);
+            self.fires.insert(place, FireMark { time, since_clear: true });
+        }
+        match open {
+            Some(alarm) if newer => self.alarms.again(turn, alarm, "reported again, late"),
+            Some(alarm) => self.alarms.repeated(turn, alarm),
+            None if newer => self.raise(turn, place, Some(Late { age }), Some(trigger)),
+            None => (),
+        }
+    }
+
+    fn act(&mut self, turn: &mut Turn<'_>, action: &Action) -> Answer {
+        let who = action.who.as_str();
+        match &action.what {
+            Deed::Acknowledge { alarm, note } => self.alarms.acknowledge(turn, *alarm, who, note.clone()),
+            Deed::Resolve { alarm, disposition, note } => {
+                let ends_by_itself =
+                    self.alarms.get(*alarm).is_some_and(|open| self.ends_by_itself(turn, open));
+                let signed = Signed { by: who.to_owned(), at: turn.now.wall, note: note.clone() };
+                self.alarms.resolve(turn, *alarm, signed, *disposition, ends_by_itself)
+            }
+            Deed::Raise { cell, device, class, text } => {
+                if let Some(alarm) = self.alarms.raised_by_hand(*cell, *device, *class, text) {
+                    self.alarms.repeated_by_hand(turn, alarm, who.to_owned());
+                    return Ok(alarm);
+                }
+                let new = New {
+                    rule: open::MANUAL.to_owned(),
+                    class: *class,
+                    text: text.clone(),
+                    cell: *cell,
+                    device: *device,
+                    late: None,
+                    trigger: None,
+                    ladder: turn.rules.ladder_for(*class),
+                    who: Some(who.to_owned()),
+                };
+                Ok(self.alarms.raise(turn, None, new))
+            }
+        }
+    }
+
+    /// Whether the device can still report the end: not for what was raised by hand or late, nor when the detector latches or is
+    /// silent or retired.
+    fn ends_by_itself(&self, turn: &Turn<'_>, open: &open::Open) -> bool {
+        let Some(key) = open.key else { return false };
+        let rule = turn.rules.rule(key.rule);
+        let silent = self.presence.row(key.device).is_none_or(|known| known.silence == Silence::Yes);
+        let by_silence = rule.basis.metric().is_none();
+        !key.late
+            && rule.basis.quiet().is_none()
+            && turn.rules.selects(key.rule, key.device)
+            && (by_silence || !silent)
+    }
+}
+
+/// Whether the rule makes a fire of a flag, whatever its quality and however late.
+fn is_fire_flag(turn: &Turn<'_>, rule: RuleIx) -> bool {
+    let rule = turn.rules.rule(rule);
+    rule.class == SignalClass::Fire && matches!(rule.basis, Basis::State { .. })
 }

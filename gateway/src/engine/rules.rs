@@ -1,8 +1,202 @@
 //! Rules compiled for looking up: which rules a value of a device meets, in one step.
 //!
 //! `rules.toml` as typed by [`crate::config::rules`] becomes a [`RuleBook`]. Devices that the same rules select share a profile;
-//! the rules of a (profile, metric) are a short list found by index.
+//! the rules of a (profile, metric) are a short list found by index, so a message costs the same with 5 rules as with 5,000. A
+//! book belongs to one registry: compile it again after every import. `rules/compile.rs` makes it; nothing here changes afterwards.
 
-/// The compiled rules.
+mod compile;
+
+pub use compile::Problem;
+
+use crate::config::rules::Close;
+use crate::model::{DeviceIx, Metric, SignalClass};
+use crate::units::Millis;
+
+/// Position of a rule in its book. A new book has new positions; names are what lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RuleIx(pub u32);
+
+/// Position of a ladder in its book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LadderIx(pub u32);
+
+/// The compiled rules and ladders.
 #[derive(Debug, Default)]
-pub struct RuleBook {}
+pub struct RuleBook {
+    rules: Vec<Rule>,
+    ladders: Vec<Ladder>,
+    profiles: Vec<Profile>,
+    /// By [`DeviceIx`].
+    devices: Vec<Selected>,
+    live_within: Millis,
+}
+
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub name: String,
+    pub class: SignalClass,
+    pub text: String,
+    pub basis: Basis,
+    /// Always zero for fire.
+    pub raise_after: Millis,
+    pub clear_after: Millis,
+    pub ladder: Option<LadderIx>,
+    pub close: Close,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Basis {
+    State { flag: Metric, is: bool, quiet: Option<Millis> },
+    Threshold { metric: Metric, side: Side, limit: f64, clear: Option<f64> },
+    Rate { metric: Metric, rising: bool, by: f64, within: Millis },
+    Presence { gone_after_s: u32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Above,
+    Below,
+}
+
+impl Basis {
+    pub fn metric(&self) -> Option<Metric> {
+        match *self {
+            Self::State { flag, .. } => Some(flag),
+            Self::Threshold { metric, .. } | Self::Rate { metric, .. } => Some(metric),
+            Self::Presence { .. } => None,
+        }
+    }
+
+    /// For how long a latched detector must be quiet before its episode is over; `None` when the device reports the end itself.
+    pub fn quiet(&self) -> Option<Millis> {
+        match *self {
+            Self::State { quiet, .. } => quiet,
+            Self::Threshold { .. } | Self::Rate { .. } | Self::Presence { .. } => None,
+        }
+    }
+
+    /// Equal for two rules when what is remembered for one makes sense for the other.
+    pub fn fingerprint(&self) -> (u8, Option<Metric>) {
+        let kind = match self {
+            Self::State { is: true, .. } => 0,
+            Self::State { is: false, .. } => 1,
+            Self::Threshold { side: Side::Above, .. } => 2,
+            Self::Threshold { side: Side::Below, .. } => 3,
+            Self::Rate { rising: true, .. } => 4,
+            Self::Rate { rising: false, .. } => 5,
+            Self::Presence { .. } => 6,
+        };
+        (kind, self.metric())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Ladder {
+    pub name: String,
+    pub steps: Vec<Step>,
+    /// Never leads back to a ladder that led here.
+    pub then: Option<LadderIx>,
+}
+
+#[derive(Debug)]
+pub(super) struct Step {
+    pub after: Millis,
+    pub who: Vec<Who>,
+    pub channels: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    Responsible,
+    Role(crate::grid::Role),
+    /// Whoever answers for the cell so many levels up; from 1.
+    Up(u32),
+    Person(String),
+}
+
+/// The rules that select a device.
+#[derive(Debug)]
+struct Profile {
+    /// All of them, in the order of the file, which is the order of their positions.
+    selected: Vec<RuleIx>,
+    /// The same by metric: those of metric number `n` are `by_metric[starts[n]..starts[n + 1]]`.
+    starts: Vec<u32>,
+    by_metric: Vec<RuleIx>,
+    presence: Option<RuleIx>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Selected {
+    profile: u32,
+    /// Silence longer than this is an alarm; 0: silence is no alarm.
+    silent_after_s: u32,
+}
+
+impl RuleBook {
+    pub(super) fn rule(&self, ix: RuleIx) -> &Rule {
+        &self.rules[ix.0 as usize]
+    }
+
+    pub(super) fn rule_named(&self, name: &str) -> Option<RuleIx> {
+        self.rules.iter().position(|rule| rule.name == name).map(|at| RuleIx(at as u32))
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, RuleIx)> {
+        self.rules.iter().enumerate().map(|(at, rule)| (rule.name.as_str(), RuleIx(at as u32)))
+    }
+
+    pub(super) fn ladder(&self, ix: LadderIx) -> &Ladder {
+        &self.ladders[ix.0 as usize]
+    }
+
+    pub(super) fn ladder_named(&self, name: &str) -> Option<LadderIx> {
+        self.ladders.iter().position(|ladder| ladder.name == name).map(|at| LadderIx(at as u32))
+    }
+
+    /// The ladder for an alarm that a person raised: that of the first rule of this class that has one.
+    pub(super) fn ladder_for(&self, class: SignalClass) -> Option<LadderIx> {
+        self.rules.iter().filter(|rule| rule.class == class).find_map(|rule| rule.ladder)
+    }
+
+    fn profile(&self, device: DeviceIx) -> Option<&Profile> {
+        self.profiles.get(self.devices.get(device.at())?.profile as usize)
+    }
+
+    /// The rules that look at this metric of this device. Empty for a device that is retired or unknown.
+    pub(super) fn watching(&self, device: DeviceIx, metric: Metric) -> &[RuleIx] {
+        let Some(profile) = self.profile(device) else { return &[] };
+        let at = metric.number() as usize;
+        &profile.by_metric[profile.starts[at] as usize..profile.starts[at + 1] as usize]
+    }
+
+    /// The rule that judges this device's silence.
+    pub(super) fn presence(&self, device: DeviceIx) -> Option<RuleIx> {
+        self.profile(device)?.presence
+    }
+
+    pub(super) fn silent_after_s(&self, device: DeviceIx) -> Option<u32> {
+        self.devices.get(device.at()).map(|selected| selected.silent_after_s).filter(|&seconds| 0 < seconds)
+    }
+
+    pub(super) fn gone_after_s(&self, device: DeviceIx) -> Option<u32> {
+        match self.rule(self.presence(device)?).basis {
+            Basis::Presence { gone_after_s } => Some(gone_after_s),
+            Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. } => None,
+        }
+    }
+
+    /// Whether the rule selects the device, now that both may have changed.
+    pub(super) fn selects(&self, rule: RuleIx, device: DeviceIx) -> bool {
+        self.profile(device).is_some_and(|profile| profile.selected.binary_search(&rule).is_ok())
+    }
+
+    #[cfg(test)]
+    pub(super) fn profiles_count(&self) -> usize {
+        self.profiles.len()
+    }
+
+    pub(super) fn live_within(&self) -> Millis {
+        self.live_within
+    }
+}

@@ -1,0 +1,194 @@
+//! What is always true, whatever happens.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const METRICS: [&str; 6] = ["smoke", "test", "tamper", "pressure", "manual_alarm", "battery"];
+
+fn freshness() -> impl Strategy<Value = Freshness> {
+    prop_oneof![
+        6 => Just(Freshness::Live),
+        1 => Just(Freshness::Retained),
+        1 => Just(Freshness::Replayed),
+        1 => Just(Freshness::Backfill),
+    ]
+}
+
+fn quality() -> impl Strategy<Value = Quality> {
+    prop_oneof![8 => Just(Quality::Good), 1 => Just(Quality::Uncertain), 1 => Just(Quality::Bad)]
+}
+
+fn report() -> impl Strategy<Value = Does> {
+    let value =
+        (prop::sample::select(&METRICS[..]), 0.0f64..1.0, quality()).prop_map(|(metric, value, quality)| {
+            let value = match metric {
+                "pressure" => value * 400.0,
+                "battery" => value * 100.0,
+                _ => f64::from(u8::from(0.6 < value)),
+            };
+            (metric, value, quality)
+        });
+    let values = prop::collection::vec(value, 0..3);
+    (0u32..8, values, freshness(), prop::option::of(0u32..5000)).prop_map(
+        |(device, values, freshness, time)| {
+            Does::Says(Says { device: DeviceIx(device), values, freshness, device_time: time.map(f64::from) })
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Does> {
+    let deed = prop_oneof![
+        (1u64..12).prop_map(ack),
+        (1u64..12).prop_map(resolve),
+        (0u32..6).prop_map(|cell| raise(cell, SignalClass::Fire, "seen")),
+    ];
+    prop_oneof![
+        8 => report(),
+        1 => (0u32..8, 0u32..5000).prop_map(|(device, since)| Does::Gone { device: DeviceIx(device), since: f64::from(since) }),
+        2 => deed,
+    ]
+}
+
+/// Batches with the time since the one before, in milliseconds; sometimes hours.
+fn script() -> impl Strategy<Value = Vec<(u64, Vec<Does>)>> {
+    let wait = prop_oneof![4 => 0u64..20_000, 2 => 0u64..900_000, 1 => 0u64..20_000_000];
+    prop::collection::vec((wait, prop::collection::vec(event(), 0..4)), 1..40)
+}
+
+/// The batches as the driver journals them: with an empty one whenever the engine asks to be woken, unless the gateway is down.
+fn journal(script: &[(u64, Vec<Does>)], down_every: usize) -> Vec<Batch> {
+    let mut engine = engine();
+    let (mut batches, mut ms) = (Vec::new(), 0);
+    for (number, (wait, does)) in script.iter().enumerate() {
+        ms += wait;
+        let mut add = |engine: &mut Engine, ms, events| {
+            let batch = Batch { seq: batches.len() as u64 + 1, now: now(ms), events };
+            engine.apply(&batch);
+            batches.push(batch);
+        };
+        if number % down_every != 0 {
+            while let Some(wake) = engine.wake_at().filter(|wake| wake.0 < ms) {
+                add(&mut engine, wake.0, Vec::new());
+            }
+        }
+        let received = now(ms).wall;
+        add(&mut engine, ms, does.iter().filter_map(|does| does.clone().event(received)).collect());
+    }
+    batches
+}
+
+fn restarted(engine: &Engine) -> Engine {
+    Engine::restore(&engine.snapshot(), engine.registry.clone(), engine.rules.clone()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// From a snapshot anywhere and a replay of what follows, everything is as if it had never stopped.
+    #[test]
+    fn a_restart_changes_nothing(script in script(), stop in 0usize..60, down in 2usize..9) {
+        let batches = journal(&script, down);
+        let stop = stop % batches.len();
+        let (mut steady, mut again) = (engine(), engine());
+        let mut saved = None;
+        for (number, batch) in batches.iter().enumerate() {
+            if number == stop {
+                saved = Some(restarted(&steady));
+            }
+            let effects = steady.apply(batch);
+            prop_assert_eq!(&effects, &again.apply(batch), "the same journal, other effects");
+            if let Some(saved) = &mut saved {
+                prop_assert_eq!(&effects, &saved.apply(batch));
+            }
+        }
+        let saved = saved.expect("stop is one of the batches");
+        prop_assert_eq!(steady.snapshot(), saved.snapshot());
+    }
+
+    /// A batch without events and effects may be left out of the journal.
+    #[test]
+    fn idle_batches_change_nothing(script in script(), down in 2usize..9) {
+        let (mut all, mut some) = (engine(), engine());
+        for batch in journal(&script, down) {
+            let effects = all.apply(&batch);
+            if effects != Applied::default() || !batch.events.is_empty() {
+                prop_assert_eq!(effects, some.apply(&batch));
+            }
+        }
+        prop_assert_eq!(all.open_alarms().collect::<Vec<_>>(), some.open_alarms().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_always_holds(script in script(), down in 2usize..9) {
+        let mut engine = engine();
+        let mut quiet = std::collections::BTreeSet::new();
+        for batch in journal(&script, down) {
+            let applied = engine.apply(&batch);
+            prop_assert!(engine.wake_at().is_none_or(|at| batch.now.steady < at), "it would spin");
+
+            let mut places = std::collections::BTreeSet::new();
+            for alarm in engine.open_alarms().filter(|alarm| alarm.rule != "manual") {
+                let place = (alarm.device, alarm.rule.clone(), alarm.late.is_some());
+                prop_assert!(places.insert(place), "two open alarms of one device and rule");
+            }
+
+            for effect in &applied.effects {
+                match effect {
+                    Effect::Withdraw(alarm) => drop(quiet.insert(*alarm)),
+                    Effect::Alarm(alarm, entry) => {
+                        prop_assert_eq!(alarm.id, entry.alarm);
+                        if entry.what == crate::model::What::ActiveAgain && alarm.acknowledged.is_none() {
+                            quiet.remove(&alarm.id);
+                        }
+                    }
+                    Effect::Tell(alert) => {
+                        prop_assert!(!quiet.contains(&alert.alarm), "{} after the answer", alert.key);
+                    }
+                }
+            }
+            for alarm in engine.open_alarms() {
+                let climbing = alarm.ladder.as_ref().is_some_and(|position| position.next_at.is_some());
+                prop_assert!(!climbing || alarm.acknowledged.is_none(), "it climbs though answered");
+            }
+        }
+        // Left alone, every ladder ends: answered or at the top.
+        let mut ms = engine.now.steady.0;
+        for _ in 0..200 {
+            ms = engine.wake_at().map_or(ms, |at| at.0);
+            engine.apply(&Batch { seq: 0, now: now(ms), events: Vec::new() });
+        }
+        let ended = |alarm: &Alarm| alarm.ladder.as_ref().is_none_or(|position| position.next_at.is_none());
+        prop_assert!(engine.open_alarms().all(ended));
+    }
+
+    /// Every live fire leads to an open alarm of class fire, and every key of an alert is used once.
+    #[test]
+    fn no_fire_is_swallowed(script in script(), down in 2usize..9) {
+        let (mut engine, mut keys) = (engine(), std::collections::BTreeSet::new());
+        let is_resolve = |event: &Event| {
+            matches!(event, Event::Action(Action { what: Deed::Resolve { .. }, .. }))
+        };
+        for mut batch in journal(&script, down) {
+            batch.events.retain(|event| !is_resolve(event));
+            for effect in engine.apply(&batch).effects {
+                if let Effect::Tell(alert) = effect {
+                    prop_assert!(keys.insert(alert.key.clone()), "{} twice", alert.key);
+                }
+            }
+            let Some(Event::Report(report)) = batch.events.last() else { continue };
+            let set = |name: &str| {
+                report.values.iter().any(|value| value.metric.name() == name && value.value != 0.0)
+            };
+            let smoke = [KITCHEN, HALL, LOST].contains(&report.device) && set("smoke");
+            let called = report.device == CALL_POINT && set("manual_alarm");
+            if report.freshness == Freshness::Live && (smoke || called) && !set("test") {
+                let clear = report.values.iter().any(|value| value.metric == Metric::SMOKE && value.value == 0.0);
+                let open = engine.open_alarms().any(|alarm| {
+                    alarm.class == SignalClass::Fire && alarm.device == Some(report.device) && alarm.late.is_none()
+                });
+                prop_assert!(open || clear);
+            }
+        }
+    }
+}

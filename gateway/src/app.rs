@@ -267,7 +267,10 @@ async fn import_changed_files(store: &Store, loaded: &Loaded) -> anyhow::Result<
 
 async fn make_world(loaded: &Loaded, store: &Store) -> anyhow::Result<World> {
     let registry = Registry::build(store.load_registry().await?);
-    let rules = RuleBook::compile(&loaded.rules, &registry);
+    let (rules, problems) = RuleBook::compile(&loaded.rules, &registry);
+    for problem in problems {
+        tracing::warn!("rules.toml: {problem}");
+    }
     let topics = loaded.config.topics.iter();
     let topics = topics.map(|topic| (topic.filter.get_ref().clone(), *topic.decoder.get_ref())).collect();
     Ok(World {

@@ -1,1 +1,5 @@
-//! x
+//! Simulated neighbourhood devices for Gridwarden.
+
+pub mod hydrants;
+
+pub mod modbus;

@@ -189,9 +189,8 @@ impl App {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
         }
         for bus in &config.buses {
-            let source = modbus::Source::new(bus, world.clone(), inlet.clone());
-            let source = source.map_err(|problems| anyhow::anyhow!("bus `{}`: {problems:?}", bus.name.get_ref()))?;
-            tasks.spawn("modbus", source.run(stop.clone()));
+            let bus = modbus::Bus::new(bus)?;
+            tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
         }
 
         if let Some(settings) = &config.alarm_mqtt {

@@ -22,15 +22,21 @@ use self::report::{Reporter, Sent};
 use self::schedule::{Budget, Slot, Turn, turn};
 use super::inlet::Inlet;
 use crate::clock::instant;
-use crate::config::Bus;
-use crate::decode::modbus::{Layout, Plan, Problem, UnitPlan, compile};
+use crate::config;
+use crate::decode::modbus::{Layout, Plan, UnitPlan, compile};
 use crate::world::Shared;
 
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(5);
 
-/// One bus, ready to run.
-pub struct Source {
+/// One bus of station.toml, ready to run.
+pub struct Bus {
+    plan: Plan,
+    line: Line,
+}
+
+/// The same with the ways out.
+struct Poller {
     plan: Plan,
     line: Line,
     reporter: Reporter,
@@ -51,25 +57,33 @@ impl Progress {
     }
 }
 
-impl Source {
-    pub fn new(bus: &Bus, world: Shared, inlet: Inlet) -> Result<Self, Vec<Problem>> {
-        let plan = compile(bus)?;
+impl Bus {
+    /// `gridwarden check` shows the mistakes with their places; here they only keep a bus from running that was not checked.
+    pub fn new(bus: &config::Bus) -> anyhow::Result<Self> {
+        let plan = compile(bus).map_err(|problems| {
+            let texts: Vec<_> = problems.into_iter().map(|problem| problem.text).collect();
+            anyhow::anyhow!("the bus `{}`: {}", bus.name.get_ref(), texts.join("; "))
+        })?;
         let endpoint = Endpoint::of(bus).expect("compile has seen that there is one");
         let line = Line::new(endpoint, plan.timeout.as_duration(), plan.pause.as_duration());
-        let reporter = Reporter::new(&plan, world, inlet);
-        Ok(Self { plan, line, reporter })
+        Ok(Self { plan, line })
     }
 
-    /// Until `stop`, or until the driver is gone.
-    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Until `stop`, or until the driver is gone. An outage of the line or of a unit is handled inside.
+    pub async fn run(self, world: Shared, inlet: Inlet, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { plan, line } = self;
+        let reporter = Reporter::new(&plan, world, inlet);
+        let mut poller = Poller { plan, line, reporter };
         select! {
             biased;
             () = stop.cancelled() => (),
-            () = self.poll_for_ever() => (),
+            () = poller.poll_for_ever() => (),
         }
         Ok(())
     }
+}
 
+impl Poller {
     async fn poll_for_ever(&mut self) {
         let now = instant();
         let mut slots = vec![Slot::new(now); self.plan.units.len()];

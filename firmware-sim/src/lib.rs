@@ -11,3 +11,5 @@ pub mod modbus;
 pub mod neighbourhood;
 
 pub mod scenario;
+
+pub mod town;

@@ -96,7 +96,7 @@ impl Scenario {
         for role in &self.cast {
             let fits = |at: &usize| {
                 let row = &rows[*at];
-                role.kinds.iter().any(|kind| *kind == row.kind)
+                role.kinds.contains(&row.kind)
                     && role.speaks.as_deref().is_none_or(|family| row.family().0 == family)
                     && cast.iter().all(|(_, taken)| taken != at)
             };

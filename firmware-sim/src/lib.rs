@@ -17,6 +17,8 @@ pub mod mqtt;
 
 pub mod neighbourhood;
 
+pub mod phone;
+
 pub mod scenario;
 
 pub mod town;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use firmware_sim::mqtt::Broker;
-use firmware_sim::{Options, neighbourhood, scenario};
+use firmware_sim::{Options, neighbourhood, phone, scenario};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Run the devices of a neighbourhood until interrupted.
     Run(Box<Run>),
+    /// Be a grid worker's phone: show the alerts that a station's webhook sends.
+    Phone(phone::PhoneArgs),
     /// List the scenarios that come with the simulator.
     Scenarios,
 }
@@ -67,6 +69,13 @@ struct Run {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(run) => run_until_interrupted(*run).await,
+        Command::Phone(arguments) => {
+            let stop = CancellationToken::new();
+            tokio::select! {
+                ended = phone::run(arguments, stop.clone()) => ended,
+                signal = interruption() => signal,
+            }
+        }
         Command::Scenarios => {
             for scenario in scenario::built_in()? {
                 println!("{:20} {}", scenario.name, scenario.about);

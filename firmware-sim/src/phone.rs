@@ -47,12 +47,8 @@ pub async fn run(arguments: PhoneArgs, stop: CancellationToken) -> anyhow::Resul
     let listener = tokio::net::TcpListener::bind(arguments.bind)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.bind))?;
-    let phone = Phone {
-        secret,
-        station: arguments.station,
-        token_env: arguments.token_env,
-        shown: Mutex::default(),
-    };
+    let phone =
+        Phone { secret, station: arguments.station, token_env: arguments.token_env, shown: Mutex::default() };
     let router = Router::new().route("/alert", post(receive)).with_state(Arc::new(phone));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())

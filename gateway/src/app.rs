@@ -28,8 +28,8 @@ use crate::io::driver::Driver;
 use crate::io::listener::Listener;
 use crate::io::{influx, inlet, modbus, mqtt};
 use crate::live::Live;
-use crate::model::Event;
 use crate::metrics::Metrics;
+use crate::model::Event;
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::webhook::Webhook;
@@ -100,7 +100,8 @@ impl App {
         }
 
         let bind = loaded.config.http.bind.get_ref();
-        let http = TcpListener::bind(bind).await.with_context(|| format!("[http] cannot listen on {bind}"))?;
+        let http =
+            TcpListener::bind(bind).await.with_context(|| format!("[http] cannot listen on {bind}"))?;
         let listener = match &loaded.config.listener {
             Some(listener) => Some(Listener::bind(listener, &folder).await?),
             None => None,
@@ -196,13 +197,17 @@ impl App {
         if let Some(settings) = &config.alarm_mqtt {
             if let Some(name) = &settings.broker {
                 let broker = config.brokers.iter().find(|broker| broker.name.get_ref() == name.get_ref());
-                let broker = broker.with_context(|| format!("[alarm_mqtt] there is no broker `{}`", name.get_ref()))?;
+                let broker = broker
+                    .with_context(|| format!("[alarm_mqtt] there is no broker `{}`", name.get_ref()))?;
                 let (connection, to_broker) = mqtt::publisher::Connection::new(broker, folder)?;
                 tasks.spawn("publisher", connection.run(stop.clone()));
                 publisher = Some(Arc::new(to_broker));
             }
             let publisher = publisher.context("[alarm_mqtt] needs a [listener] or the name of a broker")?;
-            tasks.spawn("mqtt channel", worker(Arc::new(Mqtt { publisher: publisher.clone() })).run(stop.clone()));
+            tasks.spawn(
+                "mqtt channel",
+                worker(Arc::new(Mqtt { publisher: publisher.clone() })).run(stop.clone()),
+            );
             let changes = AlarmMqtt {
                 publisher,
                 topic: settings.topic.get_ref().clone(),

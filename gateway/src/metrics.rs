@@ -36,7 +36,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     ),
     ("gridwarden_batches_total", Kind::Counter, &[], "Batches committed to the journal."),
     ("gridwarden_commit_seconds", Kind::Histogram, &[], "From asking for a commit until it was on disk."),
-    ("gridwarden_commit_failures_total", Kind::Counter, &[], "Tries to commit that failed; the driver tries again."),
+    (
+        "gridwarden_commit_failures_total",
+        Kind::Counter,
+        &[],
+        "Tries to commit that failed; the driver tries again.",
+    ),
     ("gridwarden_engine_seconds", Kind::Histogram, &[], "Time the engine took for one batch."),
     ("gridwarden_alarms_open", Kind::Gauge, &["class"], "Alarms that are not closed."),
     ("gridwarden_alarms_total", Kind::Counter, &["class"], "Alarms raised."),

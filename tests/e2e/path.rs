@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tests::neighbours::{eventually, victoria_metrics};
-use tests::station::{Receiver, Site, Station, WEBHOOK_SECRET};
+use tests::databases::victoria_metrics;
+use tests::neighbours::eventually;
+use tests::site::{Receiver, Site, Station, WEBHOOK_SECRET};
 use tokio::process::Command;
 
 /// Publishes with QoS 1 and returns when the gateway has acknowledged.
@@ -62,7 +63,11 @@ async fn from_publish_to_webhook_to_influxdb_to_acknowledgement() {
     mac.update(b".");
     mac.update(&delivery.body);
     let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(text("gridwarden-signature"), format!("v1={signature}"), "anybody with the secret can check it");
+    assert_eq!(
+        text("gridwarden-signature"),
+        format!("v1={signature}"),
+        "anybody with the secret can check it"
+    );
     let key = text("idempotency-key");
 
     let id = alarm["id"].as_str().unwrap().to_owned();
@@ -130,8 +135,9 @@ async fn restarts_change_nothing() {
     station.stop().await;
 
     let station = site.start().await;
-    let (status, alarm) =
-        station.post(&format!("{path}/resolve"), &json!({"disposition": "false_alarm", "note": "toast"})).await;
+    let (status, alarm) = station
+        .post(&format!("{path}/resolve"), &json!({"disposition": "false_alarm", "note": "toast"}))
+        .await;
     assert_eq!(status, StatusCode::OK, "{alarm}");
     assert_eq!(alarm["state"], "closed");
     assert!(open_alarms(&station).await.is_empty());
@@ -174,8 +180,12 @@ async fn rubbish_becomes_a_dead_letter_and_the_next_fire_is_heard() {
     publish(&station, "gridwarden/up/SD-1", &json!({"values": {"smoke": true}})).await;
     eventually("the fire", 10, || async { open_alarms(&station).await.into_iter().next() }).await;
     let letters = station.get("/api/v1/dead-letters").await;
-    let reasons: Vec<_> =
-        letters["items"].as_array().unwrap().iter().map(|l| l["reason"].as_str().unwrap().to_owned()).collect();
+    let reasons: Vec<_> = letters["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["reason"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(reasons.len(), 3, "{reasons:#?}");
     assert!(reasons.iter().any(|reason| reason.contains("NO-SUCH")), "{reasons:#?}");
     station.stop().await;
@@ -218,7 +228,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         .replacen("bind = \"127.0.0.1:0\"", &format!("bind = \"127.0.0.1:{mqtt}\""), 1);
     site.write("station.toml", &fixed);
     let start = || async {
-        Command::new(tests::station::program("gridwarden"))
+        Command::new(tests::site::program("gridwarden"))
             .args(["run", "-c"])
             .arg(site.file("station.toml"))
             .stderr(std::fs::File::create(site.file("log")).unwrap())
@@ -236,13 +246,14 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     let mut program = start().await;
     ready().await;
     for round in 0..3 {
-        publish_to(mqtt, "gridwarden/up/SD-1", &json!({"values": {"smoke": true, "battery": 90 - round}})).await;
+        publish_to(mqtt, "gridwarden/up/SD-1", &json!({"values": {"smoke": true, "battery": 90 - round}}))
+            .await;
         program.kill().await.unwrap(); // The PUBACK has been seen: it must be on disk.
         program = start().await;
         ready().await;
         let series: Value = client
             .get(format!("http://127.0.0.1:{http}/api/v1/series?device=SD-1&metric=battery"))
-            .bearer_auth(tests::station::TOKEN)
+            .bearer_auth(tests::site::TOKEN)
             .send()
             .await
             .unwrap()
@@ -253,7 +264,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         assert_eq!(points.len(), round + 1, "every acknowledged reading: {series:#}");
         let alarms: Value = client
             .get(format!("http://127.0.0.1:{http}/api/v1/alarms"))
-            .bearer_auth(tests::station::TOKEN)
+            .bearer_auth(tests::site::TOKEN)
             .send()
             .await
             .unwrap()
@@ -263,8 +274,11 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         assert_eq!(alarms["items"].as_array().unwrap().len(), 1, "one fire, one alarm: {alarms:#}");
     }
     eventually("the webhook", 20, || async { receiver.deliveries().into_iter().next() }).await;
-    let keys: std::collections::BTreeSet<_> =
-        receiver.deliveries().iter().map(|d| d.headers["idempotency-key"].to_str().unwrap().to_owned()).collect();
+    let keys: std::collections::BTreeSet<_> = receiver
+        .deliveries()
+        .iter()
+        .map(|d| d.headers["idempotency-key"].to_str().unwrap().to_owned())
+        .collect();
     assert_eq!(keys.len(), 1, "the same key however often it was sent: {keys:?}");
     program.kill().await.unwrap();
 }
@@ -272,27 +286,24 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
 /// Server-sent events go on where the reader left off.
 #[tokio::test]
 async fn events_resume_after_a_lost_connection() {
-    use futures::StreamExt;
     let site = Site::new("");
     let station = site.start().await;
     publish(&station, "gridwarden/up/SD-1", &json!({"values": {"smoke": true}})).await;
-    let alarm =
-        eventually("the fire", 10, || async { open_alarms(&station).await.into_iter().next() }).await;
+    let alarm = eventually("the fire", 10, || async { open_alarms(&station).await.into_iter().next() }).await;
     let path = format!("/api/v1/alarms/{}", alarm["id"].as_str().unwrap());
     station.post(&format!("{path}/acknowledge"), &json!({})).await;
-    let answer = station
+    let mut answer = station
         .client
         .get(format!("{}/api/v1/events", station.http))
-        .bearer_auth(tests::station::TOKEN)
+        .bearer_auth(tests::site::TOKEN)
         .header("last-event-id", "1")
         .send()
         .await
         .unwrap();
-    let mut stream = answer.bytes_stream();
     let mut text = String::new();
     let read = async {
         while !text.contains("\"acknowledged\"") {
-            text.push_str(&String::from_utf8_lossy(&stream.next().await.unwrap().unwrap()));
+            text.push_str(&String::from_utf8_lossy(&answer.chunk().await.unwrap().unwrap()));
         }
     };
     tokio::time::timeout(Duration::from_secs(10), read).await.expect("the acknowledgement is replayed");

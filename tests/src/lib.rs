@@ -3,5 +3,6 @@
 pub mod certificates;
 pub mod databases;
 pub mod neighbours;
+pub mod site;
 pub mod standin;
 pub mod station;

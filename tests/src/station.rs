@@ -3,7 +3,7 @@
 //! For tests of the API, the page and the notifiers. The neighbourhood is a made-up one: one street, two communities, four cells, a few devices, three people.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use gateway::clock::Clock;
@@ -43,11 +43,6 @@ pub struct Station {
     driver: Arc<Driver>,
     tasks: JoinSet<anyhow::Result<()>>,
     _folder: Option<tempfile::TempDir>,
-}
-
-fn metrics() -> Metrics {
-    static METRICS: OnceLock<Metrics> = OnceLock::new();
-    METRICS.get_or_init(|| gateway::metrics::install().expect("once per process")).clone()
 }
 
 impl Station {
@@ -92,7 +87,7 @@ impl Station {
             clock,
             tokens,
             health: health.clone(),
-            metrics: metrics(),
+            metrics: Metrics::of_this_process()?,
             stop: stop.clone(),
             own: Own::default(),
         });
@@ -136,12 +131,14 @@ impl Station {
             step: 1,
             at: self.clock.now().wall,
         };
-        self.store.commit(Commit { effects: vec![Effect::Tell(alert.clone())], ..Commit::default() }).await?;
+        self.store
+            .commit(&Commit { effects: vec![Effect::Tell(alert.clone())], ..Commit::default() })
+            .await?;
         Ok(alert)
     }
 
     pub async fn withdraw(&self, alarm: AlarmId) -> anyhow::Result<()> {
-        self.store.commit(Commit { effects: vec![Effect::Withdraw(alarm)], ..Commit::default() }).await?;
+        self.store.commit(&Commit { effects: vec![Effect::Withdraw(alarm)], ..Commit::default() }).await?;
         Ok(())
     }
 
@@ -290,7 +287,7 @@ impl Driver {
         let entry = Entry { alarm: alarm.id, at: self.clock.now().wall, what, who, detail: String::new() };
         let mut effects = vec![Effect::Alarm(Box::new(alarm.clone()), entry.clone())];
         effects.extend(more);
-        let committed = self.store.commit(Commit { effects, ..Commit::default() }).await?;
+        let committed = self.store.commit(&Commit { effects, ..Commit::default() }).await?;
         {
             let mut alarms = self.alarms.lock().expect("no panic");
             alarms.retain(|old| old.id != alarm.id);

@@ -249,8 +249,7 @@ impl Driver {
                     if backoff.failures() > 0 {
                         tracing::info!(after = ?started.elapsed(), "the store can be written again");
                     }
-                    metrics::histogram!("gridwarden_commit_seconds")
-                        .record(started.elapsed().as_secs_f64());
+                    metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
                     return Ok(committed.entries);
                 }
                 Err(fault) => fault,

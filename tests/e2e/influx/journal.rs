@@ -61,7 +61,7 @@ impl Station {
     }
 
     pub async fn put(&mut self, batch: Batch) {
-        self.store.commit(Commit { batch: Some(batch.clone()), ..Commit::default() }).await.unwrap();
+        self.store.commit(&Commit { batch: Some(batch.clone()), ..Commit::default() }).await.unwrap();
         self.batches.push(batch);
     }
 

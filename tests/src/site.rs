@@ -1,0 +1,277 @@
+//! A whole station in a temporary folder: configuration, registry, the gateway in this process or as a program, and what it tells the world.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use gateway::app::App;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::neighbours::root;
+
+pub const TOKEN: &str = "a-token-for-tests-only";
+pub const WEBHOOK_SECRET: &str = "a-secret-for-tests-only";
+
+/// A folder with a small neighbourhood: a street, a community, two cells, four smoke detectors, one hydrant, three people.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// `more` is put behind station.toml: sources, InfluxDB, webhooks.
+    pub fn new(more: &str) -> Self {
+        let site = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        site.write(
+            "station.toml",
+            &format!(
+                r#"rules = "rules.toml"
+[station]
+id = "test-1"
+name = "测试站"
+[store]
+path = "data/station.db"
+commit_interval_ms = 20
+[registry]
+cells = ["cells.geojson"]
+devices = ["devices.csv"]
+people = ["people.csv"]
+[http]
+bind = "127.0.0.1:0"
+[[http.token]]
+name = "duty-officer"
+secret = {{ file = "token" }}
+[listener]
+bind = "127.0.0.1:0"
+[[topic]]
+filter = "gridwarden/up/#"
+decoder = "native"
+[[topic]]
+filter = "zigbee2mqtt/#"
+decoder = "zigbee2mqtt"
+{more}"#
+            ),
+        );
+        site.write("token", TOKEN);
+        site.write("webhook-secret", WEBHOOK_SECRET);
+        site.write("rules.toml", RULES);
+        site.write("cells.geojson", CELLS);
+        site.write("devices.csv", DEVICES);
+        site.write("people.csv", PEOPLE);
+        site
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("writable");
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the gateway in this process.
+    pub async fn start(&self) -> Station {
+        let loaded = gateway::config::load(&self.file("station.toml"))
+            .unwrap_or_else(|problems| panic!("the test's configuration is wrong:\n{problems}"));
+        let app = App::start(&self.file("station.toml"), loaded).await.expect("the station starts");
+        let addresses = app.addresses();
+        let stop = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "joined in `stop`")]
+        let task = tokio::spawn(app.run(stop.clone()));
+        Station {
+            http: format!("http://{}", addresses.http),
+            mqtt_port: addresses.listener.expect("it has a listener").port(),
+            client: reqwest::Client::new(),
+            stop,
+            task,
+        }
+    }
+}
+
+/// A running gateway.
+pub struct Station {
+    pub http: String,
+    pub mqtt_port: u16,
+    pub client: reqwest::Client,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Station {
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self
+            .client
+            .get(format!("{}{path}", self.http))
+            .bearer_auth(TOKEN)
+            .send()
+            .await
+            .expect("the API answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        assert!(status.is_success(), "GET {path}: {status}: {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let answer = self
+            .client
+            .post(format!("{}{path}", self.http))
+            .bearer_auth(TOKEN)
+            .json(body)
+            .send()
+            .await
+            .expect("the API answers");
+        let status = answer.status();
+        (status, serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or(Value::Null))
+    }
+
+    /// Stops it as SIGTERM does.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("no panic").expect("no fault");
+    }
+}
+
+/// One POST that arrived.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub json: Value,
+    pub at: std::time::Instant,
+}
+
+/// A webhook's other side, which keeps what arrives and answers as told.
+#[derive(Clone)]
+pub struct Receiver {
+    pub url: String,
+    deliveries: Arc<Mutex<Vec<Delivery>>>,
+    answer: Arc<Mutex<StatusCode>>,
+    _task: Arc<tokio_util::task::AbortOnDropHandle<()>>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let url = format!("http://{}/alert", listener.local_addr().expect("bound"));
+        let deliveries = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(Mutex::new(StatusCode::OK));
+        let router =
+            Router::new().route("/alert", post(receive)).with_state((deliveries.clone(), answer.clone()));
+        #[expect(clippy::disallowed_methods, reason = "aborted with the receiver")]
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        Self { url, deliveries, answer, _task: Arc::new(tokio_util::task::AbortOnDropHandle::new(task)) }
+    }
+
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What to answer from now on.
+    pub fn answer(&self, status: StatusCode) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// The lines of station.toml that make it channel `duty`.
+    pub fn config(&self) -> String {
+        format!(
+            "[[webhook]]\nname = \"duty\"\nurl = \"{}\"\nsecret = {{ file = \"webhook-secret\" }}\n",
+            self.url
+        )
+    }
+}
+
+type Shared = (Arc<Mutex<Vec<Delivery>>>, Arc<Mutex<StatusCode>>);
+
+async fn receive(State((deliveries, answer)): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    #[expect(clippy::disallowed_methods, reason = "the test measures")]
+    let at = std::time::Instant::now();
+    let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    deliveries.lock().unwrap_or_else(PoisonError::into_inner).push(Delivery { headers, body, json, at });
+    *answer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A program of this workspace, which `make test` has built beside the tests.
+pub fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("this test is a program");
+    let folder = tests.parent().and_then(Path::parent).expect("target/debug/deps");
+    let program = folder.join(name);
+    assert!(
+        program.exists(),
+        "{} is missing: `make test` builds it first (cargo build --workspace in {})",
+        program.display(),
+        root().display()
+    );
+    program
+}
+
+const RULES: &str = r#"
+[[rule]]
+name = "smoke"
+class = "fire"
+text = "烟雾报警 smoke at {place}"
+kinds = ["smoke_detector"]
+ladder = "fire"
+state = { flag = "smoke" }
+
+[[rule]]
+name = "low-pressure"
+class = "supervisory"
+text = "消火栓压力低 {value} kPa at {place}"
+kinds = ["hydrant"]
+ladder = "calm"
+close = "acknowledged"
+threshold = { metric = "pressure", below = 140.0, clear_above = 150.0 }
+
+[[rule]]
+name = "silent"
+class = "trouble"
+text = "失联 {device} is silent"
+kinds = ["smoke_detector"]
+close = "returned"
+presence = { silent_after_s = 3600, gone_after_s = 1 }
+
+[[ladder]]
+name = "fire"
+[[ladder.step]]
+after_s = 0
+who = ["responsible"]
+channels = ["duty"]
+[[ladder.step]]
+after_s = 60
+who = ["up:1"]
+channels = ["duty"]
+
+[[ladder]]
+name = "calm"
+[[ladder.step]]
+after_s = 0
+who = ["responsible"]
+channels = ["duty"]
+"#;
+
+const CELLS: &str = r#"{"type":"FeatureCollection","features":[
+{"type":"Feature","properties":{"code":"S1","name":"青溪街道","scheme":"admin","kind":"street"},"geometry":{"type":"Polygon","coordinates":[[[118.90,32.10],[118.94,32.10],[118.94,32.14],[118.90,32.14],[118.90,32.10]]]}},
+{"type":"Feature","properties":{"code":"S1-C1","name":"梧桐社区","scheme":"admin","kind":"community","parent":"S1"},"geometry":{"type":"Polygon","coordinates":[[[118.90,32.10],[118.92,32.10],[118.92,32.12],[118.90,32.12],[118.90,32.10]]]}},
+{"type":"Feature","properties":{"code":"S1-C1-G1","name":"一格","scheme":"admin","kind":"residential","parent":"S1-C1"},"geometry":{"type":"Polygon","coordinates":[[[118.90,32.10],[118.91,32.10],[118.91,32.12],[118.90,32.12],[118.90,32.10]]]}},
+{"type":"Feature","properties":{"code":"S1-C1-G2","name":"二格","scheme":"admin","kind":"residential","parent":"S1-C1"},"geometry":{"type":"Polygon","coordinates":[[[118.91,32.10],[118.92,32.10],[118.92,32.12],[118.91,32.12],[118.91,32.10]]]}}
+]}"#;
+
+const DEVICES: &str = "id,kind,name,address,cell,place,lon,lat,silent_after_s
+SD-1,smoke_detector,厨房烟感,,S1-C1-G1,1栋1单元101,118.905,32.11,
+SD-2,smoke_detector,厨房烟感,,S1-C1-G1,1栋1单元201,118.905,32.11,
+SD-3,smoke_detector,楼道烟感,z2m:zigbee2mqtt/hall,S1-C1-G2,2栋楼道,118.915,32.11,
+SD-4,smoke_detector,厨房烟感,,S1-C1-G2,2栋1单元101,118.915,32.11,
+HY-1,hydrant,东门消火栓,modbus:east/1,S1-C1-G2,东门,118.919,32.11,
+";
+
+const PEOPLE: &str = "id,name,phone,role,cell,from,until
+wang-li,王丽,10000000001,lead,S1-C1-G1,2020-01-01,
+zhang-wei,张伟,10000000002,lead,S1-C1-G2,2020-01-01,
+chen-jie,陈洁,10000000003,lead,S1-C1,2020-01-01,
+";

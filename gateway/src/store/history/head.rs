@@ -17,6 +17,8 @@ const SEAL_AFTER: Millis = Millis::from_secs(3600);
 
 pub struct Head {
     inner: Mutex<Inner>,
+    /// Held while sealing: one at a time.
+    pub sealer: tokio::sync::Mutex<()>,
 }
 
 struct Inner {
@@ -48,7 +50,7 @@ pub struct Sealing {
 impl Default for Head {
     fn default() -> Self {
         let inner = Inner { points_max: POINTS_MAX, upto: 0, current: Generation::default(), sealing: None };
-        Self { inner: Mutex::new(inner) }
+        Self { inner: Mutex::new(inner), sealer: tokio::sync::Mutex::new(()) }
     }
 }
 

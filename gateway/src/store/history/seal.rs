@@ -64,7 +64,7 @@ impl Store {
         }
     }
 
-    pub(super) async fn tend_history(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn tend_history(&self) -> Result<(), StoreError> {
         loop {
             if self.shared.signals.head.should_seal() {
                 self.seal().await?;
@@ -76,9 +76,11 @@ impl Store {
         }
     }
 
-    /// Seals what the head holds now. Only one at a time.
+    /// Seals what the head holds now.
     pub async fn seal(&self) -> Result<(), StoreError> {
-        let Some(sealing) = self.shared.signals.head.begin_sealing() else { return Ok(()) };
+        let head = &self.shared.signals.head;
+        let _only_one = head.sealer.lock().await;
+        let Some(sealing) = head.begin_sealing() else { return Ok(()) };
         for slice in sealing.series.chunks(SLICE_SERIES) {
             let (store, slice) = (self.clone(), slice.to_vec());
             let sealed = readers::blocking(move || store.prepare_slice(&slice)).await?;
@@ -87,7 +89,7 @@ impl Store {
         }
         let upto = sealing.upto;
         self.write(move |writing| Ok(journal::set_cursor(writing.connection, CONSUMER, upto)?)).await?;
-        self.shared.signals.head.end_sealing();
+        head.end_sealing();
         Ok(())
     }
 

@@ -210,6 +210,24 @@ async fn a_fast_series_is_cut_into_chunks_of_bounded_size() {
 }
 
 #[tokio::test]
+async fn chunks_inside_a_long_one_are_merged_with_it() {
+    let (place, store) = fresh();
+    let mut reference = Reference::default();
+    // A device that was away sends a long stretch late; two short ones lie inside it, apart from each other.
+    for (first, every) in [(0, 25), (1000, 1), (5000, 1)] {
+        let told: Vec<Told> = (0..400).map(|n| (1, first + n * every, first + n, Quality::Good)).collect();
+        tell(&store, &told).await;
+        reference.tell(&told);
+        store.seal().await.unwrap();
+    }
+    assert_eq!(chunks(&place), [400, 400, 400]);
+    tell(&store, &[(1, 5010, 42, Quality::Good)]).await;
+    reference.tell(&[(1, 5010, 42, Quality::Good)]);
+    check(&store, &reference, 1, 0, 20_000_000, 100_000).await;
+    check(&store, &reference, 1, 4_000_000, 6_000_000, 7).await;
+}
+
+#[tokio::test]
 async fn a_full_head_lags_and_catches_up() {
     let (_place, store) = fresh();
     store.shared.signals.head.set_points_max(50);

@@ -1,6 +1,7 @@
 //! Committing, opening again, and every way to be refused.
 
 use rusqlite::ErrorCode;
+use tokio::task::JoinSet;
 
 use super::*;
 
@@ -53,27 +54,85 @@ async fn one_transaction_holds_everything() {
     assert_eq!(store.audit(None, 9).await.unwrap(), [(1, audit)]);
 }
 
+/// Keeps the writer busy until it gets a word, so that what is asked for meanwhile shares the next transaction.
+async fn busy(store: &Store) -> (JoinSet<Result<(), StoreError>>, std::sync::mpsc::Sender<()>) {
+    let (release, held) = std::sync::mpsc::channel();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let store = store.clone();
+    let wait = move |_: &mut Writing<'_>| {
+        begun.send(()).expect("somebody waits for it");
+        held.recv().expect("released");
+        Ok(())
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { store.write(wait).await });
+    has_begun.await.expect("the writer runs");
+    (tasks, release)
+}
+
+/// Writes something, then fails.
+async fn fails_halfway(store: &Store) -> StoreError {
+    let work = |writing: &mut Writing<'_>| -> Result<(), Problem> {
+        writing.connection.execute("INSERT INTO memo VALUES ('half', 'done')", ())?;
+        writing.news.outbox = true;
+        Err(StoreError::Damaged("halfway".into()).into())
+    };
+    store.write(work).await.unwrap_err()
+}
+
+fn with_alarm(seq: u64) -> Commit {
+    Commit { effects: vec![raised(seq, SignalClass::Fire)], ..commit(seq) }
+}
+
 #[tokio::test]
 async fn a_failed_request_takes_nothing_of_the_others_along() {
     let (_place, store) = fresh();
-    let wrong = Commit { effects: vec![raised(1, SignalClass::Fire)], ..commit(7) };
-    let (first, second, third) = tokio::join!(
-        store.commit(commit(1)),
-        store.commit(wrong),
-        store.commit(Commit { effects: vec![raised(2, SignalClass::Fire)], ..commit(2) }),
+    let (_busy, release) = busy(&store).await;
+    let outbox = store.outbox_changed();
+    let (first, wrong, halfway, second, _) = tokio::join!(
+        store.commit(with_alarm(1)),
+        store.commit(with_alarm(7)),
+        fails_halfway(&store),
+        store.commit(with_alarm(2)),
+        async { release.send(()) },
     );
-    assert!(first.is_ok() && third.is_ok());
-    let error = second.unwrap_err();
-    assert!(matches!(error, StoreError::OutOfOrder { newest: 1, offered: 7 }), "{error}");
-    assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), None);
+    assert!(first.is_ok() && second.is_ok());
+    let wrong = wrong.unwrap_err();
+    assert!(matches!(wrong, StoreError::OutOfOrder { newest: 1, offered: 7 }), "{wrong}");
+    assert!(matches!(halfway, StoreError::Damaged(_)), "{halfway}");
+    assert_eq!(store.recall("half").await.unwrap(), None);
+    assert_eq!(store.alarm(AlarmId(7)).await.unwrap(), None);
     assert!(store.alarm(AlarmId(2)).await.unwrap().is_some());
     assert_eq!(*store.newest().borrow(), 2);
+    assert!(!outbox.has_changed().unwrap(), "what failed is not told");
+}
+
+#[tokio::test]
+async fn when_the_transaction_is_lost_everybody_in_it_is_told() {
+    let (_place, store) = fresh();
+    // Ends the whole transaction from inside, as SQLite itself does after some I/O errors.
+    let trap = "CREATE TEMP TRIGGER trap BEFORE INSERT ON memo BEGIN SELECT RAISE(ROLLBACK, 'the disk is gone'); END";
+    store.write(move |writing| Ok(writing.connection.execute_batch(trap)?)).await.unwrap();
+    let (_busy, release) = busy(&store).await;
+    let (before, trapped, after, _) = tokio::join!(
+        store.commit(with_alarm(1)),
+        store.remember("any", "thing"),
+        store.commit(with_alarm(2)),
+        async { release.send(()) },
+    );
+    for error in [before.map(|_| ()), trapped, after.map(|_| ())].map(Result::unwrap_err) {
+        let StoreError::Write(error) = error else { panic!("a write error, not {error}") };
+        assert!(error.to_string().contains("the disk is gone"), "{error}");
+    }
+    assert_eq!(*store.newest().borrow(), 0);
+    assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), None);
+    store.commit(with_alarm(1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn many_callers_share_transactions_and_each_gets_its_answer() {
     let (_place, store) = fresh();
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for id in 1..=600u64 {
         let store = store.clone();
         tasks.spawn(async move {

@@ -129,7 +129,18 @@ async fn retention_by_age_goes_by_the_steady_clock() {
     tidy(&store, Limits { journal_days_max: 4, ..LIMITS });
     assert_eq!(numbers(&store).await, (6, 10));
     tidy(&store, Limits { journal_days_max: 0, ..LIMITS });
-    assert_eq!(numbers(&store).await, (10, 10), "the newest batch stays: it holds the number and the time");
+    assert_eq!(numbers(&store).await, (10, 10));
+}
+
+#[tokio::test]
+async fn the_newest_batch_stays_whatever_the_limits() {
+    let (place, store) = fresh();
+    store.commit(commit(1)).await.unwrap();
+    store.commit(Commit { snapshot: Some(vec![1]), ..commit(2) }).await.unwrap();
+    tidy(&store, Limits { journal_bytes_max: 0, journal_days_max: 0, ..LIMITS });
+    assert_eq!(numbers(&store).await, (2, 2), "it holds the number and the time to go on from");
+    drop(store);
+    assert_eq!(place.recover(LIMITS).1.last, Some((2, moment(2))));
 }
 
 #[tokio::test]

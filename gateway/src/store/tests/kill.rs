@@ -9,7 +9,7 @@ const FOLDER: &str = "GRIDWARDEN_TEST_KILL_FOLDER";
 
 fn everything(seq: u64) -> Commit {
     let effects = vec![raised(seq, SignalClass::Fire), Effect::Tell(alert(seq, SignalClass::Fire, 1))];
-    Commit { effects, snapshot: (seq % 5 == 0).then(|| vec![1; 99]), ..commit(seq) }
+    Commit { effects, snapshot: seq.is_multiple_of(5).then(|| vec![1; 99]), ..commit(seq) }
 }
 
 /// Not a test of its own: the process that gets killed. It says which batches were answered.

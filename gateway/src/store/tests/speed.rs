@@ -46,7 +46,10 @@ async fn readings_in_batches_of_2000() {
         store.commit(Commit { batch: Some(tick), snapshot, ..Commit::default() }).await.unwrap();
     }
     let took = started.elapsed();
-    store.seal().await.unwrap();
+    while store.cursor("history").await.unwrap() < TICKS {
+        store.tend_history().await.unwrap();
+        store.seal().await.unwrap();
+    }
     let sealed = started.elapsed();
     let readings = TICKS * 2000;
     println!(

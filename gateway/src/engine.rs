@@ -16,6 +16,7 @@ mod presence;
 mod rate;
 mod reconfigure;
 pub mod rules;
+mod salvage;
 mod snapshot;
 mod text;
 

@@ -10,6 +10,7 @@ mod late;
 mod presence;
 mod properties;
 mod reconfigure;
+mod salvage;
 mod selection;
 mod snapshots;
 

@@ -17,6 +17,7 @@ mod presence;
 mod rate;
 mod reconfigure;
 pub mod rules;
+mod salvage;
 mod snapshot;
 mod text;
 
@@ -72,6 +73,8 @@ pub struct Applied {
     pub effects: Vec<Effect>,
     /// For each event that was an action, its place in the batch and what became of it.
     pub answers: Vec<(usize, Answer)>,
+    /// The batch had no events and changed nothing: it may be left out of the journal, and its number given to the next.
+    pub idle: bool,
 }
 
 /// Whether a device is heard of.
@@ -107,6 +110,8 @@ pub struct Engine {
     registry: Arc<Registry>,
     rules: Arc<RuleBook>,
     now: Now,
+    /// When the last batch came that was not idle.
+    busy: Steady,
     presence: Presence,
     conditions: Conditions,
     rates: BTreeMap<Place, rate::Window>,
@@ -129,6 +134,7 @@ impl Engine {
             registry,
             rules,
             now,
+            busy: now.steady,
             presence: Presence::default(),
             conditions: Conditions::default(),
             rates: BTreeMap::new(),
@@ -140,13 +146,11 @@ impl Engine {
     }
 
     /// All behaviour starts here: first what the clock makes due, in order, then the events, in order.
-    ///
-    /// A batch without events that has no effects changes nothing and need not be stored.
     pub fn apply(&mut self, batch: &Batch) -> Applied {
         let (registry, rules) = (self.registry.clone(), self.rules.clone());
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
         let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
-        self.forgive_own_absence(now.steady);
+        let forgave = self.forgive_own_absence(now.steady);
         self.now = now;
         self.advance(&mut turn);
         let mut answers = Vec::new();
@@ -160,11 +164,15 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
-        Applied { effects: turn.effects, answers }
+        let idle = batch.events.is_empty() && turn.effects.is_empty() && !forgave;
+        if !idle {
+            self.busy = now.steady;
+        }
+        Applied { effects: turn.effects, answers, idle }
     }
 
     /// When to call [`Engine::apply`] with a batch without events, if nothing else happens before. Never in the past of the last batch;
-    /// sometimes early, and then that batch has no effects.
+    /// sometimes early, and then that batch is idle.
     pub fn wake_at(&self) -> Option<Steady> {
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
@@ -182,16 +190,18 @@ impl Engine {
 
     /// When something was due long ago, the gateway itself was away: nobody is blamed for what it could not hear. Alarms that stand go
     /// on up their ladders all the same.
-    fn forgive_own_absence(&mut self, now: Steady) {
+    fn forgive_own_absence(&mut self, now: Steady) -> bool {
         let silence = self.presence.next_due(now).map(|(at, _)| at);
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
         let first = [silence, condition, step].into_iter().flatten().min();
-        if first.is_some_and(|due| DEAF_FROM < now.since(due)) {
-            let deaf = now.since(self.now.steady);
+        let absent = first.is_some_and(|due| DEAF_FROM < now.since(due));
+        if absent {
+            let deaf = now.since(self.busy); // Not since `self.now`: an idle batch need not be in the journal.
             self.presence.put_off(deaf);
             self.conditions.put_off(deaf);
         }
+        absent
     }
 
     /// Everything that is due, oldest first.

@@ -10,7 +10,7 @@ use super::Turn;
 use super::rules::{LadderIx, Step, Who};
 use crate::grid::Registry;
 use crate::model::{Alarm, Alert, LadderPosition, SignalClass, What};
-use crate::units::{Steady, Timestamp};
+use crate::units::{Millis, Steady, Timestamp};
 
 /// Where in its ladder an alarm stands; beside [`LadderPosition`], which counts over all ladders. Part of the snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,22 @@ pub(super) struct Run {
     next_step: u32,
     began: Steady,
     pub last_step_at: Steady,
+}
+
+impl Run {
+    /// As it must have been, so that the next step falls due when the position says.
+    pub fn resumed(
+        position: &LadderPosition,
+        next_step: u32,
+        next_after: Option<Millis>,
+        raised: Steady,
+    ) -> Self {
+        let began = match (position.next_at, next_after) {
+            (Some(at), Some(after)) => Steady(at.0.saturating_sub(after.0)),
+            (Some(_), None) | (None, _) => raised,
+        };
+        Self { steps_taken: position.steps_taken, next_step, began, last_step_at: raised }
+    }
 }
 
 /// What the steps that were due came to.

@@ -71,16 +71,13 @@ impl Known {
 
     /// Remembers which fire flags a live report had clear.
     pub fn note_clear_flags(&mut self, report: &Report) {
-        let (mut clear, mut set) = (0, 0);
-        for value in &report.values {
-            match fire_bit(value.metric) {
-                Some(bit) if value.value != 0.0 => set |= bit,
-                Some(bit) if value.quality != Quality::Bad => clear |= bit,
-                Some(_) | None => (),
-            }
-        }
+        let clear = report
+            .values
+            .iter()
+            .filter(|value| value.value == 0.0 && value.quality != Quality::Bad)
+            .filter_map(|value| fire_bit(value.metric))
+            .fold(0, |all, bit| all | bit);
         let at = u32::try_from(report.time().0.div_euclid(1000)).unwrap_or(0);
-        self.clear_flags &= !set;
         if clear != 0 && self.clear_s <= at {
             (self.clear_s, self.clear_flags) = (at, clear);
         }

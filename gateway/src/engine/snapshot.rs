@@ -19,7 +19,7 @@ use super::rules::{RuleBook, RuleIx};
 use super::{Engine, FireMark, Key, Place, SnapshotError};
 use crate::grid::Registry;
 use crate::model::{Alarm, DeviceIx, Metric};
-use crate::units::Now;
+use crate::units::{Now, Steady};
 
 const VERSION: u8 = 1;
 const CHECK_BYTES: usize = 8;
@@ -27,6 +27,7 @@ const CHECK_BYTES: usize = 8;
 #[derive(Serialize, Deserialize)]
 struct V1 {
     now: Now,
+    busy: Steady,
     last_alarm: u64,
     /// Those that are referred to below.
     rules: Vec<RuleRef>,
@@ -136,6 +137,7 @@ impl Engine {
             .collect();
         let state = V1 {
             now: self.now,
+            busy: self.busy,
             last_alarm: self.alarms.last(),
             rules: refs.list,
             known: self.presence.rows().iter().map(|known| Row::of(known, self.now)).collect(),
@@ -198,6 +200,7 @@ impl Engine {
             registry,
             rules,
             now: state.now,
+            busy: state.busy,
             presence: Presence::from_rows(known),
             conditions,
             rates,

@@ -10,6 +10,7 @@ mod late;
 mod presence;
 mod properties;
 mod reconfigure;
+mod salvage;
 mod selection;
 mod snapshots;
 
@@ -187,7 +188,7 @@ pub fn engine() -> Engine {
 }
 
 /// One report to be, received when the script says.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Says {
     device: DeviceIx,
     values: Vec<(&'static str, f64, Quality)>,
@@ -223,7 +224,7 @@ impl Says {
 }
 
 /// What happens in a script.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Does {
     Says(Says),
     Gone {

@@ -106,6 +106,21 @@ fn a_chattering_contact_does_not_page_at_every_bounce() {
 }
 
 #[test]
+fn a_fire_that_nobody_ever_answered_pages_anew_when_it_comes_back_long_after() {
+    let alive = |at| [HALL, HYDRANT, LOST].map(|device| (at, Does::Says(says(device, &[]))));
+    let script = [
+        vec![(1000, smoke(false)), (1199, smoke(true)), (1199, smoke(false)), (1200, smoke(true))],
+        vec![(1200, smoke(false)), (1201, smoke(true))],
+        alive(1300).to_vec(),
+    ]
+    .concat();
+    let mut engine = engine();
+    let mut found = play(&mut engine, &[&[(0, smoke(true))], &script[..]].concat(), true);
+    found.retain(|(at, line)| 900 < *at && line.contains('/'));
+    assert_eq!(found, [(1200, "A-1/5/ann/push".to_owned()), (1200, "A-1/5/ann/sms".to_owned())]);
+}
+
+#[test]
 fn trouble_in_hand_stays_in_hand_when_it_comes_back() {
     check(
         &[(0, tamper(true)), (5, tamper(false)), (6, tamper(true)), (10, ack(1)), (20, tamper(false))],

@@ -37,6 +37,18 @@ fn a_fire_flag_raises_at_once_and_returns_at_once() {
 }
 
 #[test]
+fn a_fire_waits_for_nothing() {
+    let rules =
+        RULES.replace("state = { flag = \"smoke\" }", "state = { flag = \"smoke\" }\nraise_after_s = 60");
+    assert_ne!(rules, RULES);
+    let registry = Registry::build(rows());
+    let book = book(&rules, &registry);
+    let mut engine = Engine::new(registry, book, now(0));
+    let found = play(&mut engine, &[(10, smoke(true))], false);
+    assert_eq!(found[0], (10, "A-1 Raised Unacknowledged".to_owned()));
+}
+
+#[test]
 fn a_threshold_must_hold_and_clears_beyond_its_other_limit_only() {
     check(
         &[

@@ -136,6 +136,15 @@ fn every_line_of_the_tables() {
             vec!["500: late", "520: late"],
         ),
         (
+            "absent time, after a live fire and its clear",
+            [(100, live(true, 100.0))]
+                .into_iter()
+                .chain(closed(1, 110))
+                .chain([(120, smoke(false)), (130, smoke_by(Retained, true, None))])
+                .collect(),
+            vec!["100: live", "130: late"],
+        ),
+        (
             "a live fire while a late one is open pages as live",
             vec![(500, smoke_by(Retained, true, None)), (501, smoke(true))],
             vec!["500: late", "501: live"],

@@ -35,7 +35,9 @@ fn change(
         lines.extend(play(&mut engine, after, true));
         lines
     });
-    assert_eq!(both[0], both[1], "with a restart between");
+    // A restart does not know the old time of silence, so only the order is the same.
+    let order = |lines: &[(u64, String)]| lines.iter().map(|(_, line)| line.clone()).collect::<Vec<_>>();
+    assert_eq!(order(&both[0]), order(&both[1]), "with a restart between");
     both[0].clone()
 }
 
@@ -134,7 +136,6 @@ fn a_changed_time_of_silence_counts_from_the_last_sign_of_life() {
             },
             &[(9000, Does::Waits)],
         );
-        // After a restart the old time is not known; the new one holds from the next sign of life on.
         let found: Vec<_> = found.into_iter().map(|(at, _)| at).collect();
         assert_eq!(found, [due], "silent after {silent_after_s} s");
     }

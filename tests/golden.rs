@@ -217,3 +217,31 @@ fn the_gateway_understands_every_frame_of_the_simulator() {
         assert_eq!(0 < urgent, fires, "{}: {urgent} urgent frames", plot.name);
     }
 }
+
+#[test]
+fn the_documented_json_is_what_the_decoder_takes() {
+    let root = tests::neighbours::root();
+    let doc = std::fs::read_to_string(root.join("docs/native-json.md")).unwrap();
+    for metric in Metric::all() {
+        let unit =
+            if metric.spec().unit.is_empty() { String::new() } else { format!("`{}`", metric.spec().unit) };
+        let line = if metric.spec().flag {
+            format!("| `{}` | {} |", metric.name(), if metric.spec().fire { "**fire**" } else { "" })
+        } else {
+            format!("| `{}` | {unit} |", metric.name())
+        };
+        assert!(doc.contains(&line), "docs/native-json.md has no line `{line}`");
+    }
+    let context = registry(["native:SD-1", "native:HY-2"]);
+    let mut examples = 0;
+    for block in doc.split("```json\n").skip(1) {
+        let json = block.split("```").next().unwrap();
+        let topic = if json.starts_with('[') { "gridwarden/up" } else { "gridwarden/up/SD-1" };
+        let received = Timestamp(1_795_402_801_000);
+        let message = Message { topic, payload: json.as_bytes(), retained: false, dup: false, received };
+        let decoded = decode(Family::Native, &message, &context);
+        assert!(!decoded.events.is_empty() && decoded.rejects.is_empty(), "{json}: {decoded:?}");
+        examples += 1;
+    }
+    assert_eq!(examples, 3);
+}

@@ -7,6 +7,7 @@ mod chirpstack;
 mod fields;
 mod frigate;
 mod native;
+mod nearest;
 mod outcome;
 mod scalar;
 mod time;

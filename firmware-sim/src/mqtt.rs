@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, EventLoop, LastWill, MqttOptions, Outgoing, Packet, QoS};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::Say;
 use crate::device::Frame;
@@ -68,6 +68,8 @@ struct Outbox {
     waiting: VecDeque<Frame>,
     in_flight: usize,
     connected: bool,
+    /// Told to stay away.
+    cut: bool,
     /// No more will come: say farewell when all is acknowledged.
     closing: bool,
 }
@@ -114,28 +116,17 @@ impl Link {
                         (self.say)(&format!("no connection to {host}:{port}: {reason}; trying again"));
                     }
                     pause = (pause * 2).clamp(Duration::from_millis(250), PAUSE_MAX);
-                    sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-                    if lock(&outbox).closing {
+                    let pause = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
+                    let gathered = timeout(pause, gather(&mut self.orders, &outbox, &self.counters)).await;
+                    if matches!(gathered, Ok(None)) {
                         return;
                     }
                 }
-                End::Cut => {
-                    if !self.stay_away(&outbox).await {
-                        return;
-                    }
-                }
+                End::Cut => lock(&outbox).cut = true,
             }
-        }
-    }
-
-    /// Gathers frames until the connection may come back. `false`: the run ends.
-    async fn stay_away(&mut self, outbox: &Mutex<Outbox>) -> bool {
-        loop {
-            match self.orders.recv().await {
-                None => return false,
-                Some(Order::Mend) => return true,
-                Some(Order::Cut) => (),
-                Some(Order::Send(frame)) => lock(outbox).put(frame, &self.counters),
+            let cut = lock(&outbox).cut;
+            if cut && gather(&mut self.orders, &outbox, &self.counters).await.is_none() {
+                return;
             }
         }
     }
@@ -156,6 +147,27 @@ impl Link {
             ));
         }
         options
+    }
+}
+
+/// Takes orders without a connection until a cut one is mended. `None`: the run ends.
+async fn gather(
+    orders: &mut mpsc::Receiver<Order>,
+    outbox: &Mutex<Outbox>,
+    counters: &Counters,
+) -> Option<()> {
+    loop {
+        let order = orders.recv().await?;
+        let mut outbox = lock(outbox);
+        match order {
+            Order::Send(frame) => outbox.put(frame, counters),
+            Order::Cut => outbox.cut = true,
+            Order::Mend => {
+                if std::mem::take(&mut outbox.cut) {
+                    return Some(());
+                }
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod fields;
 mod frigate;
 pub mod modbus;
 mod native;
+mod nearest;
 mod outcome;
 mod scalar;
 mod time;

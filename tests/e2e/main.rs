@@ -7,3 +7,4 @@ mod listener;
 mod modbus;
 mod mqtt;
 mod path;
+mod simulator;

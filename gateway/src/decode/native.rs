@@ -3,16 +3,16 @@
 //! `…/up/<device>` speaks for one device, `…/up` for as many as its reports name; `…/up/<device>/status` is for the last will. One report or an
 //! array of them. Values keep the metric's name and unit. What is wrong with one value or one report never costs the others.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::outcome::{Outcome, REPORTS_MAX};
+use super::nearest::nearest;
+use super::outcome::{Outcome, REJECTS_MAX, REPORTS_MAX};
 use super::scalar::{Name, Scalar, anything_else, shortened};
 use super::values::Values;
 use super::{Context, Decoded, Message, Status, status_word};
-use crate::model::{METRICS, Metric, Quality};
+use crate::model::{Metric, Quality};
 
 const FIELDS: [&str; 5] = ["device", "time", "values", "quality", "status"];
 
@@ -106,6 +106,9 @@ struct Said<'a> {
     status: Option<Scalar<'a>>,
     values: Option<Values>,
     problems: Vec<String>,
+    /// Problems beyond those that will be told; finding the nearest name for thousands would take its time.
+    untold: usize,
+    untold_only: bool,
     unknown_field: Option<String>,
 }
 
@@ -125,7 +128,7 @@ impl<'de> Visitor<'de> for One<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut said = Said::default();
+        let mut said = Said { untold_only: self.outcome.is_full(), ..Said::default() };
         while let Some(Name(name)) = fields.next_key::<Name<'de>>()? {
             match &*name {
                 "device" => said.device = Some(fields.next_value()?),
@@ -151,6 +154,14 @@ impl<'de> Visitor<'de> for One<'_, '_> {
 }
 
 impl Said<'_> {
+    fn problem(&mut self, worded: impl FnOnce() -> String) {
+        if self.untold_only || REJECTS_MAX <= self.problems.len() {
+            self.untold += 1;
+        } else {
+            self.problems.push(worded());
+        }
+    }
+
     fn tell(self, speaker: Option<&str>, outcome: &mut Outcome<'_>) {
         let name = match (speaker, self.device.as_ref().map(Scalar::text)) {
             (Some(speaker), None) => speaker,
@@ -173,6 +184,7 @@ impl Said<'_> {
         for problem in &self.problems {
             outcome.reject(format!("native:{}: {problem}", shortened(name)));
         }
+        outcome.count_untold(self.untold);
         let status = self.status.as_ref().filter(|status| **status != Scalar::Null);
         match status.map(|status| (status.text().and_then(Status::from_word), status)) {
             Some((Some(Status::Offline), _)) => outcome.gone(device),
@@ -183,7 +195,7 @@ impl Said<'_> {
                 shortened(name)
             )),
         }
-        if self.values.is_none() && (status.is_some() || !self.problems.is_empty()) {
+        if self.values.is_none() && (status.is_some() || !self.problems.is_empty() || self.untold > 0) {
             return;
         }
         if let (None, Some(field)) = (&self.values, &self.unknown_field) {
@@ -257,92 +269,53 @@ impl<'de> Visitor<'de> for ValuesOf<'_, '_> {
         let mut values = said.values.take().unwrap_or_else(Values::new);
         while let Some(Name(name)) = fields.next_key::<Name<'de>>()? {
             let scalar: Scalar<'de> = fields.next_value()?;
-            match read_value(&name, &scalar) {
-                Ok(Some((metric, value))) => values.set(metric, value),
+            let Some(metric) = Metric::from_name(&name) else {
+                said.problem(|| unknown(&name));
+                continue;
+            };
+            match number_of(metric, &scalar) {
+                Ok(Some(number)) => values.set(metric, number),
                 Ok(None) => (),
-                // Counted by the outcome, which tells the first few: here only memory is to be bounded.
-                Err(_) if said.problems.len() > super::values::VALUES_MAX => (),
-                Err(problem) => said.problems.push(problem),
+                Err(wanted) => said.problem(|| {
+                    format!(
+                        "`{}` is {scalar}, which is not {wanted}; the other values were used",
+                        metric.name()
+                    )
+                }),
             }
         }
         said.values = Some(values);
         Ok(())
     }
 
-    anything_else!(self => self.0.problems.push(
+    anything_else!(self => self.0.problem(|| {
         "`values` is not an object; send {\"smoke\":true,\"battery\":93}".into()
-    ));
+    }));
 }
 
-/// `Ok(None)` for null: the device has no value now.
-fn read_value(name: &str, scalar: &Scalar<'_>) -> Result<Option<(Metric, f64)>, String> {
-    let Some(metric) = Metric::from_name(name) else {
-        let nearest = nearest(name).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-        return Err(format!(
-            "there is no metric `{}`{nearest}; docs/native-json.md lists all; the other values were used",
-            shortened(name)
-        ));
-    };
+fn unknown(name: &str) -> String {
+    let near = nearest(name).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+    format!(
+        "there is no metric `{}`{near}; docs/native-json.md lists all; the other values were used",
+        shortened(name)
+    )
+}
+
+/// `Ok(None)` for null, when the device has no value now; else what was wanted.
+fn number_of(metric: Metric, scalar: &Scalar<'_>) -> Result<Option<f64>, &'static str> {
     if *scalar == Scalar::Null {
         return Ok(None);
     }
-    let (value, wanted) = if metric.spec().flag {
-        (scalar.flag().map(|flag| f64::from(u8::from(flag))), "true or false")
+    if metric.spec().flag {
+        scalar.flag().map(|flag| Some(f64::from(u8::from(flag)))).ok_or("true or false")
     } else {
-        (scalar.number(), "a number")
-    };
-    match value {
-        Some(value) => Ok(Some((metric, value))),
-        None => Err(format!("`{name}` is {scalar}, which is not {wanted}; the other values were used")),
+        scalar.number().map(Some).ok_or("a number")
     }
-}
-
-/// The metric whose name needs the fewest changes, if few enough to be a slip.
-fn nearest(name: &str) -> Option<&'static str> {
-    if name.len() > 40 {
-        return None;
-    }
-    let name: Cow<'_, str> = name.to_ascii_lowercase().replace(['-', ' '], "_").into();
-    METRICS
-        .iter()
-        .map(|spec| (changes(&name, spec.name), spec.name))
-        .min_by_key(|(changes, _)| *changes)
-        .filter(|(changes, near)| *changes <= near.len().div_ceil(3))
-        .map(|(_, near)| near)
-}
-
-/// Levenshtein distance in bytes.
-fn changes(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, left) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (at, top) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(left != top);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slips_find_the_metric_that_was_meant() {
-        for (slip, meant) in [
-            ("temprature", Some("temperature")),
-            ("Battery", Some("battery")),
-            ("smoke-density", Some("smoke_density")),
-            ("presure", Some("pressure")),
-            ("colour", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(slip), meant, "{slip}");
-        }
-    }
 
     #[test]
     fn the_topic_names_the_speaker_after_up() {

@@ -8,7 +8,7 @@ use crate::model::{DeviceIx, Event, Quality, Report};
 use crate::units::Timestamp;
 
 /// More complaints than this about one message help nobody.
-const REJECTS_MAX: usize = 16;
+pub const REJECTS_MAX: usize = 16;
 
 /// How many reports one message may hold.
 pub const REPORTS_MAX: usize = 1_000;
@@ -79,6 +79,15 @@ impl<'a> Outcome<'a> {
         } else {
             self.untold += 1;
         }
+    }
+
+    /// Whether further rejects are only counted: then none need be worded.
+    pub fn is_full(&self) -> bool {
+        self.decoded.rejects.len() >= REJECTS_MAX
+    }
+
+    pub fn count_untold(&mut self, count: usize) {
+        self.untold += count;
     }
 
     /// The payload is not what the family speaks at all.

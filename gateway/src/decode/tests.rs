@@ -124,6 +124,12 @@ fn a_flood_in_one_message_is_bounded() {
     check(&decoded);
     assert_eq!(decoded.events.len(), 1, "the smoke value is kept");
 
+    let worst = format!("[{}]", vec![one.replacen('{', "{\"device\":\"SD-1\",", 1); 300].join(","));
+    let decoded = decode(Family::Native, &message("gridwarden/up", worst.as_bytes()), &context);
+    check(&decoded);
+    assert_eq!(decoded.events.len(), 300);
+    assert!(decoded.rejects[16].0.starts_with("149984 more"), "{:?}", decoded.rejects[16]);
+
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     check(&decode(Family::Native, &message("gridwarden/up/SD-1", deep.as_bytes()), &context));
 }

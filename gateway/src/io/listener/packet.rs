@@ -94,9 +94,14 @@ pub fn frame_length(buffer: &[u8], max: usize) -> Result<Option<usize>, Fault> {
 
 /// Takes the next packet out of `buffer`; `None` while bytes are missing.
 pub fn next(buffer: &mut BytesMut, version: Version, max: usize) -> Result<Option<Packet>, Fault> {
+    if let Some(first) = buffer.first() {
+        check_first(*first)?;
+    }
     let Some(length) = frame_length(buffer, max)? else { return Ok(None) };
     let mut frame = buffer.split_to(length);
-    check_flags(&frame)?;
+    if frame[0] >> 4 == 12 && length != 2 {
+        return Err(Fault::Malformed("PINGREQ with a body".into()));
+    }
     let packet = match version {
         Version::V4 => from_v4(v4::Packet::read(&mut frame, usize::MAX).map_err(malformed)?)?,
         Version::V5 if let [0xE0, 0] | [0xE0, 1, 0] = frame[..] => Packet::Disconnect { with_will: false },
@@ -110,7 +115,7 @@ pub fn next(buffer: &mut BytesMut, version: Version, max: usize) -> Result<Optio
 /// Reads the whole frame of a client's first packet.
 pub fn connect(frame: BytesMut) -> Result<Connect, Refusal> {
     let version = version_asked(&frame)?;
-    check_flags(&frame)?;
+    check_first(frame[0])?;
     let connect = match version {
         Version::V4 => connect_v4(frame)?,
         Version::V5 => connect_v5(frame)?,
@@ -286,13 +291,12 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, Fault> {
 const NEVER_SENT: Fault = Fault::Protocol("an answer to a QoS 2 message, but the listener never sends one");
 const ONLY_SERVERS: Fault = Fault::Protocol("a packet that only a server may send");
 
-/// The lower half of the first byte: free for PUBLISH, fixed for all others. Also what must have no body.
-fn check_flags(frame: &[u8]) -> Result<(), Fault> {
-    let first = frame.first().copied().unwrap_or_default();
+/// Packet type and flags, before anything else is read. Only PUBLISH has free flags.
+fn check_first(first: u8) -> Result<(), Fault> {
     let right = match first >> 4 {
+        0 | 15 => false,
         3 => first & 0b0110 != 0b0110 && first & 0b1110 != 0b1000,
         6 | 8 | 10 => first & 0x0F == 0b0010,
-        12 => first & 0x0F == 0 && frame.len() == 2,
         _ => first & 0x0F == 0,
     };
     if right { Ok(()) } else { Err(Fault::Malformed(format!("a first byte of {first:#04x}"))) }

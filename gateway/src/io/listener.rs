@@ -31,8 +31,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
@@ -42,6 +43,7 @@ use self::pipe::Pipe;
 use super::inlet::Inlet;
 use super::intake::intake;
 use super::tls;
+use crate::clock;
 use crate::config;
 use crate::decode::Message;
 use crate::model::{DeadLetter, Event};
@@ -53,7 +55,7 @@ pub const UNCOMMITTED_MAX: usize = 1000;
 /// How many clients may be between accept and CONNACK. When full, the next ones wait in the kernel's queue.
 const GREETING_MAX: usize = 1024;
 
-/// How many different complaints are remembered, to say each only once.
+/// How many different complaints are remembered, to say each only once. When full nothing new is said; the counters go on.
 const SAID_MAX: usize = 1000;
 
 /// The largest message the gateway may publish to subscribers.
@@ -298,8 +300,8 @@ async fn accept(
 }
 
 enum Greeted {
-    Plain(Connection<TcpStream>),
-    Tls(Box<Connection<tokio_rustls::server::TlsStream<TcpStream>>>),
+    Plain(Box<Connection<TcpStream>>),
+    Tls(Box<Connection<TlsStream<TcpStream>>>),
 }
 
 async fn welcome(
@@ -309,11 +311,12 @@ async fn welcome(
     shared: Arc<Shared>,
 ) -> Option<Greeted> {
     let _ = stream.set_nodelay(true); // Only makes it slower when it fails.
+    let deadline = clock::ticks() + shared.patience.connect;
     let Some(acceptor) = acceptor else {
-        let (pipe, session) = greeting::greet(&shared, Pipe::new(stream), peer.ip(), None).await?;
+        let (pipe, session) = greeting::greet(&shared, Pipe::new(stream), peer.ip(), None, deadline).await?;
         return Some(Greeted::Plain(Connection::new(shared, pipe, session)));
     };
-    let stream = match timeout(shared.patience.connect, acceptor.accept(stream)).await {
+    let stream = match timeout_at(deadline, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         failed @ (Ok(Err(_)) | Err(_)) => {
             metrics::counter!("gridwarden_listener_refused_total", "reason" => "tls").increment(1);
@@ -343,8 +346,8 @@ async fn welcome(
         },
         None => None,
     };
-    let (pipe, session) = greeting::greet(&shared, Pipe::new(stream), peer.ip(), name).await?;
-    Some(Greeted::Tls(Box::new(Connection::new(shared, pipe, session))))
+    let (pipe, session) = greeting::greet(&shared, Pipe::new(stream), peer.ip(), name, deadline).await?;
+    Some(Greeted::Tls(Connection::new(shared, pipe, session)))
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -143,6 +143,31 @@ async fn reading_pauses_while_a_thousand_wait_for_their_commit() {
 }
 
 #[tokio::test]
+async fn a_full_queue_holds_the_sender_back_and_loses_nothing() {
+    let station = Station::open("messages_per_s_max = 1000000").await;
+    station.commits(Commits::Stalled);
+    let mut client = Raw::v4(station.port, v4::Connect::new("c")).await;
+    let expected: Vec<String> = (0..6000).map(|n| n.to_string()).collect();
+    for payload in &expected {
+        client.publish("t", QoS::AtMostOnce, 0, false, payload).await;
+    }
+    client.publish("t", QoS::AtLeastOnce, 1, false, "last").await;
+    // While it is held back it can still be taken over, and others are served.
+    let mut blocked = Raw::v4(station.port, v4::Connect::new("blocked")).await;
+    blocked.publish("t", QoS::AtMostOnce, 0, false, "extra").await;
+    let _newer = Raw::v4(station.port, v4::Connect::new("blocked")).await;
+    assert_eq!(blocked.read().await, None);
+    assert_eq!(station.payloads().len(), 0);
+    station.commits(Commits::AtOnce);
+    assert_eq!(client.read().await, Some(v4::Packet::PubAck(v4::PubAck::new(1))));
+    let mut payloads = station.payloads();
+    assert_eq!(payloads.pop().as_deref(), Some("last"));
+    payloads.retain(|payload| payload != "extra");
+    assert_eq!(payloads, expected);
+    station.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_its_acknowledgements_is_cut_off() {
     let station = Station::open("messages_per_s_max = 10000000").await;
     let mut client = Raw::v4(station.port, v4::Connect::new("c")).await;

@@ -247,6 +247,10 @@ async fn a_stop_acknowledges_what_is_under_way_and_tells_v5_and_sends_no_will() 
     let (mut client, _) = Raw::v5(station.port, connect5("c"), Some(will)).await;
     client.publish5("t", QoS5::AtLeastOnce, 1, "under way").await;
     station.wait_for("the message", |seen| seen.len() == 1).await;
+    let mut others = Vec::new();
+    for n in 0..20 {
+        others.push(Raw::v5(station.port, connect5(&format!("other-{n}")), None).await.0);
+    }
     let port = station.port;
     station.begin_stop();
     eventually("the port closes", 20, async || {
@@ -256,9 +260,10 @@ async fn a_stop_acknowledges_what_is_under_way_and_tells_v5_and_sends_no_will() 
     station.commits(Commits::AtOnce);
     let Some(v5::Packet::PubAck(ack)) = client.read5().await else { panic!("no PUBACK") };
     assert_eq!(ack.pkid, 1);
-    let Some(v5::Packet::Disconnect(goodbye)) = client.read5().await else { panic!("no DISCONNECT") };
-    assert_eq!(goodbye.reason_code, v5::DisconnectReasonCode::ServerShuttingDown);
-    drop(client);
+    for mut client in others.into_iter().chain([client]) {
+        let Some(v5::Packet::Disconnect(goodbye)) = client.read5().await else { panic!("no DISCONNECT") };
+        assert_eq!(goodbye.reason_code, v5::DisconnectReasonCode::ServerShuttingDown);
+    }
     let seen = station.stop().await;
     assert_eq!(seen.len(), 1, "{seen:?}");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gateway::config;
 use gateway::decode::Message;
+use gateway::io::acks::Ticket;
 use gateway::io::inlet::{self, Outlet, Safe};
 use gateway::io::intake::letter;
 use gateway::io::listener::{Intake, Listener, ListenerHandle, Patience};
@@ -33,6 +34,8 @@ pub enum Commits {
     Held,
     /// Those held before are done now, newest first.
     ReleasedBackwards,
+    /// Nothing is even taken from the queue.
+    Stalled,
 }
 
 pub struct Station {
@@ -129,6 +132,14 @@ fn intake(message: &Message<'_>) -> (Vec<Event>, Vec<DeadLetter>) {
 async fn commit(mut outlet: Outlet, seen: Arc<Mutex<Vec<Seen>>>, mut commits: watch::Receiver<Commits>) {
     let mut held = Vec::new();
     loop {
+        if commits.wait_for(|commits| *commits != Commits::Stalled).await.is_err() {
+            return;
+        }
+        match *commits.borrow() {
+            Commits::Held | Commits::Stalled => (),
+            Commits::AtOnce => held.drain(..).for_each(Ticket::done),
+            Commits::ReleasedBackwards => held.drain(..).rev().for_each(Ticket::done),
+        }
         let inbound = tokio::select! {
             biased;
             changed = commits.changed() => {
@@ -156,11 +167,6 @@ async fn commit(mut outlet: Outlet, seen: Arc<Mutex<Vec<Seen>>>, mut commits: wa
             if let Safe::Ticket(ticket) = inbound.safe {
                 held.push(ticket);
             }
-        }
-        match *commits.borrow() {
-            Commits::Held => (),
-            Commits::AtOnce => held.drain(..).for_each(gateway::io::acks::Ticket::done),
-            Commits::ReleasedBackwards => held.drain(..).rev().for_each(gateway::io::acks::Ticket::done),
         }
     }
 }

@@ -73,9 +73,9 @@ enum End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub fn new(shared: Arc<Shared>, pipe: Pipe<S>, session: Session) -> Self {
+    pub fn new(shared: Arc<Shared>, pipe: Pipe<S>, session: Session) -> Box<Self> {
         let now = clock::ticks();
-        Self {
+        Box::new(Self {
             pace: Pace::new(shared.messages_per_s_max, now),
             shared,
             pipe,
@@ -92,15 +92,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stop_by: None,
             forbidden_said: false,
             taken: 0,
-        }
+        })
     }
 
-    pub async fn serve(mut self) {
+    pub async fn serve(mut self: Box<Self>) {
         let end = match self.carry().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.finish(end).await;
+        // Boxed, so that what only the end needs takes no memory before.
+        Box::pin(self.finish(end)).await;
     }
 
     async fn carry(&mut self) -> Result<std::convert::Infallible, End> {
@@ -370,10 +371,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn finish(self, end: End) {
-        let Self { shared, mut pipe, session, heard, .. } = self;
+    async fn finish(self: Box<Self>, end: End) {
+        let Self { shared, mut pipe, session, heard, .. } = *self;
         let Session { version, client_id, will, seat, .. } = session;
-        drop(seat);
+        // At a stop the seat is kept to the end, because the listener waits for empty seats.
+        let _seat = matches!(end, End::Stopping).then_some(seat);
         let (reason, will) = match &end {
             End::Disconnected { with_will: false } => ("disconnected", None),
             End::Disconnected { with_will: true } => ("disconnected", will),

@@ -1,1 +1,9 @@
-//! listener
+//! The MQTT ingest listener against real clients; the driver is a stand-in whose commits a test can hold.
+
+mod clients;
+mod commands;
+mod limits;
+mod promises;
+mod secure;
+mod speed;
+mod station;

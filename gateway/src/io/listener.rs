@@ -7,6 +7,7 @@
 //! A connection is `pipe` (bytes) → `packet` (what the client says) → `connection` (what is done about it) → `answer` (what is said back).
 //! Every limit is a constant beside what it limits, or a key of `[listener]` in station.toml.
 
+mod accept;
 mod access;
 mod answer;
 mod connection;
@@ -27,18 +28,16 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 pub use rumqttc::mqttbytes::QoS;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::select;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use self::accept::{accept, report};
 use self::access::Access;
-use self::connection::Connection;
 use self::hub::{Hub, Publication};
-use self::pipe::Pipe;
 use super::inlet::Inlet;
 use super::intake::intake;
 use super::tls;
@@ -50,10 +49,7 @@ use crate::world;
 /// How many messages of one connection may wait for their commit; announced to v5 clients as the receive maximum.
 pub const UNCOMMITTED_MAX: usize = 1000;
 
-/// How many clients may be between accept and CONNACK. When full, the next ones wait in the kernel's queue.
-const GREETING_MAX: usize = 1024;
-
-/// How many different complaints are remembered, to say each only once.
+/// How many different complaints are remembered, to say each only once. When full nothing new is said; the counters go on.
 const SAID_MAX: usize = 1000;
 
 /// The largest message the gateway may publish to subscribers.
@@ -251,106 +247,5 @@ impl Shared {
     fn first_time(&self, what: &'static str, whom: &str) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.len() < SAID_MAX && said.insert((what, whom.to_owned()))
-    }
-}
-
-/// Never returns; dropped at a stop.
-async fn accept(
-    socket: &TcpListener,
-    acceptor: Option<TlsAcceptor>,
-    shared: &Arc<Shared>,
-    tasks: &mut JoinSet<()>,
-) {
-    let greeting = Arc::new(Semaphore::new(GREETING_MAX));
-    let mut failing = false;
-    loop {
-        let place = greeting.clone().acquire_owned().await.expect("this semaphore is never closed");
-        let accepted = loop {
-            select! {
-                accepted = socket.accept() => break accepted,
-                Some(ended) = tasks.join_next() => report(ended),
-            }
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                failing = false;
-                let (acceptor, shared) = (acceptor.clone(), shared.clone());
-                tasks.spawn(async move {
-                    // Boxed, so that the memory of the greeting is free again while the client is connected.
-                    let greeted = Box::pin(welcome(stream, peer, acceptor, shared));
-                    let connection = greeted.await;
-                    drop(place);
-                    match connection {
-                        Some(Greeted::Plain(connection)) => connection.serve().await,
-                        Some(Greeted::Tls(connection)) => connection.serve().await,
-                        None => (),
-                    }
-                });
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(%error, "the MQTT listener cannot accept connections; too many open files?");
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-enum Greeted {
-    Plain(Connection<TcpStream>),
-    Tls(Box<Connection<tokio_rustls::server::TlsStream<TcpStream>>>),
-}
-
-async fn welcome(
-    stream: TcpStream,
-    peer: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
-) -> Option<Greeted> {
-    let _ = stream.set_nodelay(true); // Only makes it slower when it fails.
-    let Some(acceptor) = acceptor else {
-        let (pipe, session) = greeting::greet(&shared, Pipe::new(stream), peer.ip(), None).await?;
-        return Some(Greeted::Plain(Connection::new(shared, pipe, session)));
-    };
-    let stream = match timeout(shared.patience.connect, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        failed @ (Ok(Err(_)) | Err(_)) => {
-            metrics::counter!("gridwarden_listener_refused_total", "reason" => "tls").increment(1);
-            if shared.first_time("tls", &peer.ip().to_string()) {
-                let error = match failed {
-                    Ok(Err(error)) => error.to_string(),
-                    Ok(Ok(_)) | Err(_) => "no handshake in time".to_owned(),
-                };
-                tracing::warn!(%peer, error, "a TLS handshake failed; said once per address");
-            }
-            return None;
-        }
-    };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let name = match certificate {
-        Some(certificate) => match tls::common_name(certificate) {
-            Some(name) => Some(name),
-            // A certificate that names nobody must not fall back to a password, nor pass as a user.
-            None => {
-                metrics::counter!("gridwarden_listener_refused_total", "reason" => "certificate")
-                    .increment(1);
-                if shared.first_time("certificate", &peer.ip().to_string()) {
-                    tracing::warn!(%peer, "a client certificate has not exactly one common name (CN)");
-                }
-                return None;
-            }
-        },
-        None => None,
-    };
-    let (pipe, session) = greeting::greet(&shared, Pipe::new(stream), peer.ip(), name).await?;
-    Some(Greeted::Tls(Box::new(Connection::new(shared, pipe, session))))
-}
-
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a bug: a connection of the MQTT listener panicked");
     }
 }

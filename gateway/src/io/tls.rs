@@ -117,9 +117,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     const WANTED: &str = "PRIVATE KEY";
     let text = read(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|source| match source {
-        pem::Error::NoItemsFound => TlsError::Nothing { path: path.to_owned(), wanted: WANTED },
-        source => TlsError::Pem { path: path.to_owned(), wanted: WANTED, source },
+    PrivateKeyDer::from_pem_slice(&text).map_err(|source| {
+        let path = path.to_owned();
+        if matches!(source, pem::Error::NoItemsFound) {
+            return TlsError::Nothing { path, wanted: WANTED };
+        }
+        TlsError::Pem { path, wanted: WANTED, source }
     })
 }
 

@@ -4,6 +4,7 @@
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::{QoS, v4};
+use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode as Reason;
 use rumqttc::v5::mqttbytes::{self as five, v5};
 
 use super::greeting::Welcome;
@@ -55,6 +56,9 @@ pub enum Goodbye {
     KeepAlive,
     SlowReader,
 }
+
+/// A text that holds a client's own topic is cut here.
+const TEXT_BYTES_MAX: usize = 200;
 
 const SHORT: &str = "the packet is far below the protocol's limit";
 
@@ -218,39 +222,42 @@ pub fn delivery(
 
 /// Says why a connection ends; 3.1.1 has no word for it.
 pub fn goodbye(out: &mut BytesMut, version: Version, goodbye: Goodbye) {
-    disconnect(
-        out,
-        version,
-        match goodbye {
-            Goodbye::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
-            Goodbye::Stopping => v5::DisconnectReasonCode::ServerShuttingDown,
-            Goodbye::KeepAlive => v5::DisconnectReasonCode::KeepAliveTimeout,
-            Goodbye::SlowReader => v5::DisconnectReasonCode::QuotaExceeded,
-        },
-    );
+    let (reason, text) = match goodbye {
+        Goodbye::TakenOver => (Reason::SessionTakenOver, "another connection came with this client id"),
+        Goodbye::Stopping => (Reason::ServerShuttingDown, "the gateway stops"),
+        Goodbye::KeepAlive => (Reason::KeepAliveTimeout, "nothing was heard for 1.5 times the keep-alive"),
+        Goodbye::SlowReader => (Reason::QuotaExceeded, "it does not read fast enough"),
+    };
+    disconnect(out, version, reason, text.to_owned());
 }
 
 pub fn fault(out: &mut BytesMut, version: Version, fault: &Fault) {
-    disconnect(
-        out,
-        version,
-        match fault {
-            Fault::Malformed(_) => v5::DisconnectReasonCode::MalformedPacket,
-            Fault::Protocol(_) => v5::DisconnectReasonCode::ProtocolError,
-            Fault::TooLarge { .. } => v5::DisconnectReasonCode::PacketTooLarge,
-            Fault::Topic(_) => v5::DisconnectReasonCode::TopicNameInvalid,
-            Fault::Alias => v5::DisconnectReasonCode::TopicAliasInvalid,
-            Fault::Forbidden(_) => v5::DisconnectReasonCode::NotAuthorized,
-            Fault::Quota(_) => v5::DisconnectReasonCode::QuotaExceeded,
-        },
-    );
+    let reason = match fault {
+        Fault::Malformed(_) => Reason::MalformedPacket,
+        Fault::Protocol(_) => Reason::ProtocolError,
+        Fault::TooLarge { .. } => Reason::PacketTooLarge,
+        Fault::Topic(_) => Reason::TopicNameInvalid,
+        Fault::Alias => Reason::TopicAliasInvalid,
+        Fault::Forbidden(_) => Reason::NotAuthorized,
+        Fault::Quota(_) => Reason::QuotaExceeded,
+    };
+    disconnect(out, version, reason, fault.to_string());
 }
 
-fn disconnect(out: &mut BytesMut, version: Version, reason: v5::DisconnectReasonCode) {
+/// Always with a text: without properties the codec writes one byte more than the length it announces.
+fn disconnect(out: &mut BytesMut, version: Version, reason: Reason, mut text: String) {
     match version {
         Version::V4 => (),
         Version::V5 => {
-            v5::Disconnect { reason_code: reason, properties: None }.write(out).expect(SHORT);
+            text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+            let properties = v5::DisconnectProperties {
+                reason_string: Some(text),
+                session_expiry_interval: None,
+                user_properties: Vec::new(),
+                server_reference: None,
+            };
+            let goodbye = v5::Disconnect { reason_code: reason, properties: Some(properties) };
+            goodbye.write(out).expect(SHORT);
         }
     }
 }

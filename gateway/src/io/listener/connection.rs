@@ -5,30 +5,30 @@
 //! the sender is ahead of its pace, or while it does not read its answers. Such a pause never counts as the client's silence.
 //! Exactly once (QoS 2) holds within one connection: packet ids are forgotten with it.
 
+mod ending;
+mod taking;
+
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, OptionFuture};
-use rumqttc::mqttbytes::QoS;
+use futures::future::{BoxFuture, OptionFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::answer::{self, Ack, Goodbye, Granted, Step};
+use self::ending::End;
+use super::answer::{self, Ack, Step};
 use super::greeting::Session;
-use super::hub::{SUBSCRIPTIONS_MAX, Why};
+use super::hub::Why;
 use super::outbound::Outbound;
 use super::pace::Pace;
-use super::packet::{self, Fault, Packet, Publish, Version, Wish};
+use super::packet;
 use super::pipe::{Pipe, Turn};
 use super::{Shared, UNCOMMITTED_MAX};
 use crate::clock;
-use crate::decode::Message;
-use crate::io::acks::{AckLine, Ticket};
-use crate::io::inlet::{Closed, Inbound, NotTaken, Safe};
-use crate::model::Event;
+use crate::io::acks::AckLine;
+use crate::io::inlet::Closed;
 use crate::units::Timestamp;
 
 /// While so much waits to be written nothing more is read.
@@ -57,25 +57,10 @@ pub struct Connection<S> {
     taken: u64,
 }
 
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    Disconnected {
-        with_will: bool,
-    },
-    Lost(Option<io::Error>),
-    Silent,
-    NotReading,
-    TakenOver,
-    Fault(Fault),
-    /// The gateway stops.
-    Stopping,
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub fn new(shared: Arc<Shared>, pipe: Pipe<S>, session: Session) -> Self {
+    pub fn new(shared: Arc<Shared>, pipe: Pipe<S>, session: Session) -> Box<Self> {
         let now = clock::ticks();
-        Self {
+        Box::new(Self {
             pace: Pace::new(shared.messages_per_s_max, now),
             shared,
             pipe,
@@ -92,15 +77,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stop_by: None,
             forbidden_said: false,
             taken: 0,
-        }
+        })
     }
 
-    pub async fn serve(mut self) {
+    pub async fn serve(mut self: Box<Self>) {
         let end = match self.carry().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.finish(end).await;
+        // Boxed, so that what only the end needs takes no memory before.
+        Box::pin(self.finish(end)).await;
     }
 
     async fn carry(&mut self) -> Result<std::convert::Infallible, End> {
@@ -229,199 +215,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.paced_until = None;
         }
         Ok(())
-    }
-
-    fn take(&mut self, packet: Packet) -> Result<(), End> {
-        let version = self.session.version;
-        match packet {
-            Packet::Publish(publish) => self.take_publish(publish),
-            Packet::PubRel(id) => match self.exact.get(&id) {
-                Some(false) => {
-                    Err(End::Fault(Fault::Protocol("PUBREL for a message that was not acknowledged yet")))
-                }
-                known @ (Some(true) | None) => {
-                    answer::complete(&mut self.pipe.out, version, id, known.is_some());
-                    self.exact.remove(&id);
-                    Ok(())
-                }
-            },
-            Packet::PubAck(id) => {
-                if let Some(outbound) = &mut self.outbound {
-                    outbound.acknowledged(id);
-                }
-                Ok(())
-            }
-            Packet::Subscribe { id, wishes, numbered } => self.subscribe(id, wishes, numbered),
-            Packet::Unsubscribe { id, filters } => {
-                let seat = &self.session.seat;
-                let existed: Vec<bool> = filters.iter().map(|filter| seat.unsubscribe(filter)).collect();
-                answer::unsubscribed(&mut self.pipe.out, version, id, &existed);
-                Ok(())
-            }
-            Packet::Ping => {
-                answer::pong(&mut self.pipe.out);
-                Ok(())
-            }
-            Packet::Disconnect { with_will } => Err(End::Disconnected { with_will }),
-        }
-    }
-
-    fn take_publish(&mut self, publish: Publish) -> Result<(), End> {
-        self.pace.spend();
-        self.taken += 1;
-        let forbidden = !self.session.grant.may_publish(&publish.topic);
-        if forbidden {
-            self.say_forbidden(&publish.topic);
-            // 3.1.1 cannot refuse one message, and an acknowledgement would be a lie.
-            if self.session.version == Version::V4 {
-                return Err(End::Fault(Fault::Forbidden(publish.topic)));
-            }
-        }
-        let step = match publish.qos {
-            QoS::AtMostOnce => None,
-            QoS::AtLeastOnce => Some(Step::PubAck),
-            QoS::ExactlyOnce => match self.exact.get(&publish.id) {
-                Some(true) => {
-                    // Sent again although we have it: say so again, take nothing.
-                    let again = Ack { id: publish.id, step: Step::PubRec, forbidden: false };
-                    answer::ack(&mut self.pipe.out, again);
-                    return Ok(());
-                }
-                Some(false) => return Ok(()),
-                None => Some(Step::PubRec),
-            },
-        };
-        if step == Some(Step::PubRec) && !forbidden {
-            self.exact.insert(publish.id, false);
-        }
-        let ticket = step.map(|step| self.line.issue(Ack { id: publish.id, step, forbidden }));
-        match (forbidden, ticket) {
-            (false, ticket) => self.deliver(&publish, ticket),
-            (true, Some(ticket)) => {
-                ticket.done();
-                Ok(())
-            }
-            (true, None) => Ok(()),
-        }
-    }
-
-    fn deliver(&mut self, publish: &Publish, ticket: Option<Ticket>) -> Result<(), End> {
-        let message = Message {
-            topic: &publish.topic,
-            payload: &publish.payload,
-            retained: false,
-            dup: publish.dup,
-            received: self.heard,
-        };
-        let (events, dead) = (self.shared.intake)(&message);
-        if events.is_empty() && dead.is_empty() {
-            ticket.map(Ticket::done); // Nothing to keep.
-            return Ok(());
-        }
-        let safe = ticket.map_or(Safe::Nobody, Safe::Ticket);
-        match self.shared.inlet.try_send(Inbound { events, dead, safe }) {
-            Ok(()) => Ok(()),
-            Err(NotTaken::Full(inbound)) => {
-                let inlet = self.shared.inlet.clone();
-                self.blocked = Some(async move { inlet.send(inbound).await }.boxed());
-                Ok(())
-            }
-            Err(NotTaken::Closed) => Err(End::Stopping),
-        }
-    }
-
-    fn subscribe(&mut self, id: u16, wishes: Vec<Wish>, numbered: bool) -> Result<(), End> {
-        let mut granted = Vec::with_capacity(wishes.len());
-        for mut wish in wishes {
-            granted.push(if wish.filter.starts_with("$share/") {
-                Granted::Shared
-            } else if !packet::is_filter(&wish.filter) {
-                Granted::NotAFilter
-            } else if numbered {
-                Granted::Numbered
-            } else if !self.session.grant.may_subscribe(&wish.filter) {
-                self.say_forbidden(&wish.filter);
-                Granted::Forbidden
-            } else {
-                if wish.qos == QoS::ExactlyOnce {
-                    wish.qos = QoS::AtLeastOnce;
-                }
-                let (qos, window) = (wish.qos, usize::from(self.session.receive_max));
-                let seat = &self.session.seat;
-                seat.subscribe(wish, &mut self.outbound, window)
-                    .ok_or(End::Fault(Fault::Quota(SUBSCRIPTIONS_MAX)))?;
-                Granted::Yes(qos)
-            });
-        }
-        answer::subscribed(&mut self.pipe.out, self.session.version, id, &granted);
-        match &self.outbound {
-            Some(outbound) if outbound.is_overfull() => Err(End::NotReading),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn say_forbidden(&mut self, topic: &str) {
-        metrics::counter!("gridwarden_listener_forbidden_total").increment(1);
-        let Session { grant, client_id, .. } = &self.session;
-        if !std::mem::replace(&mut self.forbidden_said, true)
-            && self.shared.first_time("forbidden", client_id)
-        {
-            tracing::warn!(user = %grant.user, client_id, topic, "not allowed; said once per client");
-        }
-    }
-
-    async fn finish(self, end: End) {
-        let Self { shared, mut pipe, session, heard, .. } = self;
-        let Session { version, client_id, will, seat, .. } = session;
-        drop(seat);
-        let (reason, will) = match &end {
-            End::Disconnected { with_will: false } => ("disconnected", None),
-            End::Disconnected { with_will: true } => ("disconnected", will),
-            End::Stopping => ("stopping", None),
-            End::Lost(_) => ("lost", will),
-            End::Silent => ("silent", will),
-            End::NotReading => ("not_reading", will),
-            End::TakenOver => ("taken_over", will),
-            End::Fault(_) => ("fault", will),
-        };
-        metrics::counter!("gridwarden_listener_closed_total", "reason" => reason).increment(1);
-        if let Some(will) = will {
-            let message = Message {
-                topic: &will.topic,
-                payload: &will.payload,
-                retained: false,
-                dup: false,
-                received: clock::wall(),
-            };
-            let (mut events, dead) = (shared.intake)(&message);
-            for event in &mut events {
-                if let Event::Gone { since, .. } = event {
-                    *since = heard;
-                }
-            }
-            if !events.is_empty() || !dead.is_empty() {
-                // Closed: the gateway stops, and its stop says nothing of the device.
-                let _ = shared.inlet.send(Inbound { events, dead, safe: Safe::Nobody }).await;
-            }
-        }
-        match &end {
-            End::Fault(fault) => {
-                if shared.first_time("fault", &client_id) {
-                    tracing::warn!(client_id, "an MQTT client was cut off; said once per client: {fault}");
-                }
-                answer::fault(&mut pipe.out, version, fault);
-            }
-            End::Silent => answer::goodbye(&mut pipe.out, version, Goodbye::KeepAlive),
-            End::NotReading => answer::goodbye(&mut pipe.out, version, Goodbye::SlowReader),
-            End::TakenOver => answer::goodbye(&mut pipe.out, version, Goodbye::TakenOver),
-            End::Stopping => answer::goodbye(&mut pipe.out, version, Goodbye::Stopping),
-            End::Lost(error) => {
-                tracing::debug!(client_id, ?error, "an MQTT client was lost");
-                return;
-            }
-            End::Disconnected { .. } => return,
-        }
-        tracing::debug!(client_id, reason, "an MQTT client was let go");
-        let _ = timeout(shared.patience.last_words, pipe.close()).await; // It goes whether it listens or not.
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::{Grant, Papers};
 use super::answer::{self, Denial};
@@ -86,12 +86,13 @@ pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     mut pipe: Pipe<S>,
     peer: IpAddr,
     certificate: Option<String>,
+    deadline: Instant,
 ) -> Option<(Pipe<S>, Session)> {
     let connect = async {
         let connect = read_connect(shared, &mut pipe).await?;
         admit(shared, connect, peer, certificate.as_deref())
     };
-    let refused = match timeout(shared.patience.connect, connect).await {
+    let refused = match timeout_at(deadline, connect).await {
         Ok(Ok((session, welcome))) => {
             answer::welcome(&mut pipe.out, session.version, &welcome);
             return Some((pipe, session));

@@ -5,11 +5,13 @@
 //! truncated property inside a whole v5 packet with "more bytes needed", and refuses the short forms of the v5 DISCONNECT, which every client sends.
 //! No I/O. Never panics, whatever the bytes.
 
+mod connect;
+
 use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{QoS, v4, valid_filter, valid_topic};
 use rumqttc::v5::mqttbytes::{self as five, v5};
 
-use super::greeting::{Connect, Will};
+pub use connect::{Refusal, connect};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -94,9 +96,14 @@ pub fn frame_length(buffer: &[u8], max: usize) -> Result<Option<usize>, Fault> {
 
 /// Takes the next packet out of `buffer`; `None` while bytes are missing.
 pub fn next(buffer: &mut BytesMut, version: Version, max: usize) -> Result<Option<Packet>, Fault> {
+    if let Some(first) = buffer.first() {
+        check_first(*first)?;
+    }
     let Some(length) = frame_length(buffer, max)? else { return Ok(None) };
     let mut frame = buffer.split_to(length);
-    check_flags(&frame)?;
+    if frame[0] >> 4 == 12 && length != 2 {
+        return Err(Fault::Malformed("PINGREQ with a body".into()));
+    }
     let packet = match version {
         Version::V4 => from_v4(v4::Packet::read(&mut frame, usize::MAX).map_err(malformed)?)?,
         Version::V5 if let [0xE0, 0] | [0xE0, 1, 0] = frame[..] => Packet::Disconnect { with_will: false },
@@ -105,99 +112,6 @@ pub fn next(buffer: &mut BytesMut, version: Version, max: usize) -> Result<Optio
     };
     check(&packet)?;
     Ok(Some(packet))
-}
-
-/// Reads the whole frame of a client's first packet.
-pub fn connect(frame: BytesMut) -> Result<Connect, Refusal> {
-    let version = version_asked(&frame)?;
-    check_flags(&frame)?;
-    let connect = match version {
-        Version::V4 => connect_v4(frame)?,
-        Version::V5 => connect_v5(frame)?,
-    };
-    if connect.client_id.contains('\0') {
-        return Err(Fault::Malformed("its client id holds NUL".into()).into());
-    }
-    match &connect.will {
-        Some(will) if !is_topic(&will.topic) => Err(Fault::Topic(will.topic.clone()).into()),
-        Some(_) | None => Ok(connect),
-    }
-}
-
-/// What became of a first packet that is not taken.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("its first packet is not an MQTT CONNECT")]
-    NotMqtt,
-    #[error("it speaks MQTT protocol level {0}; the listener knows 4 (3.1.1) and 5")]
-    Level(u8),
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-fn version_asked(frame: &[u8]) -> Result<Version, Refusal> {
-    let header = 1 + frame.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
-    let body = frame.get(header..).unwrap_or_default();
-    match (frame.first().map(|byte| byte >> 4), body) {
-        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', 4, flags, ..]) if flags & 0b1100_0000 == 0b0100_0000 => {
-            Err(Fault::Malformed("a password without a user name".into()).into())
-        }
-        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', _, flags, ..]) if flags & 1 != 0 => {
-            Err(Fault::Malformed("a reserved flag of CONNECT is set".into()).into())
-        }
-        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', 4, ..]) => Ok(Version::V4),
-        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', 5, ..]) => Ok(Version::V5),
-        (Some(1), [0, 4, b'M', b'Q', b'T', b'T', level, ..]) => Err(Refusal::Level(*level)),
-        (Some(1), [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', level, ..]) => Err(Refusal::Level(*level)),
-        (Some(_) | None, _) => Err(Refusal::NotMqtt),
-    }
-}
-
-fn connect_v4(mut frame: BytesMut) -> Result<Connect, Fault> {
-    let v4::Packet::Connect(connect) = v4::Packet::read(&mut frame, usize::MAX).map_err(malformed)? else {
-        return Err(Fault::Protocol("its first packet is not CONNECT"));
-    };
-    let (user, password) = connect.login.map(|login| (login.username, login.password)).unzip();
-    Ok(Connect {
-        version: Version::V4,
-        client_id: connect.client_id,
-        clean: connect.clean_session,
-        keep_alive_s: connect.keep_alive,
-        will: connect.last_will.map(|will| Will { topic: will.topic, payload: will.message }),
-        user,
-        password,
-        receive_max: u16::MAX,
-        packet_max: None,
-        other_authentication: false,
-    })
-}
-
-fn connect_v5(mut frame: BytesMut) -> Result<Connect, Fault> {
-    let v5::Packet::Connect(connect, will, login) = v5::Packet::read(&mut frame, None).map_err(malformed)?
-    else {
-        return Err(Fault::Protocol("its first packet is not CONNECT"));
-    };
-    let (user, password) = login.map(|login| (login.username, login.password)).unzip();
-    let properties = connect.properties.unwrap_or_default();
-    if properties.receive_maximum == Some(0) || properties.max_packet_size == Some(0) {
-        return Err(Fault::Protocol("its receive maximum or maximum packet size is 0"));
-    }
-    let will = match will {
-        Some(will) => Some(Will { topic: utf8(&will.topic)?, payload: will.message }),
-        None => None,
-    };
-    Ok(Connect {
-        version: Version::V5,
-        client_id: connect.client_id,
-        clean: connect.clean_start,
-        keep_alive_s: connect.keep_alive,
-        will,
-        user,
-        password,
-        receive_max: properties.receive_maximum.unwrap_or(u16::MAX),
-        packet_max: properties.max_packet_size,
-        other_authentication: properties.authentication_method.is_some(),
-    })
 }
 
 fn from_v4(packet: v4::Packet) -> Result<Packet, Fault> {
@@ -286,13 +200,12 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, Fault> {
 const NEVER_SENT: Fault = Fault::Protocol("an answer to a QoS 2 message, but the listener never sends one");
 const ONLY_SERVERS: Fault = Fault::Protocol("a packet that only a server may send");
 
-/// The lower half of the first byte: free for PUBLISH, fixed for all others. Also what must have no body.
-fn check_flags(frame: &[u8]) -> Result<(), Fault> {
-    let first = frame.first().copied().unwrap_or_default();
+/// Packet type and flags, before anything else is read. Only PUBLISH has free flags.
+fn check_first(first: u8) -> Result<(), Fault> {
     let right = match first >> 4 {
+        0 | 15 => false,
         3 => first & 0b0110 != 0b0110 && first & 0b1110 != 0b1000,
         6 | 8 | 10 => first & 0x0F == 0b0010,
-        12 => first & 0x0F == 0 && frame.len() == 2,
         _ => first & 0x0F == 0,
     };
     if right { Ok(()) } else { Err(Fault::Malformed(format!("a first byte of {first:#04x}"))) }

@@ -1,0 +1,156 @@
+//! What is done about each packet. Nothing here waits: a message the driver has no room for is left in [`Connection::blocked`].
+
+use futures::future::FutureExt;
+use rumqttc::mqttbytes::QoS;
+
+use super::super::answer::{self, Ack, Granted, Step};
+use super::super::greeting::Session;
+use super::super::hub::SUBSCRIPTIONS_MAX;
+use super::super::packet::{self, Fault, Packet, Publish, Version, Wish};
+use super::{Connection, End};
+use crate::decode::Message;
+use crate::io::acks::Ticket;
+use crate::io::inlet::{Inbound, NotTaken, Safe};
+
+impl<S> Connection<S> {
+    pub(super) fn take(&mut self, packet: Packet) -> Result<(), End> {
+        let version = self.session.version;
+        match packet {
+            Packet::Publish(publish) => self.take_publish(publish),
+            Packet::PubRel(id) => match self.exact.get(&id) {
+                Some(false) => {
+                    Err(End::Fault(Fault::Protocol("PUBREL for a message that was not acknowledged yet")))
+                }
+                known @ (Some(true) | None) => {
+                    answer::complete(&mut self.pipe.out, version, id, known.is_some());
+                    self.exact.remove(&id);
+                    Ok(())
+                }
+            },
+            Packet::PubAck(id) => {
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.acknowledged(id);
+                }
+                Ok(())
+            }
+            Packet::Subscribe { id, wishes, numbered } => self.subscribe(id, wishes, numbered),
+            Packet::Unsubscribe { id, filters } => {
+                let seat = &self.session.seat;
+                let existed: Vec<bool> = filters.iter().map(|filter| seat.unsubscribe(filter)).collect();
+                answer::unsubscribed(&mut self.pipe.out, version, id, &existed);
+                Ok(())
+            }
+            Packet::Ping => {
+                answer::pong(&mut self.pipe.out);
+                Ok(())
+            }
+            Packet::Disconnect { with_will } => Err(End::Disconnected { with_will }),
+        }
+    }
+
+    fn take_publish(&mut self, publish: Publish) -> Result<(), End> {
+        self.pace.spend();
+        self.taken += 1;
+        let forbidden = !self.session.grant.may_publish(&publish.topic);
+        if forbidden {
+            self.say_forbidden(&publish.topic);
+            // 3.1.1 cannot refuse one message, and an acknowledgement would be a lie.
+            if self.session.version == Version::V4 {
+                return Err(End::Fault(Fault::Forbidden(publish.topic)));
+            }
+        }
+        let step = match publish.qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(Step::PubAck),
+            QoS::ExactlyOnce => match self.exact.get(&publish.id) {
+                Some(true) => {
+                    // Sent again although we have it: say so again, take nothing.
+                    let again = Ack { id: publish.id, step: Step::PubRec, forbidden: false };
+                    answer::ack(&mut self.pipe.out, again);
+                    return Ok(());
+                }
+                Some(false) => return Ok(()),
+                None => Some(Step::PubRec),
+            },
+        };
+        if step == Some(Step::PubRec) && !forbidden {
+            self.exact.insert(publish.id, false);
+        }
+        let ticket = step.map(|step| self.line.issue(Ack { id: publish.id, step, forbidden }));
+        match (forbidden, ticket) {
+            (false, ticket) => self.deliver(&publish, ticket),
+            (true, Some(ticket)) => {
+                ticket.done();
+                Ok(())
+            }
+            (true, None) => Ok(()),
+        }
+    }
+
+    fn deliver(&mut self, publish: &Publish, ticket: Option<Ticket>) -> Result<(), End> {
+        let message = Message {
+            topic: &publish.topic,
+            payload: &publish.payload,
+            retained: false,
+            dup: publish.dup,
+            received: self.heard,
+        };
+        let (events, dead) = (self.shared.intake)(&message);
+        if events.is_empty() && dead.is_empty() {
+            if let Some(ticket) = ticket {
+                ticket.done(); // There is nothing to keep.
+            }
+            return Ok(());
+        }
+        let safe = ticket.map_or(Safe::Nobody, Safe::Ticket);
+        match self.shared.inlet.try_send(Inbound { events, dead, safe }) {
+            Ok(()) => Ok(()),
+            Err(NotTaken::Full(inbound)) => {
+                let inlet = self.shared.inlet.clone();
+                self.blocked = Some(async move { inlet.send(inbound).await }.boxed());
+                Ok(())
+            }
+            Err(NotTaken::Closed) => Err(End::Stopping),
+        }
+    }
+
+    fn subscribe(&mut self, id: u16, wishes: Vec<Wish>, numbered: bool) -> Result<(), End> {
+        let mut granted = Vec::with_capacity(wishes.len());
+        for mut wish in wishes {
+            granted.push(if wish.filter.starts_with("$share/") {
+                Granted::Shared
+            } else if !packet::is_filter(&wish.filter) {
+                Granted::NotAFilter
+            } else if numbered {
+                Granted::Numbered
+            } else if !self.session.grant.may_subscribe(&wish.filter) {
+                self.say_forbidden(&wish.filter);
+                Granted::Forbidden
+            } else {
+                if wish.qos == QoS::ExactlyOnce {
+                    wish.qos = QoS::AtLeastOnce;
+                }
+                let (qos, window) = (wish.qos, usize::from(self.session.receive_max));
+                let seat = &self.session.seat;
+                seat.subscribe(wish, &mut self.outbound, window)
+                    .ok_or(End::Fault(Fault::Quota(SUBSCRIPTIONS_MAX)))?;
+                Granted::Yes(qos)
+            });
+        }
+        answer::subscribed(&mut self.pipe.out, self.session.version, id, &granted);
+        match &self.outbound {
+            Some(outbound) if outbound.is_overfull() => Err(End::NotReading),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn say_forbidden(&mut self, topic: &str) {
+        metrics::counter!("gridwarden_listener_forbidden_total").increment(1);
+        let Session { grant, client_id, .. } = &self.session;
+        if !std::mem::replace(&mut self.forbidden_said, true)
+            && self.shared.first_time("forbidden", client_id)
+        {
+            tracing::warn!(user = %grant.user, client_id, topic, "not allowed; said once per client");
+        }
+    }
+}

@@ -1,4 +1,6 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
+pub mod browser;
 pub mod neighbours;
+pub mod receiver;
 pub mod station;

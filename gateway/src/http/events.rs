@@ -224,7 +224,7 @@ impl Feed {
             Change::Alarm { number, alarm, entry } if number == self.last + 1 => {
                 self.push(number, &alarm, &entry)
             }
-            Change::Alarm { .. } | Change::History => self.behind = true,
+            Change::Alarm { .. } => self.behind = true,
             Change::Report(report) if self.readings => self.ready.extend(self.reading(&report)),
             Change::Presence { device, online } if self.readings => {
                 let world = self.api.world.load();

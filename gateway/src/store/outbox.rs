@@ -55,7 +55,12 @@ impl Store {
     }
 
     /// Records the attempt, adds a line to the alarm's history when it was delivered or given up, and ends or postpones the row.
-    pub async fn attempted(&self, row: u64, at: Timestamp, outcome: Outcome) -> Result<(), StoreError> {
+    pub async fn attempted(
+        &self,
+        row: u64,
+        at: Timestamp,
+        outcome: Outcome,
+    ) -> Result<Option<(u64, Alarm, crate::model::Entry)>, StoreError> {
         let _ = (row, at, outcome);
         todo!()
     }

@@ -3,17 +3,38 @@
 //! Everything that must survive goes through [`Store::commit`] in one transaction: the journal batch, the alarms it changed, their history, the
 //! outbox rows, the dead letters, the engine's snapshot. It returns when the data is on disk (WAL, `synchronous=FULL`). The writer is one
 //! thread; whatever requests have gathered while a sync ran go into the next transaction together (group commit). Readers have connections of
-//! their own and see the last commit.
+//! their own and see the last commit. Why one file: docs/decisions/0002-one-sqlite-file.md.
+//!
+//! A change of a table is a new step at the end of `schema.rs`; a change of a stored type is a new variant in `record.rs` or a new version
+//! in `wire/journal.rs`.
 
 pub mod alarms;
+pub mod care;
+mod commit;
+mod file;
 pub mod history;
 pub mod journal;
 pub mod outbox;
+mod readers;
+mod record;
 pub mod registry;
-pub mod schema;
+mod schema;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use self::file::Role;
+use self::history::Head;
+use self::readers::Readers;
+use self::writer::{Writer, Writing};
 use crate::engine::Effect;
 use crate::model::{Batch, DeadLetter};
 use crate::units::{Now, Timestamp};
@@ -23,16 +44,32 @@ use crate::units::{Now, Timestamp};
 pub enum StoreError {
     #[error("cannot open the store `{path}`")]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("cannot use `{path}` for the store")]
+    File { path: PathBuf, source: std::io::Error },
     #[error(
         "the store `{path}` has version {found}; this gateway knows up to {known}: install the newer gateway again, or restore a backup made before the upgrade"
     )]
     TooNew { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "`{path}` is no store of this gateway but another program's file; nothing was changed in it: write another file name into `store.path`"
+    )]
+    Foreign { path: PathBuf },
+    #[error(
+        "another gateway runs on the store `{path}`: stop it first, or write another file name into `store.path`"
+    )]
+    InUse { path: PathBuf },
+    #[error(
+        "the gateway that runs on the store `{path}` is older than this program: restart it with the new version first"
+    )]
+    OlderGateway { path: PathBuf },
     #[error("the store cannot be written")]
     Write(#[source] rusqlite::Error),
     #[error("the store cannot be read")]
     Read(#[source] rusqlite::Error),
     #[error("a record in the store is damaged: {0}")]
     Damaged(String),
+    #[error("batch {offered} was offered after batch {newest}: batches are numbered without gaps")]
+    OutOfOrder { newest: u64, offered: u64 },
     #[error("the store has stopped")]
     Stopped,
 }
@@ -83,24 +120,109 @@ pub struct Committed {
 pub struct Recovered {
     /// Number and moment of the newest batch.
     pub last: Option<(u64, Now)>,
-    /// The newest engine snapshot and the batch it was taken after.
+    /// The newest intact engine snapshot and the batch it was taken after. Every batch after it is still in the journal.
     pub snapshot: Option<(u64, Vec<u8>)>,
 }
 
-/// A handle; cheap to clone.
+/// A handle; cheap to clone. When the last one is dropped, what was asked for is finished and the file is closed.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    writer: Writer,
+    readers: Arc<Readers>,
+    signals: Arc<Signals>,
+}
+
+/// What the writer tells after a commit.
+struct Signals {
+    newest: watch::Sender<u64>,
+    outbox: watch::Sender<u64>,
+    head: Head,
+}
+
+/// What went wrong inside a request, before it is known whether it was reading or writing.
+#[derive(Debug)]
+enum Problem {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        Problem::Sql(error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Problem::Store(error)
+    }
+}
 
 impl Store {
-    /// Opens or makes the file, brings its schema up to date and starts the writer.
+    /// For the gateway, one process per file: opens or makes the file, brings its schema up to date and starts the writer.
     pub fn open(path: &Path, limits: Limits) -> Result<(Self, Recovered), StoreError> {
-        let _ = (path, limits);
-        todo!()
+        let (store, recovered) = Self::start(path, Role::Gateway, Some(limits))?;
+        store.fill_head_at_start()?;
+        Ok((store, recovered))
+    }
+
+    /// For short work beside a running gateway, such as an import: no retention, and of the history only what is sealed.
+    pub fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::start(path, Role::Beside, None)?.0)
+    }
+
+    fn start(path: &Path, role: Role, limits: Option<Limits>) -> Result<(Self, Recovered), StoreError> {
+        let (connection, lock) = file::open(path, role)?;
+        let recovered = journal::recover(&connection)
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        let newest = recovered.last.map_or(0, |(seq, _)| seq);
+        let signals = Arc::new(Signals {
+            newest: watch::Sender::new(newest),
+            outbox: watch::Sender::new(0),
+            head: Head::default(),
+        });
+        let writer = Writer::start(connection, lock, limits, signals.clone())
+            .map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+        let readers = Arc::new(Readers::new(path));
+        let shared = Shared { path: path.to_owned(), writer, readers, signals };
+        Ok((Self { shared: Arc::new(shared) }, recovered))
     }
 
     /// Returns when it is on disk. After an error nothing of it is.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let _ = commit;
-        todo!()
+        let prepared = commit::Prepared::new(commit);
+        self.write(move |writing| prepared.write(writing)).await
     }
+
+    /// Runs `work` in the writer's next transaction; returns its result after that is on disk.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Writing<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        self.shared.writer.ask(work).await
+    }
+
+    /// Runs `work` on a thread that may block, on one consistent view of the last commit.
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Problem> + Send + 'static,
+    {
+        readers::read(&self.shared.readers, work).await
+    }
+}
+
+/// Numbers as SQLite stores them. Ours count from 0 or 1 and never come near the limit.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unint(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }

@@ -12,10 +12,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::problem::ApiError;
 use crate::clock;
 use crate::health::Finding;
 use crate::io::acks::AckLine;
 use crate::io::inlet::{Inbound, Safe};
+use crate::model::SignalClass;
+use crate::store::{Store, StoreError};
 
 /// `/readyz` writes to the disk at most this often, however often it is asked.
 const STORE_EVERY: Duration = Duration::from_secs(30);
@@ -119,8 +122,28 @@ impl Probe {
 /// Metrics in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "station", operation_id = "metrics",
     responses((status = 200, description = "Text format 0.0.4", body = String, content_type = "text/plain")))]
-pub async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
+pub async fn metrics(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, ApiError> {
+    gauges(&api.store).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render()))
+}
+
+/// What is counted in the store rather than as it happens.
+async fn gauges(store: &Store) -> Result<(), StoreError> {
+    let (counts, open) = tokio::try_join!(store.counts(), store.open_by_class())?;
+    metrics::gauge!("gridwarden_journal_bytes").set(counts.journal_bytes as f64);
+    metrics::gauge!("gridwarden_store_bytes").set((counts.file_bytes + counts.wal_bytes) as f64);
+    metrics::gauge!("gridwarden_dead_letters").set(counts.dead_letters as f64);
+    for cursor in counts.cursors {
+        let lag = counts.newest_seq.saturating_sub(cursor.seq);
+        metrics::gauge!("gridwarden_journal_lag_batches", "consumer" => cursor.consumer).set(lag as f64);
+    }
+    for class in SignalClass::ALL {
+        let open = open.iter().find(|(one, _)| *one == class).map_or(0, |(_, count)| *count);
+        let waiting = counts.outbox_pending.get(&class).copied().unwrap_or(0);
+        metrics::gauge!("gridwarden_alarms_open", "class" => class.name()).set(open as f64);
+        metrics::gauge!("gridwarden_outbox_rows", "class" => class.name()).set(waiting as f64);
+    }
+    Ok(())
 }
 
 /// The OpenAPI document as text.

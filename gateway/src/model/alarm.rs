@@ -180,6 +180,8 @@ pub enum What {
     Resolved,
     Closed,
     NobodyToTell,
+    /// An alert was given up without having been delivered.
+    NotTold,
 }
 
 /// Something to tell one person on one channel. Becomes one row of the outbox.

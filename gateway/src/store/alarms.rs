@@ -1,7 +1,13 @@
 //! Alarms and their history, for the API.
+//!
+//! An alarm is one record; the columns beside it are for searching. Nothing is deleted.
 
-use super::{Store, StoreError};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::{Problem, Store, StoreError, int, record, unint};
 use crate::model::{Alarm, AlarmId, AlarmState, DeviceIx, Entry, SignalClass};
+use crate::units::Timestamp;
 
 /// Which alarms to list; empty lists mean all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,21 +23,45 @@ pub struct Query {
 }
 
 impl Store {
-    /// Newest first.
+    /// Newest first. A damaged record is left out and logged.
     pub async fn alarms(&self, query: Query) -> Result<Vec<Alarm>, StoreError> {
-        let _ = query;
-        todo!()
+        self.read(move |connection| {
+            let (sql, values) = select(&query);
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query(params_from_iter(values))?;
+            let mut alarms = Vec::new();
+            while let Some(row) = rows.next()? {
+                match alarm(
+                    AlarmId(unint(row.get(0)?)),
+                    row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?,
+                ) {
+                    Ok(alarm) => alarms.push(alarm),
+                    Err(damage) => tracing::error!(%damage, "left out of the list"),
+                }
+            }
+            Ok(alarms)
+        })
+        .await
     }
 
     pub async fn alarm(&self, id: AlarmId) -> Result<Option<Alarm>, StoreError> {
-        let _ = id;
-        todo!()
+        self.read(move |connection| load(connection, id)).await
     }
 
     /// Oldest first, with row numbers.
     pub async fn entries(&self, alarm: AlarmId) -> Result<Vec<(u64, Entry)>, StoreError> {
-        let _ = alarm;
-        todo!()
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, alarm, at, what, who, detail FROM entries WHERE alarm = ?1 ORDER BY number",
+            )?;
+            let mut rows = statement.query([int(alarm.0)])?;
+            let mut entries = Vec::new();
+            while let Some(row) = rows.next()? {
+                entries.push(entry(row)?);
+            }
+            Ok(entries)
+        })
+        .await
     }
 
     /// History lines of all alarms after row `number`, oldest first, each with its alarm as it is now.
@@ -40,12 +70,149 @@ impl Store {
         number: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Alarm, Entry)>, StoreError> {
-        let _ = (number, limit);
-        todo!()
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, alarm, at, what, who, detail, alarms.record
+                 FROM entries JOIN alarms ON alarms.id = entries.alarm
+                 WHERE number > ?1 ORDER BY number LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![int(number), limit])?;
+            let mut entries = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (number, entry) = entry(row)?;
+                let text = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+                entries.push((number, alarm(entry.alarm, text)?, entry));
+            }
+            Ok(entries)
+        })
+        .await
     }
 
     /// Row number of the newest history line; 0 when there is none.
     pub async fn newest_entry(&self) -> Result<u64, StoreError> {
-        todo!()
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM entries")?;
+            Ok(statement.query_row((), |row| Ok(unint(row.get(0)?)))?)
+        })
+        .await
     }
+
+    /// How many alarms of each class are open; classes without any are left out.
+    pub async fn open_by_class(&self) -> Result<Vec<(SignalClass, u64)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT class, count(*) FROM alarms WHERE state <> 'closed' GROUP BY class ORDER BY class",
+            )?;
+            let mut rows = statement.query(())?;
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next()? {
+                counts.push((class(row.get(0)?)?, unint(row.get(1)?)));
+            }
+            Ok(counts)
+        })
+        .await
+    }
+}
+
+/// The statement for a query. `+` keeps SQLite from walking an index that would make it sort all matches first.
+fn select(query: &Query) -> (String, Vec<Value>) {
+    let mut sql = "SELECT id, record FROM alarms WHERE id < ?".to_owned();
+    let mut values = vec![Value::Integer(query.before.map_or(i64::MAX, |id| int(id.0)))];
+    if !query.states.is_empty() {
+        sql.push_str(" AND +state IN (SELECT value FROM json_each(?))");
+        let names: Vec<_> = query.states.iter().map(|state| state.name()).collect();
+        values.push(list(&names));
+        if !query.states.contains(&AlarmState::Closed) {
+            sql.push_str(" AND state <> 'closed'"); // Lets SQLite use the short index of the open ones.
+        }
+    }
+    if !query.classes.is_empty() {
+        sql.push_str(" AND class IN (SELECT value FROM json_each(?))");
+        let ranks: Vec<_> = query.classes.iter().map(|&class| rank(class)).collect();
+        values.push(list(&ranks));
+    }
+    if !query.cells.is_empty() {
+        sql.push_str(" AND cell IN (SELECT value FROM json_each(?))");
+        values.push(list(&query.cells));
+    }
+    if let Some(device) = query.device {
+        sql.push_str(" AND device = ?");
+        values.push(Value::Integer(i64::from(device.0)));
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    values.push(Value::Integer(i64::from(query.limit)));
+    (sql, values)
+}
+
+fn list<T: serde::Serialize>(items: &[T]) -> Value {
+    Value::Text(serde_json::to_string(items).expect("texts and numbers always become JSON"))
+}
+
+/// Worst first.
+pub(super) fn rank(class: SignalClass) -> i64 {
+    class as i64
+}
+
+pub(super) fn class(rank: i64) -> Result<SignalClass, StoreError> {
+    usize::try_from(rank)
+        .ok()
+        .and_then(|place| SignalClass::ALL.get(place).copied())
+        .ok_or_else(|| StoreError::Damaged(format!("there is no signal class {rank}")))
+}
+
+pub(super) fn save(connection: &Connection, alarm: &Alarm) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO alarms (id, state, class, cell, device, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, class = excluded.class, cell = excluded.cell,
+                device = excluded.device, record = excluded.record",
+        )?
+        .execute(params![
+            int(alarm.id.0),
+            alarm.state.name(),
+            rank(alarm.class),
+            alarm.cell_code,
+            alarm.device.map(|device| device.0),
+            record::write(alarm),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn load(connection: &Connection, id: AlarmId) -> Result<Option<Alarm>, Problem> {
+    let text: Option<String> = connection
+        .prepare_cached("SELECT record FROM alarms WHERE id = ?1")?
+        .query_row([int(id.0)], |row| row.get(0))
+        .optional()?;
+    Ok(text.map(|text| alarm(id, &text)).transpose()?)
+}
+
+pub(super) fn alarm(id: AlarmId, text: &str) -> Result<Alarm, StoreError> {
+    record::read(text, format_args!("alarm {id}"))
+}
+
+/// The row's number.
+pub(super) fn add_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("INSERT INTO entries (alarm, at, what, who, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            int(entry.alarm.0),
+            entry.at.0,
+            record::word(&entry.what),
+            entry.who,
+            entry.detail
+        ])?;
+    Ok(unint(connection.last_insert_rowid()))
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> Result<(u64, Entry), Problem> {
+    let number = unint(row.get(0)?);
+    let what = record::from_word(row.get(3)?, format_args!("history line {number}"))?;
+    let entry = Entry {
+        alarm: AlarmId(unint(row.get(1)?)),
+        at: Timestamp(row.get(2)?),
+        what,
+        who: row.get(4)?,
+        detail: row.get(5)?,
+    };
+    Ok((number, entry))
 }

@@ -1,22 +1,76 @@
 //! Local history: every good reading, compressed per series, for charts without a server.
 //!
-//! The journal is the durable head; a cursor over it seals points into pco chunks per series. A late point makes a second chunk
-//! that is merged on reading.
+//! The journal is the durable head; a cursor over it (`history`) seals points into chunks per series (`history/seal.rs`). What is not sealed yet is
+//! also kept in memory (`history/head.rs`), so that a chart ends at now. A late point goes into a later chunk and is merged on reading; of two
+//! points of one series and time the one that arrived last is valid. Values of bad quality are left out.
 
-use super::{Store, StoreError};
-use crate::model::{DeviceIx, Metric};
-use crate::units::Timestamp;
+mod chunk;
+mod head;
+mod query;
+mod sample;
+mod seal;
 
-/// The points of one interval, or one point.
+pub(super) use head::Head;
+pub use sample::Sample;
+
+use crate::model::{Batch, DeviceIx, Event, Metric, Quality};
+use crate::units::{Steady, Timestamp};
+
+use super::{Store, StoreError, journal};
+
+/// Name of the cursor.
+pub const CONSUMER: &str = "history";
+
+/// One value of one series, as it comes from the journal.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
-    /// Time of the first point in it.
-    pub time: Timestamp,
-    pub min: f64,
-    pub max: f64,
-    pub mean: f64,
-    pub last: f64,
-    pub count: u32,
+pub struct Point {
+    pub series: u64,
+    pub dot: Dot,
+}
+
+/// One value at its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dot {
+    pub time: i64,
+    pub value: f64,
+    pub uncertain: bool,
+}
+
+/// The number a series is stored under.
+pub(super) fn series_number(device: DeviceIx, metric: Metric) -> u64 {
+    u64::from(device.0) << 16 | u64::from(metric.number())
+}
+
+/// What the history keeps of a batch.
+pub(super) fn points(batch: &Batch) -> Vec<Point> {
+    let mut points = Vec::new();
+    for event in &batch.events {
+        let Event::Report(report) = event else { continue };
+        for value in &report.values {
+            let uncertain = match value.quality {
+                Quality::Good => false,
+                Quality::Uncertain => true,
+                Quality::Bad => continue,
+            };
+            points.push(Point {
+                series: series_number(report.device, value.metric),
+                dot: Dot { time: report.time().0, value: value.value, uncertain },
+            });
+        }
+    }
+    points
+}
+
+/// In order of time, and of those with the same time only the one that came last.
+fn settle(dots: &mut Vec<Dot>) {
+    dots.sort_by_key(|dot| dot.time); // Stable: of one time, the last stays last.
+    dots.dedup_by(|later, kept| {
+        let same = later.time == kept.time;
+        if same {
+            *kept = *later;
+        }
+        same
+    });
 }
 
 impl Store {
@@ -30,7 +84,45 @@ impl Store {
         to: Timestamp,
         points_max: u32,
     ) -> Result<Vec<Sample>, StoreError> {
-        let _ = (device, metric, from, to, points_max);
-        todo!()
+        let series = series_number(device, metric);
+        // The head first: what is sealed in between is then seen twice, and settled, instead of not at all.
+        let head = self.shared.signals.head.dots(series, from.0, to.0);
+        self.read(move |connection| query::samples(connection, series, from.0, to.0, points_max, head)).await
+    }
+
+    /// Fills the head from the journal, as far as it may grow.
+    pub(super) fn fill_head_at_start(&self) -> Result<(), StoreError> {
+        let cursor =
+            self.shared.readers.read_here(|connection| Ok(journal::cursor(connection, CONSUMER)?))?;
+        self.shared.signals.head.begin_after(cursor);
+        while self.catch_up()? {}
+        Ok(())
+    }
+
+    /// Takes the next batches of the journal into the head when it lags. Whether there may be more. Blocks.
+    fn catch_up(&self) -> Result<bool, StoreError> {
+        const BYTES: usize = 4 << 20;
+        let head = &self.shared.signals.head;
+        let Some(after) = head.room_after() else { return Ok(false) };
+        if after >= *self.shared.signals.newest.borrow() {
+            return Ok(false);
+        }
+        let batches =
+            self.shared.readers.read_here(|connection| journal::batches_after(connection, after, BYTES))?;
+        let found = !batches.is_empty();
+        for batch in batches {
+            head.take_from_journal(batch.seq, batch.now.steady, points(&batch));
+        }
+        Ok(found)
     }
 }
+
+/// What the writer hands over after a commit.
+pub(super) struct NewBatch {
+    pub seq: u64,
+    pub steady: Steady,
+    pub points: Vec<Point>,
+}
+
+#[cfg(test)]
+mod tests;

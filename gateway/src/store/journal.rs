@@ -1,40 +1,58 @@
 //! The journal: batches in order, a cursor for each consumer, and what is dropped when the bound is reached.
 //!
-//! A cursor is the number of the last batch its consumer has confirmed. Retention drops the oldest batches beyond the limits,
-//! counts what a cursor had not reached, and never touches alarms, outbox or dead letters.
+//! A cursor is the number of the last batch its consumer has confirmed. Retention (`upkeep.rs`) drops the oldest batches beyond the limits,
+//! counts what a cursor had not reached, and never touches alarms, outbox or dead letters. A batch whose checksum does not match is read as a
+//! batch without events, counted and logged: its content is lost, but nobody gets stuck in front of it.
 
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::watch;
 
-use super::{Store, StoreError};
+use super::{Audit, Problem, Recovered, Store, StoreError, commit, int, unint};
 use crate::model::{Batch, DeadLetter};
+use crate::units::{Now, Steady, Timestamp};
+use crate::wire::journal::decode;
 
 impl Store {
     /// Number of the newest committed batch; changes wake the consumers.
     pub fn newest(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.shared.signals.newest.subscribe()
     }
 
     /// Batches after `seq`, oldest first, up to about `bytes_max` of stored size but at least one when there is one. Batches dropped by retention are skipped.
     pub async fn batches_after(&self, seq: u64, bytes_max: usize) -> Result<Vec<Batch>, StoreError> {
-        let _ = (seq, bytes_max);
-        todo!()
+        self.read(move |connection| batches_after(connection, seq, bytes_max)).await
     }
 
     /// 0 when the consumer has confirmed nothing yet.
     pub async fn cursor(&self, consumer: &'static str) -> Result<u64, StoreError> {
-        let _ = consumer;
-        todo!()
+        self.read(move |connection| Ok(cursor(connection, consumer)?)).await
     }
 
     /// Everything up to `seq` is confirmed, except what is put into the dead letters in the same transaction. Never moves back.
+    /// From its first call on, what retention drops unconfirmed is counted for this consumer.
     pub async fn move_cursor(
         &self,
         consumer: &'static str,
         seq: u64,
         dead: Vec<DeadLetter>,
     ) -> Result<(), StoreError> {
-        let _ = (consumer, seq, dead);
-        todo!()
+        self.write(move |writing| {
+            set_cursor(writing.connection, consumer, seq)?;
+            commit::bury(writing, &dead)
+        })
+        .await
+    }
+
+    /// How many readings retention dropped before this consumer had confirmed them.
+    pub async fn dropped(&self, consumer: &'static str) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            let dropped = connection
+                .prepare_cached("SELECT dropped FROM cursors WHERE consumer = ?1")?
+                .query_row([consumer], |row| row.get(0))
+                .optional()?;
+            Ok(dropped.map_or(0, unint))
+        })
+        .await
     }
 
     /// Newest first, before row `before` when given.
@@ -43,7 +61,137 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
-        let _ = (before, limit);
-        todo!()
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, received, source, address, reason, payload FROM dead_letters
+                 WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![before.map_or(i64::MAX, int), limit], |row| {
+                Ok((
+                    unint(row.get(0)?),
+                    DeadLetter {
+                        received: Timestamp(row.get(1)?),
+                        source: row.get(2)?,
+                        address: row.get(3)?,
+                        reason: row.get(4)?,
+                        payload: row.get(5)?,
+                    },
+                ))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
     }
+
+    /// Newest first, before row `before` when given.
+    pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, Audit)>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, at, who, what, target, detail FROM audit WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![before.map_or(i64::MAX, int), limit], |row| {
+                Ok((
+                    unint(row.get(0)?),
+                    Audit {
+                        at: Timestamp(row.get(1)?),
+                        who: row.get(2)?,
+                        what: row.get(3)?,
+                        target: row.get(4)?,
+                        detail: row.get(5)?,
+                    },
+                ))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+pub(super) fn cursor(connection: &Connection, consumer: &str) -> rusqlite::Result<u64> {
+    let seq = connection
+        .prepare_cached("SELECT seq FROM cursors WHERE consumer = ?1")?
+        .query_row([consumer], |row| row.get(0))
+        .optional()?;
+    Ok(seq.map_or(0, unint))
+}
+
+pub(super) fn set_cursor(connection: &Connection, consumer: &str, seq: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO cursors (consumer, seq) VALUES (?1, ?2)
+             ON CONFLICT (consumer) DO UPDATE SET seq = max(seq, excluded.seq)",
+        )?
+        .execute(params![consumer, int(seq)])?;
+    Ok(())
+}
+
+pub(super) fn batches_after(
+    connection: &Connection,
+    seq: u64,
+    bytes_max: usize,
+) -> Result<Vec<Batch>, Problem> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, wall, steady, bytes FROM journal WHERE seq > ?1 ORDER BY seq")?;
+    let mut rows = statement.query([int(seq)])?;
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        bytes += row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?.len();
+        if bytes > bytes_max && !batches.is_empty() {
+            break;
+        }
+        batches.push(batch(row)?);
+    }
+    Ok(batches)
+}
+
+fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
+    let (seq, now) = (unint(row.get(0)?), moment(row, 1)?);
+    let bytes = row.get_ref(3)?.as_blob()?;
+    Ok(decode(seq, now, bytes).unwrap_or_else(|damage| {
+        metrics::counter!("gridwarden_journal_damaged_total").increment(1);
+        let damage = StoreError::Damaged(format!("journal batch {seq}: {damage}"));
+        tracing::error!(%damage, "the events of this batch are lost; going on with the next");
+        Batch { seq, now, events: Vec::new() }
+    }))
+}
+
+fn moment(row: &Row<'_>, wall: usize) -> rusqlite::Result<Now> {
+    Ok(Now { wall: Timestamp(row.get(wall)?), steady: Steady(unint(row.get(wall + 1)?)) })
+}
+
+/// Number and moment of the newest batch.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<Option<(u64, Now)>> {
+    connection
+        .prepare_cached("SELECT seq, wall, steady FROM journal ORDER BY seq DESC LIMIT 1")?
+        .query_row((), |row| Ok((unint(row.get(0)?), moment(row, 1)?)))
+        .optional()
+}
+
+/// Keeps the newest two: should the last one be damaged, the journal still reaches back to the one before.
+pub(super) fn save_snapshot(connection: &Connection, bytes: &[u8]) -> rusqlite::Result<()> {
+    let seq = last(connection)?.map_or(0, |(seq, _)| seq);
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO snapshots (seq, checksum, bytes) VALUES (?1, ?2, ?3)")?
+        .execute(params![int(seq), crc32fast::hash(bytes), bytes])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)",
+        )?
+        .execute(())?;
+    Ok(())
+}
+
+pub(super) fn recover(connection: &Connection) -> rusqlite::Result<Recovered> {
+    let mut statement = connection.prepare("SELECT seq, checksum, bytes FROM snapshots ORDER BY seq DESC")?;
+    let mut rows = statement.query(())?;
+    let mut snapshot = None;
+    while let Some(row) = rows.next()? {
+        let (seq, checksum, bytes): (i64, u32, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if crc32fast::hash(&bytes) == checksum {
+            snapshot = Some((unint(seq), bytes));
+            break;
+        }
+        tracing::error!(seq, "an engine snapshot is damaged; taking the one before");
+    }
+    Ok(Recovered { last: last(connection)?, snapshot })
 }

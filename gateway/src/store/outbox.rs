@@ -1,9 +1,18 @@
 //! The outbox: what must still be told, worst class first, then oldest first; and every attempt ever made.
+//!
+//! A row is pending until it is delivered, given up or withdrawn; then it stays as a record. A row that was being sent when the gateway died is
+//! simply due again, with the same key. Full (`outbox_rows_max` pending rows): the least important rows are given up, oldest
+//! first, with the reason in their history; fire is never given up.
 
+mod rows;
+
+use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
-use super::{Store, StoreError};
-use crate::model::{Alarm, AlarmId, Alert};
+use self::rows::{finish, record_attempt};
+use super::writer::Writing;
+use super::{Problem, Store, StoreError, alarms, int, unint};
+use crate::model::{Alarm, AlarmId, Alert, Entry, SignalClass, What};
 use crate::units::{Steady, Timestamp};
 
 /// One alert to send, with the alarm as it is now.
@@ -45,29 +54,112 @@ pub struct Attempt {
 impl Store {
     /// Changes whenever a commit added or withdrew rows.
     pub fn outbox_changed(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.shared.signals.outbox.subscribe()
     }
 
     /// Unsent rows of one channel that are due.
     pub async fn due(&self, channel: &str, now: Steady, limit: u32) -> Result<Due, StoreError> {
-        let _ = (channel, now, limit);
-        todo!()
+        let channel = channel.to_owned();
+        self.read(move |connection| {
+            let rows = rows::due(connection, &channel, now, limit)?;
+            let next_at: Option<i64> = connection
+                .prepare_cached(
+                    "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND channel = ?1 AND next_at > ?2",
+                )?
+                .query_row(params![channel, int(now.0)], |row| row.get(0))?;
+            Ok(Due { rows, next_at: next_at.map(|at| Steady(unint(at))) })
+        })
+        .await
     }
 
     /// Records the attempt, adds a line to the alarm's history when it was delivered or given up, and ends or postpones the row.
+    /// Returns that line with its number and the alarm, for those who watch.
     pub async fn attempted(
         &self,
         row: u64,
         at: Timestamp,
         outcome: Outcome,
-    ) -> Result<Option<(u64, Alarm, crate::model::Entry)>, StoreError> {
-        let _ = (row, at, outcome);
-        todo!()
+    ) -> Result<Option<(u64, Alarm, Entry)>, StoreError> {
+        self.write(move |writing| {
+            let alert = record_attempt(writing.connection, row, at, &outcome)?;
+            let Some((number, entry)) = finish(writing.connection, row, &alert, at, &outcome)? else {
+                return Ok(None);
+            };
+            let alarm = alarms::load(writing.connection, alert.alarm)?;
+            Ok(alarm.map(|alarm| (number, alarm, entry)))
+        })
+        .await
     }
 
     /// Every attempt to tell somebody about this alarm, oldest first.
     pub async fn attempts(&self, alarm: AlarmId) -> Result<Vec<Attempt>, StoreError> {
-        let _ = alarm;
-        todo!()
+        self.read(move |connection| rows::attempts(connection, alarm)).await
     }
+}
+
+/// The same key twice is the same alert.
+pub(super) fn add(connection: &Connection, alert: &Alert) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO outbox (key, alarm, class, channel, person, step, at, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending')",
+        )?
+        .execute(params![
+            alert.key,
+            int(alert.alarm.0),
+            alarms::rank(alert.class),
+            alert.channel,
+            alert.person,
+            alert.step,
+            alert.at.0,
+        ])?;
+    Ok(())
+}
+
+pub(super) fn withdraw(connection: &Connection, alarm: AlarmId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE outbox SET state = 'withdrawn' WHERE alarm = ?1 AND state = 'pending'")?
+        .execute([int(alarm.0)])?;
+    Ok(())
+}
+
+/// Gives up the least important pending rows when there are too many, and a hundredth more so that it is not done every time.
+pub(super) fn keep_limit(writing: &Writing<'_>, at: Option<Timestamp>) -> Result<(), Problem> {
+    let Some(limits) = writing.limits else { return Ok(()) };
+    let pending: i64 = writing
+        .connection
+        .prepare_cached("SELECT count(*) FROM outbox WHERE state = 'pending'")?
+        .query_row((), |row| row.get(0))?;
+    let max = i64::from(limits.outbox_rows_max);
+    if pending <= max {
+        return Ok(());
+    }
+    let mut statement = writing.connection.prepare_cached(
+        "SELECT id, at FROM outbox WHERE state = 'pending' AND class <> ?1 ORDER BY class DESC, id LIMIT ?2",
+    )?;
+    let victims = statement
+        .query_map(params![alarms::rank(SignalClass::Fire), pending - max + max / 100], |row| {
+            Ok((unint(row.get(0)?), Timestamp(row.get(1)?)))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    metrics::counter!("gridwarden_outbox_given_up_full_total").increment(victims.len() as u64);
+    let error = format!("the outbox was full ({max} alerts waiting)");
+    for (row, alerted) in victims {
+        let (at, outcome) = (at.unwrap_or(alerted), Outcome::GaveUp { error: error.clone() });
+        let alert = record_attempt(writing.connection, row, at, &outcome)?;
+        finish(writing.connection, row, &alert, at, &outcome)?;
+    }
+    Ok(())
+}
+
+/// The line for the alarm's history, when the outcome is final.
+fn line(alert: &Alert, at: Timestamp, outcome: &Outcome) -> Option<Entry> {
+    let (what, said) = match outcome {
+        Outcome::Delivered { receipt } => (What::Told, receipt),
+        Outcome::GaveUp { error } => (What::NotTold, error),
+        Outcome::Retry { .. } => return None,
+    };
+    let to = alert.person.as_deref().unwrap_or("everybody");
+    let detail = format!("{to} by {}: {said}", alert.channel);
+    Some(Entry { alarm: alert.alarm, at, what, who: None, detail })
 }

@@ -1,28 +1,145 @@
 //! Cells, devices, people and duties on disk. What an import changes is decided in `grid/import.rs`.
+//!
+//! May be written by another process beside the gateway, so the version is checked inside the writing transaction.
 
-use super::{Audit, Store, StoreError};
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Audit, Problem, Store, StoreError, commit, int, record, unint};
 use crate::grid::Rows;
 
 impl Store {
     pub async fn load_registry(&self) -> Result<Rows, StoreError> {
-        todo!()
+        self.read(|connection| {
+            Ok(Rows {
+                version: version(connection)?,
+                cells: load(connection, "cells")?,
+                devices: load(connection, "devices")?,
+                people: load(connection, "people")?,
+                duties: load(connection, "duties")?,
+            })
+        })
+        .await
+    }
+
+    /// Cheap: to notice that another process has imported something.
+    pub async fn registry_version(&self) -> Result<u64, StoreError> {
+        self.read(|connection| Ok(version(connection)?)).await
     }
 
     /// Replaces the registry with `rows`, writing only what differs. `rows.version` must be one above the stored version,
     /// else somebody else changed it meanwhile: `Ok(false)`, and nothing is written.
     pub async fn save_registry(&self, rows: Rows, audit: Audit) -> Result<bool, StoreError> {
-        let _ = (rows, audit);
-        todo!()
+        check(&rows)?;
+        let new = rows.version;
+        let tables = [
+            ("cells", texts(&rows.cells), true),
+            ("devices", texts(&rows.devices), true),
+            ("people", texts(&rows.people), false),
+            ("duties", texts(&rows.duties), false),
+        ];
+        self.write(move |writing| {
+            if version(writing.connection)? + 1 != new {
+                return Ok(false);
+            }
+            for (table, texts, only_grows) in tables {
+                replace(writing.connection, table, texts, only_grows)?;
+            }
+            writing.connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
+            commit::add_audit(writing, &audit)?;
+            Ok(true)
+        })
+        .await
     }
 
     /// A small text under a name, such as the hash of an imported file.
     pub async fn remember(&self, name: &str, text: &str) -> Result<(), StoreError> {
-        let _ = (name, text);
-        todo!()
+        let (name, text) = (name.to_owned(), text.to_owned());
+        self.write(move |writing| {
+            writing
+                .connection
+                .prepare_cached("INSERT OR REPLACE INTO memo (name, text) VALUES (?1, ?2)")?
+                .execute([name, text])?;
+            Ok(())
+        })
+        .await
     }
 
     pub async fn recall(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let _ = name;
-        todo!()
+        let name = name.to_owned();
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT text FROM memo WHERE name = ?1")?
+                .query_row([name], |row| row.get(0))
+                .optional()?)
+        })
+        .await
     }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u64> {
+    let version =
+        connection.prepare_cached("SELECT version FROM registry")?.query_row((), |row| row.get(0))?;
+    Ok(unint(version))
+}
+
+/// The engine's tables are aligned with the places, so a wrong one must never be stored.
+fn check(rows: &Rows) -> Result<(), StoreError> {
+    let cell = rows.cells.iter().enumerate().find(|(place, cell)| cell.ix.at() != *place);
+    let device = rows.devices.iter().enumerate().find(|(place, device)| device.ix.at() != *place);
+    let wrong = match (cell, device) {
+        (Some((place, cell)), _) => format!("cell `{}` has number {} at place {place}", cell.code, cell.ix.0),
+        (None, Some((place, device))) => {
+            format!("device `{}` has number {} at place {place}", device.id, device.ix.0)
+        }
+        (None, None) => return Ok(()),
+    };
+    Err(StoreError::Damaged(wrong))
+}
+
+fn texts<T: Serialize>(records: &[T]) -> Vec<String> {
+    records.iter().map(record::write).collect()
+}
+
+fn load<T: DeserializeOwned>(connection: &Connection, table: &str) -> Result<Vec<T>, Problem> {
+    let mut statement = connection.prepare(&format!("SELECT place, record FROM {table} ORDER BY place"))?;
+    let mut rows = statement.query(())?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let place: i64 = row.get(0)?;
+        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        records.push(record::read(text, format_args!("row {place} of {table}"))?);
+    }
+    Ok(records)
+}
+
+/// Writes only what differs: an import of ten thousand devices usually changes a few.
+fn replace(
+    connection: &Connection,
+    table: &str,
+    texts: Vec<String>,
+    only_grows: bool,
+) -> Result<(), Problem> {
+    let mut statement = connection.prepare(&format!("SELECT place, record FROM {table}"))?;
+    let stored = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut stored: HashMap<i64, String> = stored.collect::<Result<_, _>>()?;
+    let mut write =
+        connection.prepare(&format!("INSERT OR REPLACE INTO {table} (place, record) VALUES (?1, ?2)"))?;
+    for (place, text) in (0..).zip(texts) {
+        if stored.remove(&place).as_ref() != Some(&text) {
+            write.execute(params![place, text])?;
+        }
+    }
+    if only_grows && !stored.is_empty() {
+        let text = format!("{} {table} are missing in the new registry; retire them instead", stored.len());
+        return Err(StoreError::Damaged(text).into());
+    }
+    let mut delete = connection.prepare(&format!("DELETE FROM {table} WHERE place = ?1"))?;
+    for place in stored.keys() {
+        delete.execute([place])?;
+    }
+    Ok(())
 }

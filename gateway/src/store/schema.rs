@@ -1,1 +1,157 @@
-//! schema
+//! Tables, and how an older file becomes a current one.
+//!
+//! `PRAGMA user_version` counts the steps a file has taken. A step is added at the end and never edited: files out there have taken it.
+//! Signal classes are stored by their place in [`crate::model::SignalClass::ALL`] so that they sort worst first; times are milliseconds.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Marks our files, so that no other program's database is ever taken for a store: "GrWa".
+pub const APPLICATION_ID: i32 = 0x4772_5761;
+
+pub const KNOWN: u32 = STEPS.len() as u32;
+
+const STEPS: &[&str] = &[
+    // 1
+    "
+    -- `upto` is the size of all batches ever written, this one included, so sizes need no counting.
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        wall INTEGER NOT NULL,
+        steady INTEGER NOT NULL,
+        readings INTEGER NOT NULL,
+        upto INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE cursors (
+        consumer TEXT PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        dropped INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE snapshots (
+        seq INTEGER PRIMARY KEY,
+        checksum INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE dead_letters (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        received INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        address TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        payload BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        what TEXT NOT NULL,
+        target TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+
+    -- The columns beside `record` are copies for searching.
+    CREATE TABLE alarms (
+        id INTEGER PRIMARY KEY,
+        state TEXT NOT NULL,
+        class INTEGER NOT NULL,
+        cell TEXT NOT NULL,
+        device INTEGER,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX alarms_open ON alarms (id) WHERE state <> 'closed';
+    CREATE INDEX alarms_by_class ON alarms (class, id);
+    CREATE INDEX alarms_by_cell ON alarms (cell, id);
+    CREATE INDEX alarms_by_device ON alarms (device, id);
+    CREATE TABLE entries (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        alarm INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        what TEXT NOT NULL,
+        who TEXT,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX entries_by_alarm ON entries (alarm);
+
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
+        alarm INTEGER NOT NULL,
+        class INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        person TEXT,
+        step INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        next_at INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX outbox_pending ON outbox (channel, class, id, next_at) WHERE state = 'pending';
+    CREATE INDEX outbox_waiting ON outbox (channel, next_at) WHERE state = 'pending';
+    CREATE INDEX outbox_by_alarm ON outbox (alarm);
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY,
+        row INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        next_at INTEGER
+    ) STRICT;
+    CREATE INDEX attempts_by_row ON attempts (row);
+
+    CREATE TABLE registry (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
+    INSERT INTO registry (one, version) VALUES (1, 0);
+    CREATE TABLE cells (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE devices (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE people (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE duties (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE memo (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+    -- `series` is device << 16 | metric. `id` grows with arrival: of two points of one time the one in the higher chunk is valid.
+    CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        series INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        points INTEGER NOT NULL,
+        steady INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX chunks_by_series ON chunks (series, id, first, last);
+    CREATE INDEX chunks_by_age ON chunks (steady);
+    ",
+];
+
+/// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.
+pub fn inspect(connection: &Connection) -> rusqlite::Result<Found> {
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    Ok(match (application, tables) {
+        (APPLICATION_ID, _) => Found::Ours { version },
+        (0, 0) if version == 0 => Found::Empty,
+        _ => Found::Foreign,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Empty,
+    Ours { version: u32 },
+    Foreign,
+}
+
+/// Takes the steps that are missing, each all or nothing.
+pub fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Asked again under the lock: another process may have just done it.
+    let taken: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for step in STEPS.iter().skip(taken as usize) {
+        transaction.execute_batch(step)?;
+    }
+    if taken < KNOWN {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", KNOWN)?;
+    }
+    transaction.commit()
+}

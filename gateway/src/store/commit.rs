@@ -1,0 +1,154 @@
+//! One [`Commit`] as rows. What can be done before the writer's turn is done by the caller: the batch is encoded there.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::history::{self, NewBatch, Point};
+use super::writer::Writing;
+use super::{Audit, Commit, Committed, Problem, StoreError, alarms, int, journal, outbox, unint};
+use crate::engine::Effect;
+use crate::model::{DeadLetter, Event};
+use crate::units::{Now, Timestamp};
+use crate::wire::journal::encode;
+
+/// So much of a dead letter's payload is kept, or a flood of large ones would fill the disk.
+const PAYLOAD_BYTES_KEPT: usize = 16 << 10;
+
+pub struct Prepared {
+    batch: Option<PreparedBatch>,
+    effects: Vec<Effect>,
+    dead: Vec<DeadLetter>,
+    audit: Vec<Audit>,
+    snapshot: Option<Vec<u8>>,
+}
+
+struct PreparedBatch {
+    seq: u64,
+    now: Now,
+    readings: usize,
+    bytes: Vec<u8>,
+    points: Vec<Point>,
+}
+
+impl Prepared {
+    pub fn new(commit: Commit) -> Self {
+        let batch = commit.batch.map(|batch| PreparedBatch {
+            seq: batch.seq,
+            now: batch.now,
+            readings: batch.events.iter().map(readings).sum(),
+            bytes: encode(&batch),
+            points: history::points(&batch),
+        });
+        let Commit { effects, dead, audit, snapshot, .. } = commit;
+        Self { batch, effects, dead, audit, snapshot }
+    }
+
+    pub fn write(self, writing: &mut Writing<'_>) -> Result<Committed, Problem> {
+        let at = self.batch.as_ref().map(|batch| batch.now.wall);
+        if let Some(batch) = self.batch {
+            append(writing, batch)?;
+        }
+        let mut committed = Committed::default();
+        let mut told = false;
+        for effect in &self.effects {
+            match effect {
+                Effect::Alarm(alarm, entry) => {
+                    alarms::save(writing.connection, alarm)?;
+                    committed.entries.push(alarms::add_entry(writing.connection, entry)?);
+                }
+                Effect::Tell(alert) => {
+                    outbox::add(writing.connection, alert)?;
+                    told = true;
+                }
+                Effect::Withdraw(alarm) => {
+                    outbox::withdraw(writing.connection, *alarm)?;
+                    writing.news.outbox = true;
+                }
+            }
+        }
+        if told {
+            writing.news.outbox = true;
+            outbox::keep_limit(writing, at)?;
+        }
+        bury(writing, &self.dead)?;
+        for audit in &self.audit {
+            add_audit(writing, audit)?;
+        }
+        if let Some(snapshot) = &self.snapshot {
+            journal::save_snapshot(writing.connection, snapshot)?;
+        }
+        Ok(committed)
+    }
+}
+
+fn readings(event: &Event) -> usize {
+    match event {
+        Event::Report(report) => report.values.len().max(1),
+        Event::Gone { .. } | Event::Action(_) => 1,
+    }
+}
+
+fn append(writing: &mut Writing<'_>, batch: PreparedBatch) -> Result<(), Problem> {
+    let newest = writing
+        .connection
+        .prepare_cached("SELECT seq, upto FROM journal ORDER BY seq DESC LIMIT 1")?
+        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (newest, upto): (i64, i64) = newest.unwrap_or((0, 0));
+    if batch.seq != unint(newest) + 1 {
+        return Err(StoreError::OutOfOrder { newest: unint(newest), offered: batch.seq }.into());
+    }
+    writing
+        .connection
+        .prepare_cached(
+            "INSERT INTO journal (seq, wall, steady, readings, upto, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            int(batch.seq),
+            batch.now.wall.0,
+            int(batch.now.steady.0),
+            batch.readings as i64,
+            upto + batch.bytes.len() as i64,
+            batch.bytes,
+        ])?;
+    writing.news.batch = Some(NewBatch { seq: batch.seq, steady: batch.now.steady, points: batch.points });
+    Ok(())
+}
+
+/// Adds dead letters and drops the oldest beyond the limit.
+pub fn bury(writing: &Writing<'_>, dead: &[DeadLetter]) -> Result<(), Problem> {
+    for letter in dead {
+        let whole = letter.payload.len();
+        let kept = &letter.payload[..whole.min(PAYLOAD_BYTES_KEPT)];
+        let mut reason = letter.reason.clone();
+        if kept.len() < whole {
+            reason.push_str(&format!(" (The first {} of {whole} bytes are kept.)", kept.len()));
+        }
+        writing
+            .connection
+            .prepare_cached(
+                "INSERT INTO dead_letters (received, source, address, reason, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![letter.received.0, letter.source, letter.address, reason, kept])?;
+    }
+    if let Some(limits) = writing.limits
+        && !dead.is_empty()
+    {
+        let dropped = writing
+            .connection
+            .prepare_cached(
+                "DELETE FROM dead_letters WHERE number <= (SELECT max(number) FROM dead_letters) - ?1",
+            )?
+            .execute([i64::from(limits.dead_letters_max)])?;
+        metrics::counter!("gridwarden_dead_letters_dropped_total").increment(dropped as u64);
+    }
+    Ok(())
+}
+
+pub fn add_audit(writing: &Writing<'_>, audit: &Audit) -> Result<(), Problem> {
+    let Audit { at: Timestamp(at), who, what, target, detail } = audit;
+    writing
+        .connection
+        .prepare_cached("INSERT INTO audit (at, who, what, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![at, who, what, target, detail])?;
+    Ok(())
+}

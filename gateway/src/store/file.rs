@@ -1,0 +1,132 @@
+//! The file and who may open it: one gateway at a time, and short helpers beside it.
+//!
+//! A foreign or newer file is refused before anything in it is changed. Opening costs the same for an empty and a full store: the
+//! checks look at the header and the schema only; damage inside is noticed by the checksums of what is read.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::StoreError;
+use super::schema::{self, Found};
+
+/// Who opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Holds the lock as long as it runs.
+    Gateway,
+    /// Short work beside a gateway, which may run or not.
+    Beside,
+}
+
+/// How long to wait for the other process's transaction.
+pub const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// The WAL is copied into the database after so many pages of 4 KiB; it bounds how long one such copy can hold up a commit.
+const CHECKPOINT_PAGES: u32 = 2000;
+const WAL_BYTES_KEPT: u32 = 64 << 20;
+
+/// The writer's connection, and the lock to hold while it is open.
+pub fn open(path: &Path, role: Role) -> Result<(Connection, Option<File>), StoreError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let lock = take_lock(path)?;
+    if role == Role::Gateway && lock.is_none() {
+        return Err(StoreError::InUse { path: path.to_owned() });
+    }
+    let is_new = !path.exists();
+    let mut connection = connect(path, lock.is_some()).map_err(|source| refusal(path, source))?;
+    if is_new {
+        // Else a power cut could take the new file's name away with all that is in it.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+    }
+    match schema::inspect(&connection).map_err(|source| refusal(path, source))? {
+        Found::Foreign => return Err(StoreError::Foreign { path: path.to_owned() }),
+        Found::Ours { version } if version > schema::KNOWN => {
+            return Err(StoreError::TooNew { path: path.to_owned(), found: version, known: schema::KNOWN });
+        }
+        Found::Ours { version } if version < schema::KNOWN && lock.is_none() => {
+            return Err(StoreError::OlderGateway { path: path.to_owned() });
+        }
+        Found::Empty | Found::Ours { .. } => (),
+    }
+    prepare(&mut connection).map_err(|source| refusal(path, source))?;
+    Ok((connection, lock.filter(|_| role == Role::Gateway)))
+}
+
+/// A connection that cannot change anything.
+pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -4000)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Where the WAL of a store stands.
+pub fn wal(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The lock file stands beside the store and stays; the system gives the lock back when its holder ends, however it ends.
+fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
+    let path = beside(path, ".lock");
+    let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(StoreError::File { path, source }),
+    }
+}
+
+fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if may_create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            Some(format!("the file system does not allow a write-ahead log (SQLite answers `{mode}`)")),
+        ));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -16_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    schema::migrate(connection)
+}
+
+fn refusal(path: &Path, source: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::Foreign { path },
+        Some(_) | None => StoreError::Open { path, source },
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::File { path, source }
+}

@@ -1,0 +1,138 @@
+//! The rows of the outbox and of the attempts, read and written.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Attempt, Outcome, Row, line};
+use crate::model::{AlarmId, Alert, Entry};
+use crate::store::{Problem, StoreError, alarms, int, unint};
+use crate::units::{Steady, Timestamp};
+
+/// The columns that [`alert`] reads, from place 0.
+macro_rules! alert_columns {
+    () => {
+        "outbox.key, outbox.alarm, outbox.class, outbox.channel, outbox.person, outbox.step, outbox.at"
+    };
+}
+
+fn alert(row: &rusqlite::Row<'_>) -> Result<Alert, Problem> {
+    Ok(Alert {
+        key: row.get(0)?,
+        alarm: AlarmId(unint(row.get(1)?)),
+        class: alarms::class(row.get(2)?)?,
+        channel: row.get(3)?,
+        person: row.get(4)?,
+        step: row.get(5)?,
+        at: Timestamp(row.get(6)?),
+    })
+}
+
+/// Worst class first, then oldest first. A row whose alarm is damaged is logged and left for whoever repairs it.
+pub fn due(connection: &Connection, channel: &str, now: Steady, limit: u32) -> Result<Vec<Row>, Problem> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        alert_columns!(),
+        ", outbox.id, outbox.attempts, alarms.record
+         FROM outbox JOIN alarms ON alarms.id = outbox.alarm
+         WHERE outbox.state = 'pending' AND outbox.channel = ?1 AND outbox.next_at <= ?2
+         ORDER BY outbox.class, outbox.id LIMIT ?3"
+    ))?;
+    let mut rows = statement.query(params![channel, int(now.0), limit])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let alert = alert(row)?;
+        match alarms::alarm(alert.alarm, row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?) {
+            Ok(alarm) => due.push(Row { id: unint(row.get(7)?), alert, alarm, attempts: row.get(8)? }),
+            Err(damage) => tracing::error!(%damage, key = alert.key, "cannot tell anybody about this alarm"),
+        }
+    }
+    Ok(due)
+}
+
+pub fn attempts(connection: &Connection, alarm: AlarmId) -> Result<Vec<Attempt>, Problem> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        alert_columns!(),
+        ", attempts.number, attempts.at, attempts.outcome, attempts.detail, attempts.next_at
+         FROM outbox JOIN attempts ON attempts.row = outbox.id WHERE outbox.alarm = ?1 ORDER BY attempts.id"
+    ))?;
+    let mut rows = statement.query([int(alarm.0)])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let next_at = row.get::<_, Option<i64>>(11)?.map(|at| Steady(unint(at)));
+        let outcome =
+            outcome(row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?, row.get(10)?, next_at)?;
+        attempts.push(Attempt {
+            alert: alert(row)?,
+            number: row.get(7)?,
+            at: Timestamp(row.get(8)?),
+            outcome,
+        });
+    }
+    Ok(attempts)
+}
+
+fn outcome(word: &str, detail: String, next_at: Option<Steady>) -> Result<Outcome, StoreError> {
+    match (word, next_at) {
+        ("delivered", None) => Ok(Outcome::Delivered { receipt: detail }),
+        ("retry", Some(next_at)) => Ok(Outcome::Retry { error: detail, next_at }),
+        ("given_up", None) => Ok(Outcome::GaveUp { error: detail }),
+        _ => Err(StoreError::Damaged(format!("an attempt cannot have come to `{word}`"))),
+    }
+}
+
+/// Adds the attempt and counts it on its row.
+pub fn record_attempt(
+    connection: &Connection,
+    row: u64,
+    at: Timestamp,
+    outcome: &Outcome,
+) -> Result<Alert, Problem> {
+    let mut statement = connection.prepare_cached(concat!(
+        "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 RETURNING ",
+        alert_columns!(),
+        ", attempts"
+    ))?;
+    let found = statement
+        .query_row([int(row)], |row| Ok(alert(row).map(|alert| (alert, row.get::<_, u32>(7)))))
+        .optional()?;
+    let Some(found) = found else {
+        return Err(StoreError::Damaged(format!("there is no row {row} in the outbox")).into());
+    };
+    let (alert, number) = found?;
+    let (word, detail, next_at) = match outcome {
+        Outcome::Delivered { receipt } => ("delivered", receipt, None),
+        Outcome::Retry { error, next_at } => ("retry", error, Some(int(next_at.0))),
+        Outcome::GaveUp { error } => ("given_up", error, None),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (row, number, at, outcome, detail, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![int(row), number?, at.0, word, detail, next_at])?;
+    Ok(alert)
+}
+
+/// Ends or postpones the row, and writes the line of a final outcome. A row that was withdrawn while it was being sent stays
+/// withdrawn, unless it was delivered after all.
+pub fn finish(
+    connection: &Connection,
+    row: u64,
+    alert: &Alert,
+    at: Timestamp,
+    outcome: &Outcome,
+) -> Result<Option<(u64, Entry)>, Problem> {
+    let row = int(row);
+    match outcome {
+        Outcome::Delivered { .. } => connection
+            .prepare_cached("UPDATE outbox SET state = 'delivered' WHERE id = ?1")?
+            .execute([row])?,
+        Outcome::Retry { next_at, .. } => connection
+            .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?
+            .execute([row, int(next_at.0)])?,
+        Outcome::GaveUp { .. } => connection
+            .prepare_cached("UPDATE outbox SET state = 'given_up' WHERE id = ?1 AND state = 'pending'")?
+            .execute([row])?,
+    };
+    let Some(entry) = line(alert, at, outcome) else { return Ok(None) };
+    Ok(Some((alarms::add_entry(connection, &entry)?, entry)))
+}

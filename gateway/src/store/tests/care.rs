@@ -1,0 +1,44 @@
+//! Figures and backups.
+
+use super::*;
+
+#[tokio::test]
+async fn figures_are_those_of_the_file() {
+    let (_place, store) = fresh();
+    let effects = vec![
+        raised(1, SignalClass::Fire),
+        Effect::Tell(alert(1, SignalClass::Fire, 1)),
+        Effect::Tell(alert(1, SignalClass::Fire, 2)),
+        Effect::Alarm(
+            Box::new(Alarm { state: AlarmState::Closed, ..alarm(2, SignalClass::Test) }),
+            entry(2, What::Closed),
+        ),
+    ];
+    store.commit(Commit { effects, ..commit(1) }).await.unwrap();
+    store.commit(commit(2)).await.unwrap();
+    store.move_cursor("influx", 1, vec![letter(1)]).await.unwrap();
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.oldest_seq, counts.newest_seq), (1, 2));
+    assert_eq!((counts.dead_letters, counts.dead_letters_dropped), (1, 0));
+    assert_eq!(counts.alarms_open, 1);
+    assert_eq!(counts.outbox_pending.into_iter().collect::<Vec<_>>(), [(SignalClass::Fire, 2)]);
+    assert_eq!(
+        counts.cursors,
+        [crate::store::care::Cursor { consumer: "influx".into(), seq: 1, dropped: 0 }]
+    );
+    assert!(counts.journal_bytes > 10 && counts.wal_bytes > 0 && counts.file_bytes > 0);
+}
+
+#[tokio::test]
+async fn a_backup_opens_as_a_store_and_never_overwrites() {
+    let place = Place::new();
+    let store = place.open();
+    store.commit(commit(1)).await.unwrap();
+    let to = place.folder.path().join("backup.db");
+    store.backup(&to).await.unwrap();
+    store.commit(commit(2)).await.unwrap();
+    let (copy, recovered) = Store::open(&to, LIMITS).unwrap();
+    assert_eq!(recovered.last, Some((1, moment(1))));
+    copy.commit(commit(2)).await.unwrap();
+    assert!(matches!(store.backup(&to).await, Err(StoreError::File { .. })));
+}

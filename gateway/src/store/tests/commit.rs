@@ -1,0 +1,194 @@
+//! Committing, opening again, and every way to be refused.
+
+use rusqlite::ErrorCode;
+
+use super::*;
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_opening_again() {
+    let place = Place::new();
+    let store = place.open();
+    for seq in 1..=3 {
+        store.commit(commit(seq)).await.unwrap();
+    }
+    store.commit(Commit { snapshot: Some(vec![9; 40]), ..commit(4) }).await.unwrap();
+    assert_eq!(*store.newest().borrow(), 4);
+    drop(store);
+    let (store, recovered) = place.recover(LIMITS);
+    assert_eq!(recovered.last, Some((4, moment(4))));
+    assert_eq!(recovered.snapshot, Some((4, vec![9; 40])));
+    let expected: Vec<_> = (1..=4).map(batch).collect();
+    assert_eq!(store.batches_after(0, 1 << 20).await.unwrap(), expected);
+    assert_eq!(*store.newest().borrow(), 4);
+}
+
+#[tokio::test]
+async fn one_transaction_holds_everything() {
+    let place = Place::new();
+    let store = place.open();
+    let audit = Audit {
+        at: moment(1).wall,
+        who: "app".into(),
+        what: "alarm.acknowledge".into(),
+        target: "A-1".into(),
+        detail: "".into(),
+    };
+    let whole = Commit {
+        effects: vec![
+            raised(1, SignalClass::Fire),
+            Effect::Tell(alert(1, SignalClass::Fire, 1)),
+            Effect::Alarm(Box::new(alarm(1, SignalClass::Fire)), entry(1, What::Repeated)),
+        ],
+        dead: vec![letter(1)],
+        audit: vec![audit.clone()],
+        ..commit(1)
+    };
+    assert_eq!(store.commit(whole).await.unwrap().entries, [1, 2]);
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), Some(alarm(1, SignalClass::Fire)));
+    assert_eq!(store.entries(AlarmId(1)).await.unwrap().len(), 2);
+    assert_eq!(store.due("hook", Steady(0), 9).await.unwrap().rows.len(), 1);
+    assert_eq!(store.dead_letters(None, 9).await.unwrap(), [(1, letter(1))]);
+    assert_eq!(store.audit(None, 9).await.unwrap(), [(1, audit)]);
+}
+
+#[tokio::test]
+async fn a_failed_request_takes_nothing_of_the_others_along() {
+    let (_place, store) = fresh();
+    let wrong = Commit { effects: vec![raised(1, SignalClass::Fire)], ..commit(7) };
+    let (first, second, third) = tokio::join!(
+        store.commit(commit(1)),
+        store.commit(wrong),
+        store.commit(Commit { effects: vec![raised(2, SignalClass::Fire)], ..commit(2) }),
+    );
+    assert!(first.is_ok() && third.is_ok());
+    let error = second.unwrap_err();
+    assert!(matches!(error, StoreError::OutOfOrder { newest: 1, offered: 7 }), "{error}");
+    assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), None);
+    assert!(store.alarm(AlarmId(2)).await.unwrap().is_some());
+    assert_eq!(*store.newest().borrow(), 2);
+}
+
+#[tokio::test]
+async fn many_callers_share_transactions_and_each_gets_its_answer() {
+    let (_place, store) = fresh();
+    let mut tasks = tokio::task::JoinSet::new();
+    for id in 1..=600u64 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let effects = vec![raised(id, SignalClass::Trouble)];
+            store.commit(Commit { effects, ..Commit::default() }).await.map(|done| (id, done.entries))
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (id, entries) = done.unwrap().unwrap();
+        let mine = store.entries(AlarmId(id)).await.unwrap();
+        assert_eq!(mine.iter().map(|(number, _)| *number).collect::<Vec<_>>(), entries);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_not_the_end() {
+    let (_place, store) = fresh();
+    store.commit(commit(1)).await.unwrap();
+    let pages =
+        |pages: &'static str| store.write(move |writing| Ok(writing.connection.execute_batch(pages)?));
+    pages("PRAGMA max_page_count = 1").await.unwrap(); // SQLite takes the present size instead.
+    let large = || Commit {
+        dead: (0..80).map(|_| DeadLetter { payload: vec![7; 9000], ..letter(1) }).collect(),
+        ..commit(2)
+    };
+    let StoreError::Write(error) = store.commit(large()).await.unwrap_err() else { panic!("a write error") };
+    assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
+    assert_eq!(*store.newest().borrow(), 1);
+    assert_eq!(store.batches_after(0, 1 << 20).await.unwrap().len(), 1);
+    assert_eq!(store.dead_letters(None, 9).await.unwrap(), []);
+    pages("PRAGMA max_page_count = 1000000").await.unwrap();
+    store.commit(large()).await.unwrap();
+    assert_eq!(store.batches_after(0, 1 << 20).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_copy_taken_at_any_moment_holds_what_was_answered_before() {
+    let place = Place::new();
+    let store = place.open();
+    for seq in 1..=20 {
+        store.commit(commit(seq)).await.unwrap();
+        let torn = tempfile::tempdir().unwrap();
+        let copy = torn.path().join("gridwarden.db");
+        // As after a power cut: the files without a closing checkpoint, and garbage where the next write was going on.
+        std::fs::copy(place.path(), &copy).unwrap();
+        let mut wal = std::fs::read(file::wal(&place.path())).unwrap();
+        wal.extend_from_slice(&[0xAA; 1000]);
+        std::fs::write(file::wal(&copy), wal).unwrap();
+        let (_, recovered) = Store::open(&copy, LIMITS).unwrap();
+        assert_eq!(recovered.last, Some((seq, moment(seq))));
+    }
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused_and_a_helper_is_not() {
+    let place = Place::new();
+    let first = place.open();
+    let error = Store::open(&place.path(), LIMITS).err().unwrap();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("store.path"));
+    let helper = Store::open_beside(&place.path()).unwrap();
+    helper.remember("cells.geojson", "abc").await.unwrap();
+    assert_eq!(first.recall("cells.geojson").await.unwrap().as_deref(), Some("abc"));
+    drop(first);
+    let again = place.open();
+    again.commit(commit(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused_and_left_alone() {
+    let place = Place::new();
+    drop(place.open());
+    place.sql("PRAGMA user_version = 77");
+    let error = Store::open(&place.path(), LIMITS).err().unwrap();
+    assert!(matches!(error, StoreError::TooNew { found: 77, known: schema::KNOWN, .. }), "{error}");
+    let error = Store::open_beside(&place.path()).err().unwrap();
+    assert!(matches!(error, StoreError::TooNew { .. }), "{error}");
+}
+
+#[test]
+fn a_helper_does_not_change_the_tables_under_an_older_gateway() {
+    let place = Place::new();
+    let running = place.open();
+    place.sql("PRAGMA user_version = 0");
+    let error = Store::open_beside(&place.path()).err().unwrap();
+    assert!(matches!(error, StoreError::OlderGateway { .. }), "{error}");
+    drop(running);
+}
+
+#[test]
+fn another_programs_file_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").unwrap();
+    drop(other);
+    let before = std::fs::read(&path).unwrap();
+    let error = Store::open(&path, LIMITS).err().unwrap();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    std::fs::write(&path, "station = \"no database at all\"\n".repeat(100)).unwrap();
+    let error = Store::open(&path, LIMITS).err().unwrap();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_gives_way_to_the_one_before() {
+    let place = Place::new();
+    let store = place.open();
+    for seq in 1..=3 {
+        store.commit(Commit { snapshot: Some(vec![seq as u8; 9]), ..commit(seq) }).await.unwrap();
+    }
+    drop(store);
+    place.sql("UPDATE snapshots SET bytes = x'00' WHERE seq = 3");
+    let (_, recovered) = place.recover(LIMITS);
+    assert_eq!(recovered.snapshot, Some((2, vec![2; 9])));
+}

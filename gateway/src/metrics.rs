@@ -143,9 +143,9 @@ mod tests {
                 let text = std::fs::read_to_string(&path).expect("UTF-8");
                 for macro_name in ["counter!(", "gauge!(", "histogram!("] {
                     for call in text.split(macro_name).skip(1) {
-                        let Some(name) =
-                            call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
-                        else {
+                        let name =
+                            call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+                        let Some(name) = name.filter(|name| name.starts_with("gridwarden_")) else {
                             continue;
                         };
                         found += 1;

@@ -158,7 +158,7 @@ async fn every_error_is_a_problem_that_says_what_to_do() {
     for (method, path, body, status, kind, words) in [
         ("GET", "/nowhere", "", 404, "about:blank", "openapi.json"),
         ("GET", "/api/v1/nowhere", "", 404, "about:blank", "openapi.json"),
-        ("DELETE", "/api/v1/alarms", "", 405, "about:blank", "GET"),
+        ("DELETE", "/api/v1/alarms", "", 405, "about:blank", "Allow"),
         ("GET", "/api/v1/alarms/A-99", "", 404, "about:blank", "A-99"),
         ("GET", "/api/v1/alarms/seventeen", "", 404, "about:blank", "seventeen"),
         ("GET", "/api/v1/alarms?limit=0", "", 400, "bad-query", "1 to 200"),
@@ -258,6 +258,8 @@ async fn every_error_is_a_problem_that_says_what_to_do() {
         let place = format!("{method} {path} {}", &body[..body.len().min(80)]);
         assert_eq!(answer.status(), status, "{place}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{place}");
+        let allowed = answer.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(allowed.as_deref(), (status == 405).then_some("GET,HEAD,POST"), "{place}");
         let problem: Json = answer.json().await.unwrap();
         assert_eq!(problem["status"], status, "{place}");
         assert_eq!(problem["instance"], path.split('?').next().unwrap(), "{place}");

@@ -137,11 +137,8 @@ impl Browser {
             if message["id"] == number {
                 return Ok(message);
             }
-            match message["method"].as_str() {
-                Some("Runtime.exceptionThrown" | "Log.entryAdded") => {
-                    self.complaints.push(message["params"].to_string())
-                }
-                Some(_) | None => (),
+            if let Some("Runtime.exceptionThrown" | "Log.entryAdded") = message["method"].as_str() {
+                self.complaints.push(message["params"].to_string());
             }
         }
     }

@@ -275,7 +275,7 @@ pub async fn series(
     }
     let points = match filter.points {
         None => 500,
-        Some(points) if 1 <= points && points <= POINTS_MAX => points,
+        Some(points) if (1..=POINTS_MAX).contains(&points) => points,
         Some(_) => return Err(ApiError::query("points", format!("give 1 to {POINTS_MAX}"))),
     };
     let samples = api.store.series(device, metric, from, to, points).await?;

@@ -68,6 +68,7 @@ async fn the_page_shows_what_happens_and_when_it_no_longer_can() {
     assert!(browser.evaluate("document.title").await.unwrap().as_str().unwrap().starts_with("火警 1"));
     station.report("HY-0001", &[(Metric::PRESSURE, 39.5)]);
     browser.until("document.getElementById('values').innerText.includes('39.5 kPa')", 5).await.unwrap();
+    browser.until("document.getElementById('values').innerText.includes('压力')", 5).await.unwrap();
     station.live.seen(DeviceIx(2), Seen { last: None, online: false });
     browser.until("document.querySelector('tr.silent') !== null", 5).await.unwrap();
     picture(&mut browser, "fire.png").await;

@@ -73,6 +73,7 @@ pub struct ReadingValue {
     pub metric: String,
     pub value: f64,
     pub unit: String,
+    pub flag: bool,
     pub quality: Quality,
 }
 
@@ -251,6 +252,7 @@ impl Feed {
             metric: value.metric.name().into(),
             value: value.value,
             unit: value.metric.spec().unit.into(),
+            flag: value.metric.spec().flag,
             quality: value.quality,
         });
         let reading = ReadingEvent {

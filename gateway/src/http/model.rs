@@ -91,6 +91,8 @@ pub struct ValueView {
     /// UCUM code; empty for flags and counts.
     #[schema(example = "kPa")]
     pub unit: String,
+    /// Whether the value is a flag.
+    pub flag: bool,
     pub quality: Quality,
     /// When it was measured.
     #[schema(format = DateTime)]
@@ -107,6 +109,7 @@ impl ValueView {
             metric: spec.name.to_owned(),
             value: latest.value.value,
             unit: spec.unit.to_owned(),
+            flag: spec.flag,
             quality: latest.value.quality,
             time: latest.time.rfc3339(),
             received: latest.received.rfc3339(),

@@ -248,6 +248,3 @@ impl Places {
         self.taken.remove(&row);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,7 +10,7 @@ const WORDS = {
     login: '请输入本站的访问令牌。令牌只保存在此浏览器标签页中。', badToken: '令牌无效。', noCells: '还没有导入网格。', noAlarms: '没有报警。',
     noValues: '还没有读数。', lost: '连接已断开,画面不是最新!', lostSince: '停在', acknowledge: '接警确认', allCells: '显示全部网格',
     owner: '责任人', nobody: '无人负责', late: '迟到的信号', acknowledgedBy: '确认人', calm: '无报警', open: '未结', failed: '未成功:',
-    by: '由', silent: '失联', truncated: '只显示最新的', resync: '正在重新读取…',
+    truncated: '只显示最新的', yes: '是', no: '否', uncertain: '存疑', bad: '无效',
     fire: '火警', supervisory: '监管', trouble: '故障', disabled: '屏蔽', test: '测试',
     unacknowledged: '未确认', acknowledged: '已确认', returned_unacknowledged: '已恢复,未确认', returned: '已恢复,待处置', closed: '已结',
   },
@@ -20,13 +20,23 @@ const WORDS = {
     noCells: 'No cells have been imported yet.', noAlarms: 'No alarms.', noValues: 'No values yet.',
     lost: 'Connection lost: this is not up to date!', lostSince: 'as of', acknowledge: 'Acknowledge', allCells: 'Show all cells',
     owner: 'responsible', nobody: 'nobody answers for it', late: 'late signal', acknowledgedBy: 'acknowledged by', calm: 'no alarm', open: 'open',
-    failed: 'Not done:', by: 'by', silent: 'silent', truncated: 'only the newest', resync: 'reading again…',
+    failed: 'Not done:', truncated: 'only the newest', yes: 'yes', no: 'no', uncertain: 'uncertain', bad: 'bad',
     fire: 'Fire', supervisory: 'Supervisory', trouble: 'Trouble', disabled: 'Disabled', test: 'Test',
     unacknowledged: 'unacknowledged', acknowledged: 'acknowledged', returned_unacknowledged: 'returned, unacknowledged',
     returned: 'returned, to be resolved', closed: 'closed',
   },
 };
 const CLASSES = ['fire', 'supervisory', 'trouble', 'disabled', 'test']; // Worst first.
+const METRICS = { // For the Chinese page; what is missing keeps its name.
+  smoke: '烟雾', heat_alarm: '温感报警', gas_alarm: '燃气报警', manual_alarm: '手报', flame: '火焰', test: '测试', tamper: '拆动', fault: '故障',
+  battery_low: '电量低', silenced: '消音', removed: '被拆除', mains_lost: '主电断开', disabled: '屏蔽', battery: '电量', battery_voltage: '电池电压',
+  temperature: '温度', humidity: '湿度', smoke_density: '烟雾浓度', smoke_concentration: '烟雾浓度', gas_lel: '燃气浓度', co: '一氧化碳',
+  pressure: '压力', flow: '流量', level: '液位', water_discharge: '出水', shock: '撞击', tilt: '倾斜', cover_open: '盖板打开', pressure_low: '压力低',
+  pressure_high: '压力高', door_open: '门开', door_forced: '强行开门', door_held: '门未关', persons: '人数', vehicles: '车辆', objects: '目标数',
+  motion: '移动', detection: '检测到目标', fire_lane_blocked: '消防通道占用', ebike_in_lift: '电动车进电梯', rssi: '信号强度', snr: '信噪比',
+  link_quality: '链路质量', current: '电流', voltage: '电压', running: '运行', score: '置信度', entry: '进入', frame_counter: '帧计数',
+  smoke_seen: '视频见烟',
+};
 const UNITS = { Cel: '°C', '[ppm]': 'ppm', 'dB[mW]': 'dBm' }; // UCUM as people write it.
 const CLOSED_SHOWN = 20, ALARMS_MAX = 500, VALUES_SHOWN = 20, PAGES_MAX = 20;
 const SILENCE_MAX_MS = 40_000; // The gateway sends a comment every 15 s.
@@ -224,7 +234,7 @@ function drawMap() {
   const [south, north] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
   const squeeze = Math.cos((south + north) / 2 * Math.PI / 180); // A degree of longitude is shorter than one of latitude.
   const width = (east - west) * squeeze || 1e-6, height = north - south || 1e-6;
-  const scale = Math.min(800 / width, 600 / height);
+  const scale = Math.min((map.parentElement.clientWidth - 44) / width, innerHeight * 0.6 / height); // So that a unit is a pixel.
   const place = ([x, y]) => [((x - west) * squeeze * scale + 4), ((north - y) * scale + 4)];
   map.setAttribute('viewBox', `0 0 ${width * scale + 8} ${height * scale + 8}`);
   const parents = new Set(cells.map((cell) => cell.parent));
@@ -248,7 +258,8 @@ function drawMap() {
     map.append(path);
     const ring = cell.geometry.coordinates[0][0].slice(0, -1).map(place);
     const [x, y] = [0, 1].map((axis) => ring.reduce((sum, point) => sum + point[axis], 0) / ring.length);
-    if (leaf) labels.push(element('svg:text', { class: worst ? 'on-colour' : '', text: cell.name, attributes: { x, y } }));
+    const across = Math.max(...ring.map((point) => point[0])) - Math.min(...ring.map((point) => point[0]));
+    if (leaf && cell.name.length * 13 < across) labels.push(element('svg:text', { class: worst ? 'on-colour' : '', text: cell.name, attributes: { x, y } }));
     if (worst) labels.push(element('svg:text', { class: 'count', text: `${say(worst)} ${standing.length}`, attributes: { x, y: y + 18 } }));
   }
   map.append(...labels); // Over all shapes.
@@ -294,11 +305,13 @@ function drawValues() {
   $('values-empty').hidden = state.order.length > 0;
   const rows = state.order.map((id) => state.devices.get(id)).filter(Boolean).map((device) => {
     const newest = device.values.toSorted((a, b) => b.time.localeCompare(a.time)).slice(0, 3);
-    const text = newest.map(({ metric, value, unit, quality }) =>
-      `${metric} ${Number(value.toFixed(3))}${unit ? ` ${UNITS[unit] ?? unit}` : ''}${quality === 'good' ? '' : ` (${quality})`}`).join('\n');
+    const lines = newest.map(({ metric, value, unit, flag, quality }) => {
+      const shown = flag ? say(value ? 'yes' : 'no') : `${Number(value.toFixed(3))}${unit ? ` ${UNITS[unit] ?? unit}` : ''}`;
+      return `${(language === 'zh' && METRICS[metric]) || metric} ${shown}${quality === 'good' ? '' : ` (${say(quality)})`}`;
+    });
     const row = element('tr', { class: [device.fresh && 'new', device.online === false && 'silent'].filter(Boolean).join(' ') },
       element('td', { text: [device.name || device.id, device.place].filter(Boolean).join(' · ') }),
-      element('td', { class: 'value' }, ...text.split('\n').map((line) => element('div', { text: line }))),
+      element('td', { class: 'value' }, ...lines.map((line) => element('div', { text: line }))),
       element('td', { class: 'time', text: device.last_seen ? clockTime(device.last_seen) : '' }));
     device.fresh = false;
     return row;
@@ -371,6 +384,7 @@ $('login').addEventListener('submit', (event) => {
 });
 $('language').addEventListener('click', () => { language = language === 'zh' ? 'en' : 'zh'; remember('language', language); speak(); draw(); });
 $('scheme').addEventListener('change', () => { state.scheme = $('scheme').value; state.cell = null; drawn = false; draw(); });
+addEventListener('resize', () => { drawn = false; if (!$('main').hidden) draw(); });
 $('all-cells').addEventListener('click', () => { state.cell = null; drawn = false; draw(); });
 
 // A link such as /#token=… logs in; the token leaves the address bar at once and never reaches a server in an address.

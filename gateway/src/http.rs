@@ -10,9 +10,11 @@ pub mod document;
 pub mod events;
 pub mod extract;
 pub mod grid;
+pub mod history;
 pub mod listen;
 pub mod model;
 pub mod page;
+pub mod people;
 pub mod problem;
 pub mod station;
 
@@ -84,10 +86,10 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
         .routes(routes!(grid::cells))
-        .routes(routes!(grid::cell))
-        .routes(routes!(grid::people))
-        .routes(routes!(grid::series))
-        .routes(routes!(grid::dead_letters))
+        .routes(routes!(people::cell))
+        .routes(routes!(people::people))
+        .routes(routes!(history::series))
+        .routes(routes!(history::dead_letters))
         .routes(routes!(station::metrics))
         .routes(routes!(station::openapi))
 }
@@ -156,6 +158,3 @@ async fn secure(request: Request, next: Next) -> Response {
     }
     response
 }
-
-#[cfg(test)]
-mod tests;

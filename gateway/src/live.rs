@@ -21,8 +21,6 @@ pub enum Change {
         alarm: Arc<Alarm>,
         entry: Arc<Entry>,
     },
-    /// The store has new history lines that did not come with a change of their alarm, such as the receipt of an alert.
-    History,
     Report(Arc<Report>),
     /// A device was heard again, or is silent.
     Presence {
@@ -109,11 +107,6 @@ impl Live {
         if now.online.replace(seen.online) != Some(seen.online) {
             let _ = self.changes.send(Change::Presence { device, online: seen.online });
         }
-    }
-
-    /// Wakes those who follow, so that they read the history from the store.
-    pub fn history(&self) {
-        let _ = self.changes.send(Change::History);
     }
 
     pub fn alarm(&self, number: u64, alarm: Alarm, entry: Entry) {

@@ -1,7 +1,9 @@
-//! Every metric name, in one list, and the recorder behind `/metrics`.
+//! Every metric name, in one list ([`METRICS`]), and the recorder behind `/metrics`.
 //!
 //! Other modules use the macros of the `metrics` crate with a name from this list; a test reads all sources and refuses a name that
 //! is not in it. A label has few values: source, channel, class, outcome; never a device, a person or an address.
+
+mod list;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,78 +13,21 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use list::METRICS;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Counter,
     Gauge,
-    /// Of seconds.
+    /// Of seconds when its name ends so, else of a number of things.
     Histogram,
 }
 
-/// Name, kind, labels, meaning.
-pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
-    (
-        "gridwarden_messages_total",
-        Kind::Counter,
-        &["source"],
-        "Messages received, each a publish, a Modbus answer or an uplink.",
-    ),
-    ("gridwarden_readings_total", Kind::Counter, &[], "Values committed to the journal."),
-    (
-        "gridwarden_dead_letters_total",
-        Kind::Counter,
-        &["source"],
-        "Messages that could not be used, kept with the reason.",
-    ),
-    ("gridwarden_batches_total", Kind::Counter, &[], "Batches committed to the journal."),
-    ("gridwarden_commit_seconds", Kind::Histogram, &[], "From asking for a commit until it was on disk."),
-    (
-        "gridwarden_commit_failures_total",
-        Kind::Counter,
-        &[],
-        "Tries to commit that failed; the driver tries again.",
-    ),
-    ("gridwarden_engine_seconds", Kind::Histogram, &[], "Time the engine took for one batch."),
-    ("gridwarden_alarms_open", Kind::Gauge, &["class"], "Alarms that are not closed."),
-    ("gridwarden_alarms_total", Kind::Counter, &["class"], "Alarms raised."),
-    (
-        "gridwarden_alerts_total",
-        Kind::Counter,
-        &["channel", "outcome"],
-        "Attempts to tell somebody: delivered, retry, gave_up.",
-    ),
-    ("gridwarden_alert_seconds", Kind::Histogram, &["channel"], "How long one attempt took."),
-    (
-        "gridwarden_alarm_publishes_total",
-        Kind::Counter,
-        &["outcome"],
-        "Alarm changes published over MQTT: confirmed, failed.",
-    ),
-    ("gridwarden_devices_online", Kind::Gauge, &[], "Devices heard within their time."),
-    ("gridwarden_devices_silent", Kind::Gauge, &[], "Devices that should have been heard and were not."),
-    ("gridwarden_journal_bytes", Kind::Gauge, &[], "Size of the journal on disk."),
-    ("gridwarden_journal_batches", Kind::Gauge, &[], "Batches in the journal."),
-    (
-        "gridwarden_journal_lag_batches",
-        Kind::Gauge,
-        &["consumer"],
-        "Batches a consumer has not confirmed yet.",
-    ),
-    (
-        "gridwarden_journal_dropped_batches_total",
-        Kind::Counter,
-        &["consumer"],
-        "Batches dropped by retention before this consumer had confirmed them.",
-    ),
-    ("gridwarden_outbox_rows", Kind::Gauge, &[], "Alerts waiting to be sent."),
-    ("gridwarden_http_requests_total", Kind::Counter, &["route", "status"], "Requests answered."),
-    ("gridwarden_http_refused_total", Kind::Counter, &[], "Requests without a valid token."),
-    ("gridwarden_http_streams", Kind::Gauge, &[], "Open event streams."),
-    ("gridwarden_http_connections_total", Kind::Counter, &[], "Connections accepted."),
-];
-
 /// Upper edges of the histograms' buckets, in seconds: from a fast disk to a time-out.
 const BUCKETS_S: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// For histograms that count things.
+const BUCKETS_NUMBER: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// Histograms keep raw samples until somebody drains them, so it is done whether or not anybody scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -94,6 +39,9 @@ pub struct Metrics(PrometheusHandle);
 fn builder() -> anyhow::Result<PrometheusBuilder> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS_S)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Suffix("_requests".into()), BUCKETS_NUMBER)
+        })
         .context("the buckets of the histograms are not usable")
 }
 
@@ -109,7 +57,10 @@ fn describe() {
         match kind {
             Kind::Counter => describe_counter!(name, meaning),
             Kind::Gauge => describe_gauge!(name, meaning),
-            Kind::Histogram => describe_histogram!(name, Unit::Seconds, meaning),
+            Kind::Histogram if name.ends_with("_seconds") => {
+                describe_histogram!(name, Unit::Seconds, meaning)
+            }
+            Kind::Histogram => describe_histogram!(name, meaning),
         }
     }
 }
@@ -180,7 +131,8 @@ mod tests {
                 kind == Kind::Counter,
                 "{name}: only counters end in _total"
             );
-            assert_eq!(name.ends_with("_seconds"), kind == Kind::Histogram, "{name}");
+            let bucketed = name.ends_with("_seconds") || name.ends_with("_requests");
+            assert!(kind != Kind::Histogram || bucketed, "{name}: no buckets fit its name");
             assert!(meaning.ends_with('.'), "{name}: say what it means in a sentence");
             assert!(!labels.contains(&"device"), "{name}: a label has few values");
             assert!(METRICS[..at].iter().all(|other| other.0 != name), "{name} stands twice");
@@ -201,15 +153,15 @@ mod tests {
                 }
                 let text = std::fs::read_to_string(&path).expect("UTF-8");
                 for macro_name in ["counter!(", "gauge!(", "histogram!("] {
-                    for call in text.split(&format!("metrics::{macro_name}")).skip(1) {
-                        let Some(name) =
-                            call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
-                        else {
+                    for call in text.split(macro_name).skip(1) {
+                        let name =
+                            call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+                        let Some(name) = name.filter(|name| name.starts_with("gridwarden_")) else {
                             continue;
                         };
                         found += 1;
                         let listed = METRICS.iter().any(|metric| metric.0 == name);
-                        assert!(listed, "{}: {name} is not in metrics.rs", path.display());
+                        assert!(listed, "{}: {name} is not in metrics/list.rs", path.display());
                     }
                 }
             }

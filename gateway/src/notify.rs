@@ -194,10 +194,11 @@ impl Worker {
             }
         };
         metrics::counter!("gridwarden_alerts_total", "channel" => name, "outcome" => word).increment(1);
-        let recorded = self.store.attempted(row.id, now.wall, outcome).await.map(drop);
-        if recorded.is_ok() {
-            self.live.history();
-        }
+        let recorded = self.store.attempted(row.id, now.wall, outcome).await.map(|line| {
+            if let Some((number, alarm, entry)) = line {
+                self.live.alarm(number, alarm, entry);
+            }
+        });
         (row.id, recorded)
     }
 
@@ -247,6 +248,3 @@ impl Places {
         self.taken.remove(&row);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
+mod http;
 mod influx;
 mod listener;
 mod modbus;
 mod mqtt;
+mod notify;
+mod page;
 mod path;
 mod simulator;

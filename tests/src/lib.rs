@@ -1,8 +1,10 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
+pub mod browser;
 pub mod certificates;
 pub mod databases;
 pub mod neighbours;
+pub mod receiver;
 pub mod site;
 pub mod standin;
 pub mod station;

@@ -73,6 +73,7 @@ pub struct ReadingValue {
     pub metric: String,
     pub value: f64,
     pub unit: String,
+    pub flag: bool,
     pub quality: Quality,
 }
 
@@ -224,7 +225,7 @@ impl Feed {
             Change::Alarm { number, alarm, entry } if number == self.last + 1 => {
                 self.push(number, &alarm, &entry)
             }
-            Change::Alarm { .. } | Change::History => self.behind = true,
+            Change::Alarm { .. } => self.behind = true,
             Change::Report(report) if self.readings => self.ready.extend(self.reading(&report)),
             Change::Presence { device, online } if self.readings => {
                 let world = self.api.world.load();
@@ -251,6 +252,7 @@ impl Feed {
             metric: value.metric.name().into(),
             value: value.value,
             unit: value.metric.spec().unit.into(),
+            flag: value.metric.spec().flag,
             quality: value.quality,
         });
         let reading = ReadingEvent {

@@ -53,7 +53,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 pub fn limit(given: Option<u32>, most: u32) -> Result<u32, ApiError> {
     match given {
         None => Ok(most.min(50)),
-        Some(limit) if 1 <= limit && limit <= most => Ok(limit),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
         Some(_) => Err(ApiError::query("limit", format!("give 1 to {most}"))),
     }
 }

@@ -103,3 +103,42 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// In virtual time: the minute of silence takes none.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_on_which_nothing_moves_is_ended_and_one_that_moves_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut guarded = Guarded::new(listener);
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        let (mut connection, _) = guarded.accept().await;
+        let begun = Instant::now();
+        for byte in 0..5 {
+            tokio::time::sleep(IDLE_MAX / 2).await;
+            client.write_all(&[byte]).await.expect("written");
+            assert_eq!(connection.read_u8().await.expect("still open"), byte);
+        }
+        assert!(IDLE_MAX * 2 < begun.elapsed());
+        let error = connection.read_u8().await.expect_err("silence");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_gives_its_place_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut guarded = Guarded { listener, places: Arc::new(Semaphore::new(1)) };
+        let _first = TcpStream::connect(address).await.expect("connected");
+        let _second = TcpStream::connect(address).await.expect("in the backlog");
+        let (connection, _) = guarded.accept().await;
+        assert!(futures::poll!(std::pin::pin!(guarded.accept())).is_pending(), "all places are taken");
+        drop(connection);
+        guarded.accept().await;
+    }
+}

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -216,15 +216,17 @@ pub async fn finish(request: Request, next: Next) -> Response {
     if !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
+    let known = response.extensions().get::<Problem>().cloned();
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if known.is_none() && kind == Some(b"application/json") {
+        return response; // A document of its own, such as `/readyz` when not ready.
+    }
     let (parts, _) = response.into_parts();
-    let mut problem =
-        parts.extensions.get::<Problem>().cloned().unwrap_or_else(|| bare(status, &parts.headers, &instance));
+    let mut problem = known.unwrap_or_else(|| bare(status, &instance));
     problem.instance = instance;
     let mut dressed = (status, Json(problem)).into_response();
-    for name in [header::WWW_AUTHENTICATE, header::ALLOW, header::RETRY_AFTER] {
-        if let Some(value) = parts.headers.get(&name) {
-            dressed.headers_mut().insert(name, value.clone());
-        }
+    if let Some(challenge) = parts.headers.get(header::WWW_AUTHENTICATE) {
+        dressed.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.clone());
     }
     let kind = HeaderValue::from_static("application/problem+json");
     dressed.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -232,15 +234,13 @@ pub async fn finish(request: Request, next: Next) -> Response {
 }
 
 /// For answers that axum gave on its own.
-fn bare(status: StatusCode, headers: &HeaderMap, path: &str) -> Problem {
+fn bare(status: StatusCode, path: &str) -> Problem {
     let detail = match status {
         StatusCode::NOT_FOUND => {
             format!("There is nothing at {path}; /api/v1/openapi.json lists what there is.")
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed =
-                headers.get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or("another");
-            format!("This path cannot be asked that way; allowed: {allowed}.")
+            "This path cannot be asked that way; the header `Allow` says how.".into()
         }
         status => status.canonical_reason().unwrap_or("The request failed").to_owned() + ".",
     };

@@ -12,10 +12,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::problem::ApiError;
 use crate::clock;
 use crate::health::Finding;
 use crate::io::acks::AckLine;
-use crate::io::inlet::{Inbound, Safe};
+use crate::io::inlet::{Inbound, Inlet, Safe};
+use crate::model::SignalClass;
+use crate::store::{Store, StoreError};
 
 /// `/readyz` writes to the disk at most this often, however often it is asked.
 const STORE_EVERY: Duration = Duration::from_secs(30);
@@ -55,7 +58,10 @@ pub struct CheckView {
 pub async fn readyz(State(api): State<Arc<Api>>, headers: HeaderMap) -> impl IntoResponse {
     let mut findings = api.health.all();
     findings.insert("store".into(), Finding { essential: true, state: api.own.probe.store(&api).await });
-    findings.insert("driver".into(), Finding { essential: true, state: api.own.probe.driver(&api) });
+    findings.insert(
+        "driver".into(),
+        Finding { essential: true, state: api.own.probe.driver(&api.inlet, clock::instant()) },
+    );
     let ready = findings.values().all(|finding| !finding.essential || finding.state.is_ok());
     let known = api.tokens.caller(&headers).is_some();
     let checks = findings.into_iter().map(|(name, finding)| {
@@ -71,7 +77,15 @@ pub async fn readyz(State(api): State<Arc<Api>>, headers: HeaderMap) -> impl Int
 #[derive(Default)]
 pub struct Probe {
     store: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
-    driver: Mutex<Option<(Instant, AckLine<()>)>>,
+    driver: Mutex<Option<Asked>>,
+}
+
+/// A question to the driver, asked again when it stays unanswered: the ticket may have been dropped.
+struct Asked {
+    /// Of the first that was not answered.
+    since: Instant,
+    at: Instant,
+    line: AckLine<()>,
 }
 
 impl Probe {
@@ -94,33 +108,59 @@ impl Probe {
     }
 
     /// Sends the driver an empty message and looks at the next question whether it was answered.
-    fn driver(&self, api: &Api) -> Result<(), String> {
-        let mut sent = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, line)) = &mut *sent
+    fn driver(&self, inlet: &Inlet, now: Instant) -> Result<(), String> {
+        let mut asked = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unanswered_since = now;
+        if let Some(Asked { since, at, line }) = &mut *asked
             && line.take_ready().is_empty()
         {
-            let waiting = clock::instant().duration_since(*at);
-            if waiting < DRIVER_WITHIN {
-                return Ok(());
+            unanswered_since = *since;
+            if now.duration_since(*at) < DRIVER_WITHIN {
+                return verdict(now.duration_since(*since));
             }
-            return Err(format!("the driver has not answered for {} s", waiting.as_secs()));
         }
         let mut line = AckLine::default();
         let safe = Safe::Ticket(line.issue(()));
-        *sent = None;
-        if api.inlet.try_send(Inbound { safe, ..Inbound::default() }).is_err() {
+        if inlet.try_send(Inbound { safe, ..Inbound::default() }).is_err() {
             return Err("the driver's queue is full or closed".into());
         }
-        *sent = Some((clock::instant(), line));
-        Ok(())
+        *asked = Some(Asked { since: unanswered_since, at: now, line });
+        verdict(now.duration_since(unanswered_since))
     }
+}
+
+fn verdict(unanswered: Duration) -> Result<(), String> {
+    if unanswered < DRIVER_WITHIN {
+        return Ok(());
+    }
+    Err(format!("the driver has not answered for {} s", unanswered.as_secs()))
 }
 
 /// Metrics in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "station", operation_id = "metrics",
     responses((status = 200, description = "Text format 0.0.4", body = String, content_type = "text/plain")))]
-pub async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
+pub async fn metrics(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, ApiError> {
+    gauges(&api.store).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render()))
+}
+
+/// What is counted in the store rather than as it happens.
+async fn gauges(store: &Store) -> Result<(), StoreError> {
+    let (counts, open) = tokio::try_join!(store.counts(), store.open_by_class())?;
+    metrics::gauge!("gridwarden_journal_bytes").set(counts.journal_bytes as f64);
+    metrics::gauge!("gridwarden_store_bytes").set((counts.file_bytes + counts.wal_bytes) as f64);
+    metrics::gauge!("gridwarden_dead_letters").set(counts.dead_letters as f64);
+    for cursor in counts.cursors {
+        let lag = counts.newest_seq.saturating_sub(cursor.seq);
+        metrics::gauge!("gridwarden_journal_lag_batches", "consumer" => cursor.consumer).set(lag as f64);
+    }
+    for class in SignalClass::ALL {
+        let open = open.iter().find(|(one, _)| *one == class).map_or(0, |(_, count)| *count);
+        let waiting = counts.outbox_pending.get(&class).copied().unwrap_or(0);
+        metrics::gauge!("gridwarden_alarms_open", "class" => class.name()).set(open as f64);
+        metrics::gauge!("gridwarden_outbox_rows", "class" => class.name()).set(waiting as f64);
+    }
+    Ok(())
 }
 
 /// The OpenAPI document as text.
@@ -132,4 +172,31 @@ pub struct Document(pub Arc<str>);
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 pub async fn openapi(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::inlet;
+
+    #[test]
+    fn a_driver_that_does_not_answer_is_stuck_and_one_that_does_is_not() {
+        let (probe, begun) = (Probe::default(), clock::instant());
+        let (inlet, mut outlet) = inlet::channel();
+        let after = |seconds| probe.driver(&inlet, begun + Duration::from_secs(seconds));
+        assert_eq!(after(0), Ok(()));
+        assert_eq!(after(14), Ok(()), "it has its commit interval to answer");
+        let dropped = outlet.routine.try_recv().expect("one question");
+        assert!(dropped.events.is_empty() && dropped.dead.is_empty(), "nothing to commit");
+        assert!(outlet.routine.try_recv().is_err(), "and not one for every request");
+        assert_eq!(after(16), Err("the driver has not answered for 16 s".into()));
+        assert_eq!(after(20), Err("the driver has not answered for 20 s".into()));
+        let Safe::Ticket(ticket) = outlet.routine.try_recv().expect("asked again").safe else {
+            panic!("it wants an answer")
+        };
+        ticket.done();
+        assert_eq!(after(21), Ok(()), "answered");
+        drop(outlet);
+        assert!(after(40).is_err(), "the driver is gone");
+    }
 }

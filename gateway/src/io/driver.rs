@@ -126,7 +126,7 @@ impl Driver {
                     self.seq += 1;
                     let applied = (
                         Batch { seq: self.seq, now, events: Vec::new() },
-                        Applied { effects, answers: Vec::new() },
+                        Applied { effects, ..Applied::default() },
                     );
                     // With a snapshot in the same transaction: a replay must never run old events through new rules.
                     self.commit(Gathered::default(), Some(applied), true, &give_up).await?;
@@ -196,8 +196,8 @@ impl Driver {
     fn step(&mut self, events: Vec<Event>) -> Option<(Batch, Applied)> {
         let batch = Batch { seq: self.seq + 1, now: self.clock.now(), events };
         let applied = self.engine.apply(&batch);
-        if batch.events.is_empty() && applied.effects.is_empty() {
-            return None; // Timers that changed nothing visible run again in a replay, at the next batch.
+        if applied.idle {
+            return None;
         }
         self.seq = batch.seq;
         self.since_snapshot += batch.events.len();

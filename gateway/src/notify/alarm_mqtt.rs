@@ -142,7 +142,7 @@ impl AlarmMqtt {
 async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>) {
     loop {
         match changes.recv().await {
-            Ok(Change::Alarm { .. } | Change::History) | Err(RecvError::Lagged(_)) => return,
+            Ok(Change::Alarm { .. }) | Err(RecvError::Lagged(_)) => return,
             Ok(Change::Report(_) | Change::Presence { .. }) => (),
             Err(RecvError::Closed) => std::future::pending().await, // The gateway is stopping.
         }

@@ -64,16 +64,6 @@ impl Store {
         .await
     }
 
-    /// Row number of the newest history line; 0 when there is none.
-    pub async fn newest_entry(&self) -> Result<u64, StoreError> {
-        self.read(|connection| {
-            let newest: Option<i64> =
-                connection.query_row("SELECT max(number) FROM entries", [], |row| row.get(0))?;
-            Ok(newest.map_or(0, unint))
-        })
-        .await
-    }
-
     /// History lines of all alarms after row `number`, oldest first, each with its alarm as it is now.
     pub async fn entries_after(
         &self,
@@ -94,6 +84,31 @@ impl Store {
                 entries.push((number, alarm(entry.alarm, text)?, entry));
             }
             Ok(entries)
+        })
+        .await
+    }
+
+    /// Row number of the newest history line; 0 when there is none.
+    pub async fn newest_entry(&self) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM entries")?;
+            Ok(statement.query_row((), |row| Ok(unint(row.get(0)?)))?)
+        })
+        .await
+    }
+
+    /// How many alarms of each class are open; classes without any are left out.
+    pub async fn open_by_class(&self) -> Result<Vec<(SignalClass, u64)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT class, count(*) FROM alarms WHERE state <> 'closed' GROUP BY class ORDER BY class",
+            )?;
+            let mut rows = statement.query(())?;
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next()? {
+                counts.push((class(row.get(0)?)?, unint(row.get(1)?)));
+            }
+            Ok(counts)
         })
         .await
     }

@@ -30,7 +30,7 @@ fn batch(seq: u64, told: &[Told]) -> Batch {
 
 async fn tell(store: &Store, told: &[Told]) {
     let seq = *store.newest().borrow() + 1;
-    store.commit(Commit { batch: Some(batch(seq, told)), ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { batch: Some(batch(seq, told)), ..Commit::default() }).await.unwrap();
 }
 
 /// What a plain list says.
@@ -251,7 +251,7 @@ async fn the_keeper_seals_after_an_hour_and_ends_when_asked() {
     let hour = |hours: u64| Now { steady: Steady(hours * 3_600_000), ..moment(hours) };
     for seq in 1..=2 {
         let batch = Batch { now: hour(seq), ..batch(seq, &[(1, seq as i64, 5, Quality::Good)]) };
-        store.commit(Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
     }
     let sealed = async {
         while store.cursor(CONSUMER).await.unwrap() < 2 {
@@ -276,7 +276,7 @@ async fn a_damaged_chunk_is_a_gap_and_old_chunks_go() {
 
     let day = 24 * 3_600_000;
     let late = Batch { now: Now { steady: Steady(10 * day), ..moment(4) }, ..batch(4, &[]) };
-    store.commit(Commit { batch: Some(late), ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { batch: Some(late), ..Commit::default() }).await.unwrap();
     let mut connection = rusqlite::Connection::open(place.path()).unwrap();
     upkeep::step(&mut connection, &crate::store::Limits { history_days_max: 11, ..LIMITS }).unwrap();
     assert_eq!(chunks(&place).len(), 3);

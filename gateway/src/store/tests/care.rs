@@ -14,7 +14,7 @@ async fn figures_are_those_of_the_file() {
             entry(2, What::Closed),
         ),
     ];
-    store.commit(Commit { effects, ..commit(1) }).await.unwrap();
+    store.commit(&Commit { effects, ..commit(1) }).await.unwrap();
     store.commit(commit(2)).await.unwrap();
     store.move_cursor("influx", 1, vec![letter(1)]).await.unwrap();
     let counts = store.counts().await.unwrap();

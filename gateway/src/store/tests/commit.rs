@@ -12,7 +12,7 @@ async fn what_was_answered_is_there_after_opening_again() {
     for seq in 1..=3 {
         store.commit(commit(seq)).await.unwrap();
     }
-    store.commit(Commit { snapshot: Some(vec![9; 40]), ..commit(4) }).await.unwrap();
+    store.commit(&Commit { snapshot: Some(vec![9; 40]), ..commit(4) }).await.unwrap();
     assert_eq!(*store.newest().borrow(), 4);
     drop(store);
     let (store, recovered) = place.recover(LIMITS);
@@ -137,7 +137,7 @@ async fn many_callers_share_transactions_and_each_gets_its_answer() {
         let store = store.clone();
         tasks.spawn(async move {
             let effects = vec![raised(id, SignalClass::Trouble)];
-            store.commit(Commit { effects, ..Commit::default() }).await.map(|done| (id, done.entries))
+            store.commit(&Commit { effects, ..Commit::default() }).await.map(|done| (id, done.entries))
         });
     }
     while let Some(done) = tasks.join_next().await {
@@ -244,7 +244,7 @@ async fn a_damaged_snapshot_gives_way_to_the_one_before() {
     let place = Place::new();
     let store = place.open();
     for seq in 1..=3 {
-        store.commit(Commit { snapshot: Some(vec![seq as u8; 9]), ..commit(seq) }).await.unwrap();
+        store.commit(&Commit { snapshot: Some(vec![seq as u8; 9]), ..commit(seq) }).await.unwrap();
     }
     drop(store);
     place.sql("UPDATE snapshots SET bytes = x'00' WHERE seq = 3");

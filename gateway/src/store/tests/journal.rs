@@ -22,7 +22,7 @@ async fn consumers_are_woken_after_the_commit() {
     store.commit(commit(1)).await.unwrap();
     newest.changed().await.unwrap();
     assert_eq!(*newest.borrow_and_update(), 1);
-    store.commit(Commit { dead: vec![letter(1)], ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { dead: vec![letter(1)], ..Commit::default() }).await.unwrap();
     assert!(!newest.has_changed().unwrap(), "no batch, no call");
 }
 
@@ -60,7 +60,7 @@ async fn dead_letters_have_a_limit_and_pages() {
     let (_place, store) = fresh();
     for number in 1..=150 {
         let dead = vec![DeadLetter { payload: vec![1; 20_000], ..letter(number) }];
-        store.commit(Commit { dead, ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { dead, ..Commit::default() }).await.unwrap();
     }
     let page = store.dead_letters(None, 30).await.unwrap();
     assert_eq!((page.len(), page[0].0, page[29].0), (30, 150, 121));
@@ -89,7 +89,7 @@ async fn retention_by_size_keeps_what_a_restart_needs() {
     let store = place.open();
     for seq in 1..=1000 {
         let snapshot = (seq == 700 || seq == 900).then(|| vec![1]);
-        store.commit(Commit { snapshot, ..commit(seq) }).await.unwrap();
+        store.commit(&Commit { snapshot, ..commit(seq) }).await.unwrap();
     }
     store.move_cursor("influx", 650, Vec::new()).await.unwrap();
     let before = store.counts().await.unwrap();
@@ -122,7 +122,7 @@ async fn retention_by_age_goes_by_the_steady_clock() {
         let now = Now { wall, steady: Steady(seq * day.0) };
         let batch = Batch { seq, now, events: Vec::new() };
         store
-            .commit(Commit { batch: Some(batch), snapshot: Some(vec![1]), ..Commit::default() })
+            .commit(&Commit { batch: Some(batch), snapshot: Some(vec![1]), ..Commit::default() })
             .await
             .unwrap();
     }
@@ -136,7 +136,7 @@ async fn retention_by_age_goes_by_the_steady_clock() {
 async fn the_newest_batch_stays_whatever_the_limits() {
     let (place, store) = fresh();
     store.commit(commit(1)).await.unwrap();
-    store.commit(Commit { snapshot: Some(vec![1]), ..commit(2) }).await.unwrap();
+    store.commit(&Commit { snapshot: Some(vec![1]), ..commit(2) }).await.unwrap();
     tidy(&store, Limits { journal_bytes_max: 0, journal_days_max: 0, ..LIMITS });
     assert_eq!(numbers(&store).await, (2, 2), "it holds the number and the time to go on from");
     drop(store);
@@ -148,7 +148,7 @@ async fn the_writer_keeps_the_limits_by_itself() {
     let place = Place::new();
     let (store, _) = place.recover(Limits { journal_bytes_max: 2000, ..LIMITS });
     for seq in 1..=2000 {
-        store.commit(Commit { snapshot: (seq % 10 == 0).then(|| vec![1]), ..commit(seq) }).await.unwrap();
+        store.commit(&Commit { snapshot: (seq % 10 == 0).then(|| vec![1]), ..commit(seq) }).await.unwrap();
     }
     let counts = store.counts().await.unwrap();
     assert!(counts.journal_bytes < 20_000, "{} bytes are kept", counts.journal_bytes);

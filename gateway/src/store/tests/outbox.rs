@@ -9,7 +9,7 @@ async fn tell(store: &Store, alerts: impl IntoIterator<Item = Alert>) {
         effects.push(raised(alert.alarm.0, alert.class));
         effects.push(Effect::Tell(alert));
     }
-    store.commit(Commit { effects, ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
 }
 
 async fn due(store: &Store, now: u64) -> Vec<String> {
@@ -89,7 +89,7 @@ async fn an_answer_withdraws_what_is_not_sent_yet() {
     )
     .await;
     let sending = store.due("hook", Steady(0), 1).await.unwrap().rows.remove(0);
-    store.commit(Commit { effects: vec![Effect::Withdraw(AlarmId(1))], ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { effects: vec![Effect::Withdraw(AlarmId(1))], ..Commit::default() }).await.unwrap();
     assert_eq!(due(&store, 0).await, ["A-2/1/wang-li/hook"]);
     // The one being sent comes back as failed: it is not tried again.
     let retry = Outcome::Retry { error: "time-out".into(), next_at: Steady(1) };

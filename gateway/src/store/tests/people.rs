@@ -114,7 +114,7 @@ async fn an_alarm_comes_back_exactly() {
     });
     full.acknowledged = Some(Signed { by: "app".into(), at: Timestamp(9), note: Some("去了".into()) });
     let effect = Effect::Alarm(Box::new(full.clone()), entry(7, What::Acknowledged));
-    store.commit(Commit { effects: vec![effect], ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { effects: vec![effect], ..Commit::default() }).await.unwrap();
     assert_eq!(store.alarm(AlarmId(7)).await.unwrap(), Some(full));
     assert_eq!(store.alarm(AlarmId(8)).await.unwrap(), None);
 }
@@ -131,7 +131,7 @@ async fn lists_of_alarms_by_filter_and_page() {
         .collect();
     let effects =
         all.iter().map(|alarm| Effect::Alarm(Box::new(alarm.clone()), entry(alarm.id.0, What::Raised)));
-    store.commit(Commit { effects: effects.collect(), ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { effects: effects.collect(), ..Commit::default() }).await.unwrap();
 
     let open: Vec<_> = AlarmState::ALL.into_iter().filter(|state| *state != AlarmState::Closed).collect();
     let base = Query { limit: 7, ..Query::default() };
@@ -173,7 +173,7 @@ async fn history_lines_resume_after_any_number() {
     let (_place, store) = fresh();
     for id in 1..=5 {
         let effects = vec![raised(id, SignalClass::Fire)];
-        store.commit(Commit { effects, ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
     }
     let seen = store.entries_after(2, 2).await.unwrap();
     let numbers: Vec<_> = seen.iter().map(|(number, alarm, _)| (*number, alarm.id.0)).collect();

@@ -43,7 +43,7 @@ async fn readings_in_batches_of_2000() {
     let (written, started) = (bytes_written(), clock::instant());
     for (seq, tick) in (1..).zip(ticks) {
         let snapshot = (seq % 100 == 0).then(|| vec![0; 100_000]);
-        store.commit(Commit { batch: Some(tick), snapshot, ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { batch: Some(tick), snapshot, ..Commit::default() }).await.unwrap();
     }
     let took = started.elapsed();
     while store.cursor("history").await.unwrap() < TICKS {
@@ -98,7 +98,7 @@ async fn commits_one_by_one_and_many_at_once() {
         tasks.spawn(async move {
             for n in 0..300 {
                 let effects = vec![raised(1 + caller * 300 + n, SignalClass::Trouble)];
-                store.commit(Commit { effects, ..Commit::default() }).await.unwrap();
+                store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
             }
         });
     }

@@ -1,0 +1,671 @@
+//! The API over real HTTP: who may do what, errors, lists, actions, the event stream, and its own description.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use gateway::engine::Seen;
+use gateway::model::{Event as Happening, *};
+use gateway::store::{Audit, Commit};
+use serde_json::{Value as Json, json};
+use tests::neighbours::eventually;
+use tests::station::{READER, Station, TOKEN};
+
+/// Every operation of the API; a new route is added here too.
+const OPERATIONS: &[&str] = &[
+    "get /api/v1/alarms",
+    "get /api/v1/alarms/{id}",
+    "get /api/v1/cells",
+    "get /api/v1/cells/{code}",
+    "get /api/v1/dead-letters",
+    "get /api/v1/devices",
+    "get /api/v1/devices/{id}",
+    "get /api/v1/events",
+    "get /api/v1/openapi.json",
+    "get /api/v1/people",
+    "get /api/v1/series",
+    "get /healthz",
+    "get /metrics",
+    "get /readyz",
+    "post /api/v1/alarms",
+    "post /api/v1/alarms/{id}/acknowledge",
+    "post /api/v1/alarms/{id}/resolve",
+];
+const OPEN: &[&str] = &["/healthz", "/readyz", "/", "/station.css", "/station.js"];
+
+async fn json_of(request: reqwest::RequestBuilder, status: u16) -> Json {
+    let answer = request.send().await.expect("an answer");
+    let (found, text) = (answer.status().as_u16(), answer.text().await.expect("text"));
+    assert_eq!(found, status, "{text}");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn ids(page: &Json) -> Vec<&str> {
+    page["items"].as_array().expect("items").iter().map(|item| item["id"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn only_health_and_the_page_are_open() {
+    let station = Station::start().await.unwrap();
+    for path in OPEN {
+        let answer = station.client.get(format!("{}{path}", station.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    }
+    for operation in OPERATIONS {
+        let (method, path) = operation.split_once(' ').unwrap();
+        if OPEN.contains(&path) {
+            continue;
+        }
+        let method = method.to_uppercase().parse().unwrap();
+        let url = format!("{}{}", station.url, path.replace("{id}", "A-1").replace("{code}", "XL"));
+        for token in [None, Some("wrong"), Some("")] {
+            let mut request = station.client.request(reqwest::Method::clone(&method), &url);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{operation}");
+            assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"gridwarden\"");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let problem: Json = answer.json().await.unwrap();
+            assert_eq!(problem["status"], 401);
+            assert_eq!(problem["instance"], path.replace("{id}", "A-1").replace("{code}", "XL"));
+        }
+        // A token in the address is none.
+        let with_token = format!("{url}?token={TOKEN}");
+        let answer =
+            station.client.request(reqwest::Method::clone(&method), with_token).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{operation}");
+    }
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_description_names_every_route_and_hangs_together() {
+    let station = Station::start().await.unwrap();
+    let document = json_of(station.get("/api/v1/openapi.json"), 200).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
+    let (mut found, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let place = format!("{method} {path}");
+            assert!(
+                names.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                "{place}: name used twice"
+            );
+            assert!(!operation["summary"].as_str().unwrap_or_default().is_empty(), "{place} has no summary");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{place}");
+            let problem = &responses["default"]["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(problem, "#/components/schemas/Problem", "{place}");
+            let declared: BTreeSet<_> = operation["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|parameter| parameter["in"] == "path")
+                .map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap()))
+                .collect();
+            let used: BTreeSet<_> =
+                path.split('/').filter(|part| part.starts_with('{')).map(ToOwned::to_owned).collect();
+            assert_eq!(declared, used, "{place}");
+            let open = operation["security"].as_array().is_some_and(|all| all.contains(&json!({})));
+            assert_eq!(open, OPEN.contains(&path.as_str()), "{place}: open or not");
+            found.insert(place);
+        }
+    }
+    assert_eq!(found, OPERATIONS.iter().map(ToString::to_string).collect());
+    assert_eq!(document["security"], json!([{ "token": [] }]));
+    for reference in references(&document) {
+        let pointer = reference.strip_prefix('#').expect("only references within");
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    // And what is described is there.
+    for operation in OPERATIONS {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let url = format!("{}{}", station.url, path.replace("{id}", "A-9").replace("{code}", "XL"));
+        let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+        let answer = station.client.request(method, url).bearer_auth(TOKEN).send().await.unwrap();
+        assert_ne!(answer.status(), 405, "{operation}");
+        if answer.status() == 404 {
+            let text = answer.text().await.unwrap();
+            assert!(!text.contains("There is nothing at"), "{operation}: {text}");
+        }
+    }
+    station.end().await.unwrap();
+}
+
+fn references(value: &Json) -> Vec<&str> {
+    match value {
+        Json::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match value.as_str() {
+                Some(text) if name == "$ref" => vec![text],
+                Some(_) | None => references(value),
+            })
+            .collect(),
+        Json::Array(items) => items.iter().flat_map(references).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn every_error_is_a_problem_that_says_what_to_do() {
+    let station = Station::start().await.unwrap();
+    station.raise(SignalClass::Fire, "SD-0001", "烟雾报警").await.unwrap();
+    let big = "x".repeat(70_000);
+    for (method, path, body, status, kind, words) in [
+        ("GET", "/nowhere", "", 404, "about:blank", "openapi.json"),
+        ("GET", "/api/v1/nowhere", "", 404, "about:blank", "openapi.json"),
+        ("DELETE", "/api/v1/alarms", "", 405, "about:blank", "Allow"),
+        ("GET", "/api/v1/alarms/A-99", "", 404, "about:blank", "A-99"),
+        ("GET", "/api/v1/alarms/seventeen", "", 404, "about:blank", "seventeen"),
+        ("GET", "/api/v1/alarms?limit=0", "", 400, "bad-query", "1 to 200"),
+        ("GET", "/api/v1/alarms?limit=many", "", 400, "bad-query", "`limit`"),
+        ("GET", "/api/v1/alarms?clas=fire", "", 400, "bad-query", "`clas`"),
+        (
+            "GET",
+            "/api/v1/alarms?class=fire,blaze",
+            "",
+            400,
+            "bad-query",
+            "`blaze` is not one of fire, supervisory",
+        ),
+        ("GET", "/api/v1/alarms?state=closed,", "", 400, "bad-query", "`state`"),
+        ("GET", "/api/v1/alarms?cell=Moon", "", 400, "bad-query", "no cell `Moon`"),
+        ("GET", "/api/v1/alarms?device=X", "", 400, "bad-query", "no device `X`"),
+        ("GET", "/api/v1/alarms?before=x", "", 400, "bad-query", "A-17"),
+        ("GET", "/api/v1/alarms?open=perhaps", "", 400, "bad-query", "neither true nor false"),
+        ("GET", "/api/v1/devices/X", "", 404, "about:blank", "`X`"),
+        ("GET", "/api/v1/devices?after=X", "", 400, "bad-query", "`after`"),
+        ("GET", "/api/v1/cells/X", "", 404, "about:blank", "`X`"),
+        ("GET", "/api/v1/series", "", 400, "bad-query", "`device`"),
+        ("GET", "/api/v1/series?device=SD-0001&metric=joy", "", 400, "bad-query", "`joy`"),
+        (
+            "GET",
+            "/api/v1/series?device=SD-0001&metric=smoke&from=yesterday",
+            "",
+            400,
+            "bad-query",
+            "RFC 3339",
+        ),
+        (
+            "GET",
+            "/api/v1/series?device=SD-0001&metric=smoke&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+            "",
+            400,
+            "bad-query",
+            "before `to`",
+        ),
+        ("GET", "/api/v1/events?after=x", "", 400, "bad-query", "`after`"),
+        ("POST", "/api/v1/alarms", "{", 400, "bad-json", "not JSON"),
+        ("POST", "/api/v1/alarms", "", 422, "bad-body", "`cell`"),
+        ("POST", "/api/v1/alarms", r#"{"cell":"XL"}"#, 422, "bad-body", "`class`"),
+        ("POST", "/api/v1/alarms", r#"{"cell":"XL","class":"blaze","text":"x"}"#, 422, "bad-body", "`blaze`"),
+        ("POST", "/api/v1/alarms", r#"{"cell":"XL","class":"fire","text":" "}"#, 422, "bad-body", "`text`"),
+        (
+            "POST",
+            "/api/v1/alarms",
+            r#"{"cell":"XL","class":"fire","text":"a\u0007"}"#,
+            422,
+            "bad-body",
+            "control",
+        ),
+        ("POST", "/api/v1/alarms", r#"{"cell":"Moon","class":"fire","text":"x"}"#, 422, "bad-body", "`Moon`"),
+        (
+            "POST",
+            "/api/v1/alarms",
+            r#"{"cell":"XL","device":"SD-0001","class":"fire","text":"x"}"#,
+            422,
+            "bad-body",
+            "XL-01-01",
+        ),
+        (
+            "POST",
+            "/api/v1/alarms",
+            r#"{"cell":"XL","class":"fire","text":"x","colour":"red"}"#,
+            422,
+            "bad-body",
+            "`colour`",
+        ),
+        ("POST", "/api/v1/alarms", &big, 413, "about:blank", "65536"),
+        ("POST", "/api/v1/alarms/A-99/acknowledge", "", 404, "no-such-alarm", "A-99"),
+        (
+            "POST",
+            "/api/v1/alarms/A-1/resolve",
+            r#"{"disposition":"false_alarm"}"#,
+            409,
+            "not-acknowledged",
+            "A-1",
+        ),
+        (
+            "POST",
+            "/api/v1/alarms/A-1/resolve",
+            r#"{"disposition":"ghost"}"#,
+            422,
+            "bad-body",
+            "`disposition`",
+        ),
+    ] {
+        let method: reqwest::Method = method.parse().unwrap();
+        let mut request =
+            station.client.request(method.clone(), format!("{}{path}", station.url)).bearer_auth(TOKEN);
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json").body(body.to_owned());
+        }
+        let answer = request.send().await.unwrap();
+        let place = format!("{method} {path} {}", &body[..body.len().min(80)]);
+        assert_eq!(answer.status(), status, "{place}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{place}");
+        let allowed = answer.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(allowed.as_deref(), (status == 405).then_some("GET,HEAD,POST"), "{place}");
+        let problem: Json = answer.json().await.unwrap();
+        assert_eq!(problem["status"], status, "{place}");
+        assert_eq!(problem["instance"], path.split('?').next().unwrap(), "{place}");
+        assert!(!problem["title"].as_str().unwrap().is_empty(), "{place}");
+        assert!(problem["type"].as_str().unwrap().ends_with(kind), "{place}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{place}: {problem}");
+        if kind == "bad-query" || kind == "bad-body" {
+            assert!(!problem["errors"][0]["field"].as_str().unwrap().is_empty(), "{place}: {problem}");
+        }
+    }
+    let form = station.client.post(format!("{}/api/v1/alarms", station.url)).bearer_auth(TOKEN);
+    let problem = json_of(form.header("content-type", "text/plain").body("{}"), 415).await;
+    assert!(problem["detail"].as_str().unwrap().contains("application/json"));
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn alarms_are_listed_by_what_they_are_and_page_by_page() {
+    let station = Station::start().await.unwrap();
+    for round in 0..5 {
+        station.raise(SignalClass::Fire, "SD-0001", &format!("fire {round}")).await.unwrap();
+        station.raise(SignalClass::Supervisory, "HY-0001", &format!("low pressure {round}")).await.unwrap();
+    }
+    json_of(station.post("/api/v1/alarms/A-1/acknowledge", &json!({})), 200).await;
+    json_of(station.post("/api/v1/alarms/A-1/resolve", &json!({ "disposition": "real_fire" })), 200).await;
+    json_of(station.post("/api/v1/alarms/A-3/acknowledge", &json!({ "note": "on my way" })), 200).await;
+    for (query, expected) in [
+        ("class=fire", vec!["A-9", "A-7", "A-5", "A-3", "A-1"]),
+        ("class=fire&open=1", vec!["A-9", "A-7", "A-5", "A-3"]),
+        ("open=false", vec!["A-1"]),
+        ("state=acknowledged", vec!["A-3"]),
+        ("state=closed&open=1", vec![]),
+        ("state=acknowledged,closed", vec!["A-3", "A-1"]),
+        ("cell=XL-02", vec!["A-10", "A-8", "A-6", "A-4", "A-2"]),
+        ("cell=XL-02-02", vec![]),
+        ("cell=XL&limit=2", vec!["A-10", "A-9"]),
+        ("cell=XL&before=A-3", vec!["A-2", "A-1"]),
+        ("device=SD-0001&open=1&before=A-5", vec!["A-3"]),
+    ] {
+        let page = json_of(station.get(&format!("/api/v1/alarms?{query}")), 200).await;
+        assert_eq!(ids(&page), expected, "{query}");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let before = cursor.map_or(String::new(), |cursor| format!("&before={cursor}"));
+        let page = json_of(station.get(&format!("/api/v1/alarms?limit=3{before}")), 200).await;
+        seen.extend(ids(&page).into_iter().map(ToOwned::to_owned));
+        cursor = page["next"].as_str().map(ToOwned::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (1..=10).rev().map(|number| format!("A-{number}")).collect::<Vec<_>>());
+    let exact = json_of(station.get("/api/v1/alarms?limit=10"), 200).await;
+    assert_eq!(exact["next"], Json::Null, "the last page is known as such");
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn people_act_on_alarms_and_the_answer_comes_after_the_commit() {
+    let station = Station::start().await.unwrap();
+    let raised = station.post(
+        "/api/v1/alarms",
+        &json!({ "cell": "XL-01-01", "device": "SD-0001", "class": "fire", "text": "居民来电 <script>alert(1)</script>" }),
+    );
+    let answer = raised.send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    assert_eq!(answer.headers()["location"], "/api/v1/alarms/A-1");
+    let alarm: Json = answer.json().await.unwrap();
+    assert_eq!(alarm["state"], "unacknowledged");
+    assert_eq!(alarm["cell"]["path"], json!(["仙林街道", "杉湖社区", "杉湖一格"]));
+    assert_eq!(alarm["owner"], json!({ "id": "wang-li", "name": "王丽" }));
+    assert!(!alarm.to_string().contains("13800000001"), "an alarm shows no telephone number");
+
+    let board =
+        station.client.post(format!("{}/api/v1/alarms/A-1/acknowledge", station.url)).bearer_auth(READER);
+    let problem = json_of(board, 403).await;
+    assert!(problem["detail"].as_str().unwrap().contains("board"), "{problem}");
+
+    let done =
+        json_of(station.post("/api/v1/alarms/A-1/acknowledge", &json!({ "note": "去现场" })), 200).await;
+    assert_eq!(done["acknowledged"]["by"], "desk");
+    assert_eq!(done["acknowledged"]["note"], "去现场");
+    let again = json_of(station.post("/api/v1/alarms/A-1/acknowledge", &json!({})), 409).await;
+    assert_eq!(again["type"], "urn:gridwarden:problem:already-acknowledged");
+    assert!(again["detail"].as_str().unwrap().contains("desk"));
+    let closed =
+        json_of(station.post("/api/v1/alarms/A-1/resolve", &json!({ "disposition": "false_alarm" })), 200)
+            .await;
+    assert_eq!(
+        (&closed["state"], &closed["resolved"]["disposition"]),
+        (&json!("closed"), &json!("false_alarm"))
+    );
+
+    let detail = json_of(station.get("/api/v1/alarms/A-1"), 200).await;
+    let history: Vec<_> =
+        detail["history"].as_array().unwrap().iter().map(|entry| entry["what"].clone()).collect();
+    assert_eq!(history, [json!("raised"), json!("acknowledged"), json!("resolved")]);
+    assert_eq!(detail["history"][1]["who"], "desk");
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_grid_is_shown_and_looking_at_people_is_recorded() {
+    let station = Station::start().await.unwrap();
+    station.report("HY-0001", &[(Metric::PRESSURE, 412.5), (Metric::TEMPERATURE, 8.0)]);
+    let hydrant = station.world.load().registry.device_by_id("HY-0001").unwrap().ix;
+    station.live.seen(hydrant, Seen { last: None, online: true });
+    let device = json_of(station.get("/api/v1/devices/HY-0001"), 200).await;
+    assert_eq!(device["values"][0]["metric"], "pressure");
+    assert_eq!((&device["values"][0]["value"], &device["values"][0]["unit"]), (&json!(412.5), &json!("kPa")));
+    assert_eq!(device["online"], true);
+    for (query, expected) in [
+        ("", vec!["SD-0001", "SD-0002", "HY-0001", "CAM-001"]),
+        ("kind=smoke_detector,hydrant&limit=2", vec!["SD-0001", "SD-0002"]),
+        ("kind=smoke_detector,hydrant&after=SD-0002", vec!["HY-0001"]),
+        ("cell=XL-02", vec!["HY-0001", "CAM-001"]),
+        ("online=true", vec!["HY-0001"]),
+        ("online=false", vec![]),
+    ] {
+        let page = json_of(station.get(&format!("/api/v1/devices?{query}")), 200).await;
+        assert_eq!(ids(&page), expected, "{query}");
+    }
+    let cells = json_of(station.get("/api/v1/cells?geometry=1"), 200).await;
+    assert_eq!(cells["items"].as_array().unwrap().len(), 7);
+    assert_eq!(cells["items"][3]["geometry"]["type"], "MultiPolygon");
+    assert!(!cells.to_string().contains("138000"), "the list shows no telephone number");
+    let cell = json_of(station.get("/api/v1/cells/XL-02-01"), 200).await;
+    assert_eq!(cell["responsible"], json!({ "id": "zhao-qiang", "name": "赵强", "phone": "13800000002" }));
+    assert_eq!((&cell["devices"], &cell["on_duty"]), (&json!(1), &json!([])));
+    let people = json_of(station.get("/api/v1/people?limit=2"), 200).await;
+    assert_eq!(ids(&people), ["wang-li", "zhao-qiang"]);
+    assert_eq!(
+        (&people["next"], &people["items"][0]["duties"][0]["role"]),
+        (&json!("zhao-qiang"), &json!("lead"))
+    );
+    let rest = json_of(station.get("/api/v1/people?after=zhao-qiang"), 200).await;
+    assert_eq!(ids(&rest), ["chen-jie"]);
+
+    let mut looks: Vec<Audit> =
+        station.store.audit(None, 100).await.unwrap().into_iter().map(|(_, line)| line).collect();
+    looks.reverse();
+    let told: Vec<_> =
+        looks.iter().map(|line| (&*line.who, &*line.what, &*line.target, &*line.detail)).collect();
+    assert_eq!(
+        told,
+        [
+            ("desk", "people.read", "cell XL-02-01", "zhao-qiang"),
+            ("desk", "people.read", "people", "wang-li zhao-qiang"),
+            ("desk", "people.read", "people", "chen-jie"),
+        ]
+    );
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_newest_first() {
+    let station = Station::start().await.unwrap();
+    let letter = |number: u8| DeadLetter {
+        received: station.clock.now().wall,
+        source: "listener".into(),
+        address: format!("topic/{number}"),
+        reason: "The payload is not JSON; send an object.".into(),
+        payload: vec![b'x', 0xff, number],
+    };
+    let dead = (0..5).map(letter).collect();
+    station.store.commit(&Commit { dead, ..Commit::default() }).await.unwrap();
+    let first = json_of(station.get("/api/v1/dead-letters?limit=3"), 200).await;
+    assert_eq!(first["items"][0]["address"], "topic/4");
+    assert_eq!(first["items"][0]["payload_bytes"], 3);
+    assert!(first["items"][0]["payload_text"].as_str().unwrap().starts_with("x\u{fffd}"));
+    let next = first["next"].as_str().unwrap();
+    let rest = json_of(station.get(&format!("/api/v1/dead-letters?before={next}")), 200).await;
+    assert_eq!(rest["items"].as_array().unwrap().len(), 2);
+    assert_eq!((&rest["items"][1]["address"], &rest["next"]), (&json!("topic/0"), &Json::Null));
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn ready_says_what_is_wrong_to_those_who_may_know() {
+    let station = Station::start().await.unwrap();
+    let ready = json_of(station.client.get(format!("{}/readyz", station.url)), 200).await;
+    assert_eq!(ready["ready"], true);
+    assert_eq!(ready["checks"]["store"]["fine"], true);
+    station.health.informative("influx").wrong("no answer since 03:00");
+    let still = json_of(station.get("/readyz"), 200).await;
+    assert_eq!(
+        still["checks"]["influx"],
+        json!({ "fine": false, "essential": false, "detail": "no answer since 03:00" })
+    );
+    let check = station.health.essential("bus");
+    let not = json_of(station.client.get(format!("{}/readyz", station.url)), 503).await;
+    assert_eq!(
+        not["checks"]["bus"],
+        json!({ "fine": false, "essential": true }),
+        "no reason without a token"
+    );
+    check.fine();
+    json_of(station.get("/readyz"), 200).await;
+
+    let metrics = station.get("/metrics").send().await.unwrap();
+    assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = metrics.text().await.unwrap();
+    assert!(text.contains("gridwarden_http_requests_total{route=\"/readyz\",status=\"503\"}"), "{text}");
+    station.end().await.unwrap();
+}
+
+/// A reader of the event stream.
+struct Reader {
+    response: reqwest::Response,
+    rest: String,
+}
+
+#[derive(Debug, PartialEq)]
+struct Event {
+    kind: String,
+    id: Option<u64>,
+    data: Json,
+}
+
+impl Reader {
+    async fn open(station: &Station, query: &str, last: Option<u64>) -> Self {
+        let mut request = station.get(&format!("/api/v1/events{query}"));
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, rest: String::new() }
+    }
+
+    /// `None` when the stream has ended.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((block, rest)) = self.rest.split_once("\n\n") {
+                let field = |name: &str| {
+                    let lines = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    lines.map(str::trim_start).next_back().map(ToOwned::to_owned)
+                };
+                let event = field("data").map(|data| Event {
+                    kind: field("event").unwrap_or_default(),
+                    id: field("id").map(|id| id.parse().unwrap()),
+                    data: serde_json::from_str(&data).unwrap(),
+                });
+                self.rest = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+                continue;
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await;
+            match chunk.expect("an event within 20 s") {
+                Ok(Some(chunk)) => self.rest.push_str(std::str::from_utf8(&chunk).unwrap()),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_who_comes_and_goes_sees_every_change_once_and_in_order() {
+    let station = Station::start().await.unwrap();
+    station.raise(SignalClass::Test, "SD-0001", "before").await.unwrap();
+    let mut reader = Reader::open(&station, "", None).await;
+    let hello = reader.next().await.unwrap();
+    assert_eq!(hello.kind, "hello");
+    let first = hello.id.unwrap();
+    assert_eq!(
+        hello.data,
+        json!({ "newest": first, "after": first }),
+        "what was before is in the list, not here"
+    );
+
+    const CHANGES: usize = 400;
+    let writing = async {
+        for number in 0..CHANGES {
+            station.raise(SignalClass::Trouble, "SD-0002", &format!("t{number}")).await.unwrap();
+        }
+    };
+    let reading = async {
+        let (mut texts, mut last, mut seen_here) = (Vec::new(), first, 0);
+        while texts.len() < CHANGES {
+            let event = reader.next().await.expect("a living stream");
+            if event.kind == "hello" {
+                assert_eq!(event.data["after"], last);
+                continue;
+            }
+            assert_eq!(event.kind, "alarm");
+            assert!(last < event.id.unwrap(), "numbers rise");
+            assert_eq!(event.data["entry"]["number"], event.id.unwrap());
+            last = event.id.unwrap();
+            texts.push(event.data["alarm"]["text"].as_str().unwrap().to_owned());
+            seen_here += 1;
+            if seen_here % 37 == 0 {
+                reader = match texts.len() % 2 {
+                    0 => Reader::open(&station, "", Some(last)).await,
+                    _ => Reader::open(&station, &format!("?after={last}"), None).await,
+                };
+            }
+        }
+        texts
+    };
+    let ((), texts) = tokio::join!(writing, reading);
+    assert_eq!(texts, (0..CHANGES).map(|number| format!("t{number}")).collect::<Vec<_>>());
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_reader_loses_readings_but_no_alarm() {
+    let station = Station::start().await.unwrap();
+    let mut reader = Reader::open(&station, "?readings=1", None).await;
+    assert_eq!(reader.next().await.unwrap().kind, "hello");
+    // Much more than the sockets and the broadcast hold, while the reader does not read.
+    for round in 0..60 {
+        station.raise(SignalClass::Fire, "SD-0001", &format!("fire {round}")).await.unwrap();
+        for step in 0..500 {
+            station
+                .report("HY-0001", &[(Metric::PRESSURE, f64::from(step)), (Metric::FLOW, f64::from(round))]);
+        }
+    }
+    let (mut fires, mut lagged, mut readings) = (Vec::new(), 0, 0);
+    while fires.len() < 60 {
+        let event = reader.next().await.expect("a living stream");
+        match event.kind.as_str() {
+            "alarm" => fires.push(event.data["alarm"]["text"].as_str().unwrap().to_owned()),
+            "lagged" => lagged += 1,
+            "reading" => {
+                assert_eq!(event.id, None);
+                assert_eq!(event.data["device"], "HY-0001");
+                readings += 1;
+            }
+            other => panic!("unexpected {other}"),
+        }
+    }
+    assert_eq!(fires, (0..60).map(|round| format!("fire {round}")).collect::<Vec<_>>());
+    assert!(0 < lagged, "the reader was told that it missed readings ({readings} seen)");
+    assert!(readings < 30_000);
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
+    let station = Station::start().await.unwrap();
+    let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
+    let mut reader = Reader::open(&station, "?readings=1", None).await;
+    let hello = reader.next().await.unwrap();
+    station.live.seen(DeviceIx(0), Seen { last: None, online: false });
+    let event = reader.next().await.unwrap();
+    assert_eq!(
+        (&*event.kind, event.id, event.data),
+        ("presence", None, json!({ "device": "SD-0001", "online": false }))
+    );
+
+    // A line that comes from the outbox and not from the driver.
+    station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
+    let row = station.store.due("duty-app", station.clock.now().steady, 1).await.unwrap().rows.remove(0);
+    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into() };
+    let line = station.store.attempted(row.id, station.clock.now().wall, outcome).await.unwrap();
+    let (number, alarm, entry) = line.expect("a final outcome has a line");
+    station.live.alarm(number, alarm, entry);
+    let event = reader.next().await.unwrap();
+    assert_eq!((&*event.kind, &event.data["entry"]["what"]), ("alarm", &json!("told")));
+    assert!(hello.id < event.id);
+
+    let ahead = Reader::open(&station, "", Some(1_000_000)).await.next().await.unwrap();
+    assert_eq!((&*ahead.kind, ahead.id), ("hello", event.id), "a number from another store");
+    let mut other = Reader::open(&station, "", Some(1_000_000)).await;
+    assert_eq!([other.next().await.unwrap().kind, other.next().await.unwrap().kind], ["hello", "lagged"]);
+
+    let begun = std::time::Duration::from_secs(4);
+    tokio::time::timeout(begun, station.end()).await.expect("open streams do not hold up the end").unwrap();
+    assert_eq!(reader.next().await, None);
+}
+
+#[tokio::test]
+async fn series_come_from_the_history() {
+    let station = Station::start().await.unwrap();
+    let empty = json_of(station.get("/api/v1/series?device=HY-0001&metric=pressure"), 200).await;
+    assert_eq!((&empty["unit"], &empty["items"]), (&json!("kPa"), &json!([])));
+    let now = station.clock.now();
+    let reports = (0..100).map(|number| {
+        let value = Value { metric: Metric::PRESSURE, value: f64::from(number), quality: Quality::Good };
+        let received = gateway::units::Timestamp(now.wall.0 - i64::from(100 - number) * 1000);
+        let device = DeviceIx(2);
+        Happening::Report(Report {
+            device,
+            received,
+            device_time: None,
+            freshness: Freshness::Live,
+            values: vec![value],
+        })
+    });
+    let batch = Batch { seq: 1, now, events: reports.collect() };
+    station.store.commit(&Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
+    let all = eventually("the history holds the batch", 10, || async {
+        let answer = json_of(station.get("/api/v1/series?device=HY-0001&metric=pressure"), 200).await;
+        (!answer["items"].as_array().unwrap().is_empty()).then_some(answer)
+    })
+    .await;
+    let items = all["items"].as_array().unwrap();
+    assert_eq!(items.len(), 100);
+    assert_eq!((&items[7]["mean"], &items[7]["count"]), (&json!(7.0), &json!(1)));
+    let few = json_of(station.get("/api/v1/series?device=HY-0001&metric=pressure&points=10"), 200).await;
+    let items = few["items"].as_array().unwrap();
+    assert!(items.len() <= 10, "{}", items.len());
+    assert_eq!(items.iter().map(|item| item["count"].as_u64().unwrap()).sum::<u64>(), 100);
+    station.end().await.unwrap();
+}

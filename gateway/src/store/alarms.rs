@@ -89,29 +89,39 @@ impl Store {
     }
 }
 
-/// The statement for a query. `+` keeps SQLite from walking an index that would make it sort all matches first.
+/// The statement for a query. `+` before a column keeps SQLite from using its index where another way is shorter: open alarms are few, and
+/// walking all alarms from the newest on needs no sorting.
 fn select(query: &Query) -> (String, Vec<Value>) {
+    let only_open = !query.states.is_empty() && !query.states.contains(&AlarmState::Closed);
+    let plus = if only_open { "+" } else { "" };
     let mut sql = "SELECT id, record FROM alarms WHERE id < ?".to_owned();
     let mut values = vec![Value::Integer(query.before.map_or(i64::MAX, |id| int(id.0)))];
     if !query.states.is_empty() {
         sql.push_str(" AND +state IN (SELECT value FROM json_each(?))");
         let names: Vec<_> = query.states.iter().map(|state| state.name()).collect();
         values.push(list(&names));
-        if !query.states.contains(&AlarmState::Closed) {
-            sql.push_str(" AND state <> 'closed'"); // Lets SQLite use the short index of the open ones.
+    }
+    if only_open {
+        sql.push_str(" AND state <> 'closed'"); // The condition of the index of open alarms.
+    }
+    match query.classes[..] {
+        [] => (),
+        [class] => {
+            sql.push_str(&format!(" AND {plus}class = ?"));
+            values.push(Value::Integer(rank(class)));
+        }
+        [..] => {
+            sql.push_str(" AND +class IN (SELECT value FROM json_each(?))");
+            let ranks: Vec<_> = query.classes.iter().map(|&class| rank(class)).collect();
+            values.push(list(&ranks));
         }
     }
-    if !query.classes.is_empty() {
-        sql.push_str(" AND class IN (SELECT value FROM json_each(?))");
-        let ranks: Vec<_> = query.classes.iter().map(|&class| rank(class)).collect();
-        values.push(list(&ranks));
-    }
     if !query.cells.is_empty() {
-        sql.push_str(" AND cell IN (SELECT value FROM json_each(?))");
+        sql.push_str(&format!(" AND {plus}cell IN (SELECT value FROM json_each(?))"));
         values.push(list(&query.cells));
     }
     if let Some(device) = query.device {
-        sql.push_str(" AND device = ?");
+        sql.push_str(&format!(" AND {plus}device = ?"));
         values.push(Value::Integer(i64::from(device.0)));
     }
     sql.push_str(" ORDER BY id DESC LIMIT ?");

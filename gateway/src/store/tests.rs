@@ -3,8 +3,10 @@
 mod care;
 mod commit;
 mod journal;
+mod kill;
 mod outbox;
 mod people;
+mod speed;
 
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //!
 //! Each step is small, so that a fire never waits long behind it; when there is more to do the next commit is followed by the next step. Ages
 //! are measured on the steady clock: a wall clock that jumps to next year must not empty the store. Batches after the older of the
-//! two kept engine snapshots stay whatever the limits say: a restart needs them.
+//! two kept engine snapshots stay whatever the limits say, all of them as long as there is no snapshot: a restart needs them.
 
 use std::fs;
 use std::path::Path;

@@ -95,7 +95,7 @@ impl Writer {
         signals: Arc<Signals>,
     ) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel(QUEUE_MAX);
-        let desk = Desk { connection, limits, signals, upkeep: Upkeep::default() };
+        let desk = Desk { connection, limits, signals, upkeep: Upkeep::default(), failing: false };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             desk.serve(inbox);
             drop(lock); // Only after the connection is closed.
@@ -131,6 +131,7 @@ struct Desk {
     limits: Option<Limits>,
     signals: Arc<Signals>,
     upkeep: Upkeep,
+    failing: bool,
 }
 
 impl Desk {
@@ -147,10 +148,7 @@ impl Desk {
             let failure = self.transact(&mut group).err();
             histogram!("gridwarden_store_commit_seconds").record(started.elapsed().as_secs_f64());
             histogram!("gridwarden_store_group_requests").record(group.len() as f64);
-            if let Some(error) = &failure {
-                counter!("gridwarden_store_failures_total").increment(1);
-                tracing::error!(%error, requests = group.len(), "the store could not commit; nothing of it is on disk");
-            }
+            self.say_when_changed(failure.as_ref());
             for request in group.drain(..) {
                 request.answer(failure.as_ref().map(again));
             }
@@ -160,6 +158,20 @@ impl Desk {
                 self.upkeep.after_commit(&mut self.connection, limits);
             }
         }
+    }
+
+    fn say_when_changed(&mut self, failure: Option<&rusqlite::Error>) {
+        match failure {
+            Some(error) => {
+                counter!("gridwarden_store_failures_total").increment(1);
+                if !self.failing {
+                    tracing::error!(%error, "the store cannot commit; whoever asked is told, and nothing of it is on disk");
+                }
+            }
+            None if self.failing => tracing::info!("the store commits again"),
+            None => (),
+        }
+        self.failing = failure.is_some();
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Request>]) -> rusqlite::Result<()> {

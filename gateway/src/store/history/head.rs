@@ -15,13 +15,14 @@ const POINTS_MAX: usize = 1_000_000;
 const SEAL_POINTS: usize = 500_000;
 const SEAL_AFTER: Millis = Millis::from_secs(3600);
 
-#[derive(Default)]
 pub struct Head {
     inner: Mutex<Inner>,
+    /// Held while sealing: one at a time.
+    pub sealer: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
 struct Inner {
+    points_max: usize,
     /// All batches up to this one are in here or sealed.
     upto: u64,
     current: Generation,
@@ -46,6 +47,13 @@ pub struct Sealing {
     pub series: Vec<u64>,
 }
 
+impl Default for Head {
+    fn default() -> Self {
+        let inner = Inner { points_max: POINTS_MAX, upto: 0, current: Generation::default(), sealing: None };
+        Self { inner: Mutex::new(inner), sealer: tokio::sync::Mutex::new(()) }
+    }
+}
+
 impl Head {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,7 +67,7 @@ impl Head {
     /// From the writer, right after the commit. Ignored when the head lags or is full.
     pub fn take(&self, batch: NewBatch) {
         let mut inner = self.lock();
-        if batch.seq == inner.upto + 1 && inner.points() < POINTS_MAX {
+        if batch.seq == inner.upto + 1 && inner.has_room() {
             inner.push(batch.seq, batch.steady, batch.points);
         }
     }
@@ -67,7 +75,7 @@ impl Head {
     /// From the journal, where retention may have left a gap.
     pub fn take_from_journal(&self, seq: u64, steady: Steady, points: Vec<Point>) {
         let mut inner = self.lock();
-        if seq > inner.upto && inner.points() < POINTS_MAX {
+        if seq > inner.upto && inner.has_room() {
             inner.push(seq, steady, points);
         }
     }
@@ -75,7 +83,7 @@ impl Head {
     /// The batch after which the head goes on, when it has room.
     pub fn room_after(&self) -> Option<u64> {
         let inner = self.lock();
-        (inner.points() < POINTS_MAX).then_some(inner.upto)
+        inner.has_room().then_some(inner.upto)
     }
 
     /// Dots of one series with `from <= time < to`, in order of arrival.
@@ -91,7 +99,7 @@ impl Head {
         let inner = self.lock();
         let current = &inner.current;
         let age = current.first.map_or(Millis(0), |first| current.newest.since(first));
-        inner.sealing.is_some() || current.points >= SEAL_POINTS || age >= SEAL_AFTER
+        inner.sealing.is_some() || !inner.has_room() || current.points >= SEAL_POINTS || age >= SEAL_AFTER
     }
 
     /// Begins a sealing, or the broken-off one again. `None` when there is nothing to seal.
@@ -127,6 +135,10 @@ impl Inner {
         self.current.points + self.sealing.as_ref().map_or(0, |generation| generation.points)
     }
 
+    fn has_room(&self) -> bool {
+        self.points() < self.points_max
+    }
+
     fn push(&mut self, seq: u64, steady: Steady, points: Vec<Point>) {
         self.upto = seq;
         let current = &mut self.current;
@@ -137,5 +149,16 @@ impl Inner {
         for point in points {
             current.series.entry(point.series).or_default().push(point.dot);
         }
+    }
+}
+
+#[cfg(test)]
+impl Head {
+    pub fn set_points_max(&self, points_max: usize) {
+        self.lock().points_max = points_max;
+    }
+
+    pub fn points(&self) -> usize {
+        self.lock().points()
     }
 }

@@ -24,7 +24,7 @@ const SLICE_SERIES: usize = 128;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// What one series becomes.
-struct Sealed {
+pub(super) struct Sealed {
     series: u64,
     swallowed: Vec<i64>,
     chunks: Vec<Chunk>,
@@ -64,7 +64,7 @@ impl Store {
         }
     }
 
-    async fn tend_history(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn tend_history(&self) -> Result<(), StoreError> {
         loop {
             if self.shared.signals.head.should_seal() {
                 self.seal().await?;
@@ -76,9 +76,11 @@ impl Store {
         }
     }
 
-    /// Seals what the head holds now. Only one at a time.
+    /// Seals what the head holds now.
     pub async fn seal(&self) -> Result<(), StoreError> {
-        let Some(sealing) = self.shared.signals.head.begin_sealing() else { return Ok(()) };
+        let head = &self.shared.signals.head;
+        let _only_one = head.sealer.lock().await;
+        let Some(sealing) = head.begin_sealing() else { return Ok(()) };
         for slice in sealing.series.chunks(SLICE_SERIES) {
             let (store, slice) = (self.clone(), slice.to_vec());
             let sealed = readers::blocking(move || store.prepare_slice(&slice)).await?;
@@ -87,11 +89,11 @@ impl Store {
         }
         let upto = sealing.upto;
         self.write(move |writing| Ok(journal::set_cursor(writing.connection, CONSUMER, upto)?)).await?;
-        self.shared.signals.head.end_sealing();
+        head.end_sealing();
         Ok(())
     }
 
-    fn prepare_slice(&self, slice: &[u64]) -> Result<Vec<Sealed>, StoreError> {
+    pub(super) fn prepare_slice(&self, slice: &[u64]) -> Result<Vec<Sealed>, StoreError> {
         self.shared.readers.read_here(|connection| {
             let head = &self.shared.signals.head;
             slice.iter().map(|&series| prepare(connection, series, head.sealing_dots(series))).collect()
@@ -132,7 +134,11 @@ fn swallow(connection: &Connection, series: u64, new: Vec<Dot>) -> Result<(Vec<i
     Ok((swallowed, parts.concat()))
 }
 
-fn store_slice(connection: &Connection, steady: Steady, slice: Vec<Sealed>) -> Result<(), Problem> {
+pub(super) fn store_slice(
+    connection: &Connection,
+    steady: Steady,
+    slice: Vec<Sealed>,
+) -> Result<(), Problem> {
     for sealed in slice {
         for id in sealed.swallowed {
             connection.prepare_cached("DELETE FROM chunks WHERE id = ?1")?.execute([id])?;

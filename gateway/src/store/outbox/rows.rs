@@ -26,14 +26,15 @@ fn alert(row: &rusqlite::Row<'_>) -> Result<Alert, Problem> {
     })
 }
 
-/// Worst class first, then oldest first. A row whose alarm is damaged is logged and left for whoever repairs it.
+/// Worst class first, then oldest first, which is the order of the index `outbox_pending`; `+` keeps SQLite from taking another and sorting.
+/// A row whose alarm is damaged is logged and left for whoever repairs it.
 pub fn due(connection: &Connection, channel: &str, now: Steady, limit: u32) -> Result<Vec<Row>, Problem> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         alert_columns!(),
         ", outbox.id, outbox.attempts, alarms.record
          FROM outbox JOIN alarms ON alarms.id = outbox.alarm
-         WHERE outbox.state = 'pending' AND outbox.channel = ?1 AND outbox.next_at <= ?2
+         WHERE outbox.state = 'pending' AND outbox.channel = ?1 AND +outbox.next_at <= ?2
          ORDER BY outbox.class, outbox.id LIMIT ?3"
     ))?;
     let mut rows = statement.query(params![channel, int(now.0), limit])?;

@@ -73,9 +73,8 @@ async fn dead_letters_have_a_limit_and_pages() {
 }
 
 /// One step of upkeep at a time, as the writer does it, until there is nothing more to do.
-async fn tidy(store: &Store, limits: Limits) {
-    let path = store.shared.path.clone();
-    let mut connection = Connection::open(path).unwrap();
+fn tidy(store: &Store, limits: Limits) {
+    let mut connection = Connection::open(&store.shared.path).unwrap();
     while upkeep::step(&mut connection, &limits).unwrap() {}
 }
 
@@ -95,12 +94,12 @@ async fn retention_by_size_keeps_what_a_restart_needs() {
     store.move_cursor("influx", 650, Vec::new()).await.unwrap();
     let before = store.counts().await.unwrap();
     let each = before.journal_bytes / 1000;
-    tidy(&store, Limits { journal_bytes_max: before.journal_bytes - 250 * each, ..LIMITS }).await;
+    tidy(&store, Limits { journal_bytes_max: before.journal_bytes - 250 * each, ..LIMITS });
     let (oldest, _) = numbers(&store).await;
     assert!((220..=270).contains(&oldest), "about 250 are dropped, not {oldest}");
     assert_eq!(store.dropped("influx").await.unwrap(), 0, "all of them were confirmed");
 
-    tidy(&store, Limits { journal_bytes_max: 0, ..LIMITS }).await;
+    tidy(&store, Limits { journal_bytes_max: 0, ..LIMITS });
     assert_eq!(numbers(&store).await, (701, 1000), "batches after the older snapshot stay");
     assert_eq!(store.dropped("influx").await.unwrap(), 50);
     assert_eq!(store.dropped("nobody").await.unwrap(), 0);
@@ -127,9 +126,9 @@ async fn retention_by_age_goes_by_the_steady_clock() {
             .await
             .unwrap();
     }
-    tidy(&store, Limits { journal_days_max: 4, ..LIMITS }).await;
+    tidy(&store, Limits { journal_days_max: 4, ..LIMITS });
     assert_eq!(numbers(&store).await, (6, 10));
-    tidy(&store, Limits { journal_days_max: 0, ..LIMITS }).await;
+    tidy(&store, Limits { journal_days_max: 0, ..LIMITS });
     assert_eq!(numbers(&store).await, (10, 10), "the newest batch stays: it holds the number and the time");
 }
 

@@ -50,7 +50,7 @@ impl Station {
     async fn commit(&mut self, reports: usize) {
         let seq = self.batches.len() as u64 + 1;
         let report = |n: usize| {
-            let value = seq as f64 + n as f64 / 1_000.0;
+            let value = (seq as f64 * 1_000.0 + n as f64) / 1_000.0;
             report(
                 n % NAMES.len(),
                 (seq * 1_000) as i64 + n as i64,
@@ -217,7 +217,9 @@ async fn everything_arrives_once_in_order_and_in_requests_of_the_right_size() {
         sizes[..backlog / 40].iter().all(|&size| size == 40),
         "a backlog goes in full requests: {sizes:?}"
     );
-    let now = running.status.snapshot();
+    let status = running.status.clone();
+    let now =
+        eventually("status at 33", 5, async || Some(status.snapshot()).filter(|now| now.cursor == 33)).await;
     assert_eq!((now.state, now.lines_stored as usize, now.behind), (State::Flowing, backlog + 4, None));
     assert!(station.dead_letters().await.is_empty());
     running.stop().await;
@@ -307,14 +309,14 @@ async fn a_server_killed_and_started_again_has_everything() {
     station.cursor_reaches(60).await;
     running.stop().await;
 
-    // It was killed with what it had in memory, so what was confirmed before may be gone; all after must be there.
-    let expected: BTreeSet<_> = station.batches[reached..]
+    // It was killed with what it had, also the first lines of the batch that was under way; everything after that must be there.
+    let expected: BTreeSet<_> = station.batches[reached + 1..]
         .iter()
         .flat_map(|batch| batch.events.iter())
         .filter_map(|event| if let Event::Report(report) = event { Some(report) } else { None })
         .map(|report| (report.time().0, report.values[0].value.to_bits()))
         .collect();
-    assert!(expected.len() > 300);
+    assert!(expected.len() >= 250, "{} of 60 batches went before the kill", reached);
     eventually("every point read back", 20, async || {
         let series = tests::databases::exported(victoria.port).await.unwrap();
         let points: BTreeSet<_> = series
@@ -507,7 +509,8 @@ async fn a_stop_during_an_outage_is_prompt_and_a_restart_goes_on() {
     let running = start(&station, small(tests::neighbours::free_port()));
     running.is(State::Waiting).await;
     tokio::time::timeout(Duration::from_secs(3), running.stop()).await.expect("it stops at once");
-    let Station { folder, batches, .. } = station; // The store is closed here.
+    let Station { folder, store, batches } = station;
+    drop(store); // One process, one handle per file.
     let station = Station { store: open(&folder), folder, batches };
     let (influx, stored) = accepts_all(0).await;
     let running = start(&station, small(influx.port));

@@ -1,8 +1,8 @@
 //! The loop: journal after the cursor → parcels → server → cursor.
 //!
-//! Two halves with one parcel between them: while a request is out, the next one is read and encoded. The cursor moves only after the
-//! server has confirmed, in the same transaction as the dead letters of what it refused. Memory is three parcels and one read, however long an
-//! outage lasts. A crash repeats the last request; InfluxDB takes a repeated point as the same point.
+//! Three stages with room for one thing between them: while a request is out, the next one is read and encoded, and the cursor of the last one is
+//! moved. It moves only after the server has confirmed, in the same transaction as the dead letters of what was refused. Memory
+//! is three parcels and one read, however long an outage lasts. A crash repeats the last requests; InfluxDB takes a repeated point as the same point.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,13 +53,25 @@ pub struct Task<S> {
     pub stop: CancellationToken,
 }
 
+/// What the server has taken, or given back as dead letters, up to the batch `seq`.
+struct Confirmed {
+    seq: u64,
+    from: Option<(u64, Timestamp)>,
+    dead: Vec<DeadLetter>,
+}
+
 impl<S: Sink> Task<S> {
     pub async fn run(self) -> anyhow::Result<()> {
         let cursor = self.store.cursor(CONSUMER).await?;
         self.status.update(|now| now.cursor = cursor);
         let bytes_max = AtomicUsize::new(BYTES_MAX);
         let (parcels, ready) = mpsc::channel(1);
-        tokio::try_join!(self.gather(cursor, &bytes_max, parcels), self.send_all(cursor, &bytes_max, ready))?;
+        let (confirm, confirmed) = mpsc::channel(1);
+        tokio::try_join!(
+            self.gather(cursor, &bytes_max, parcels),
+            self.send_all(&bytes_max, ready, confirm),
+            self.keep(cursor, confirmed),
+        )?;
         Ok(())
     }
 
@@ -105,7 +117,7 @@ impl<S: Sink> Task<S> {
             for parcel in full {
                 handed_on = parcel.confirms;
                 select! {
-                    sent = parcels.send(parcel) => if sent.is_err() { return Ok(()) }, // The other half says why.
+                    sent = parcels.send(parcel) => if sent.is_err() { return Ok(()) }, // The next stage says why.
                     () = self.stop.cancelled() => return Ok(()),
                 }
             }
@@ -122,20 +134,30 @@ impl<S: Sink> Task<S> {
 
     async fn send_all(
         &self,
-        mut cursor: u64,
         bytes_max: &AtomicUsize,
         mut ready: mpsc::Receiver<Parcel>,
+        confirm: mpsc::Sender<Confirmed>,
     ) -> anyhow::Result<()> {
         let mut findings = Vec::new();
         self.prepare(&mut findings).await;
         while let Some(parcel) = ready.recv().await {
-            let (from, confirms) = (parcel.from, parcel.confirms);
+            let (from, seq) = (parcel.from, parcel.confirms);
             let mut dead: Vec<_> = self.unknown_devices(&parcel).into_iter().collect();
             let Some(given_up) = self.deliver(parcel, bytes_max, &mut findings).await else { return Ok(()) };
-            dead.extend(given_up.into_iter().map(|lines| dead_letter(lines, from, confirms)));
-            if confirms > cursor || !dead.is_empty() {
-                self.store.move_cursor(CONSUMER, confirms, dead).await?;
-                cursor = confirms;
+            dead.extend(given_up.into_iter().map(|lines| dead_letter(lines, from, seq)));
+            if confirm.send(Confirmed { seq, from, dead }).await.is_err() {
+                return Ok(()); // The store's error is told by the next stage.
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the cursor over what the server has confirmed.
+    async fn keep(&self, mut cursor: u64, mut confirmed: mpsc::Receiver<Confirmed>) -> anyhow::Result<()> {
+        while let Some(Confirmed { seq, from, dead }) = confirmed.recv().await {
+            if seq > cursor || !dead.is_empty() {
+                self.store.move_cursor(CONSUMER, seq, dead).await?;
+                cursor = seq;
             }
             self.status.update(|now| {
                 now.cursor = cursor;
@@ -243,7 +265,7 @@ impl<S: Sink> Task<S> {
     }
 
     fn say(&self, pause: &Pause, behind: Millis) {
-        let (now, newest) = (clock::wall(), *self.store.newest().borrow()); // The other half waits, and does not look.
+        let (now, newest) = (clock::wall(), *self.store.newest().borrow()); // The first stage may be waiting for us.
         self.status.update(|status| {
             status.behind = Some(behind);
             status.newest = newest;

@@ -100,24 +100,17 @@ fn a_line_says_what_the_document_promises() {
 
 #[test]
 fn quality_is_seen_and_a_bad_value_is_filed_apart() {
-    let cases: &[(&[(Metric, f64, Quality)], &str)] = &[
-        (&[(Metric::PRESSURE, 0.5, Quality::Uncertain)], "pressure=0.5,quality=\"uncertain\""),
-        (&[(Metric::PRESSURE, -3.25, Quality::Bad)], "pressure_bad=-3.25"),
-        (
-            &[(Metric::PRESSURE, 9e9, Quality::Bad), (Metric::TILT, 0.0, GOOD)],
-            "pressure_bad=9000000000,tilt=false",
-        ),
-        (&[(Metric::COVER_OPEN, 1.0, Quality::Bad)], "cover_open_bad=true"),
-        (&[(Metric::PRESSURE, 1.0, GOOD), (Metric::PRESSURE, 2.0, GOOD)], "pressure=2"),
-        (
-            &[(Metric::PRESSURE, 1.0, GOOD), (Metric::PRESSURE, 2.0, Quality::Bad)],
-            "pressure=1,pressure_bad=2",
-        ),
-    ];
-    for (values, fields) in cases {
+    let check = |values: &[(Metric, f64, Quality)], fields: &str| {
         let line = encode(report(1, values), false);
         assert_eq!(line, format!("hydrant,station=xl,cell=XL,device=HY-1 {fields} 1700000000123\n"));
-    }
+    };
+    let (pressure, bad) = (Metric::PRESSURE, Quality::Bad);
+    check(&[(pressure, 0.5, Quality::Uncertain)], "pressure=0.5,quality=\"uncertain\"");
+    check(&[(pressure, -3.25, bad)], "pressure_bad=-3.25");
+    check(&[(pressure, 9e9, bad), (Metric::TILT, 0.0, GOOD)], "pressure_bad=9000000000,tilt=false");
+    check(&[(Metric::COVER_OPEN, 1.0, bad)], "cover_open_bad=true");
+    check(&[(pressure, 1.0, GOOD), (pressure, 2.0, GOOD)], "pressure=2");
+    check(&[(pressure, 1.0, GOOD), (pressure, 2.0, bad)], "pressure=1,pressure_bad=2");
 }
 
 #[test]

@@ -32,4 +32,6 @@ pub mod notify;
 
 pub mod http;
 
+pub mod probe;
+
 pub mod supervise;

@@ -136,6 +136,15 @@ impl Line {
         }
     }
 
+    /// How long after an unanswered request its unit must be left alone, because an answer to it may still come and RTU could not tell it
+    /// from the next one's. It costs the other units nothing. On TCP the connection is closed instead.
+    pub fn may_answer_for(&self, full: Duration) -> Duration {
+        match self.endpoint {
+            Endpoint::Tcp(_) => Duration::ZERO,
+            Endpoint::RtuOverTcp(_) | Endpoint::Serial(_) => full * 4,
+        }
+    }
+
     /// One read. Words of a coil or input are 0 or 1. Asks a second time only when the first try met a connection that the other side had closed
     /// meanwhile, or the remains of an older answer.
     pub async fn read(&mut self, unit: u8, read: Read, patience: Duration) -> Result<Answer, Failure> {

@@ -92,7 +92,8 @@ fn plausible(raw: f64, number_type: NumberType, expected: &Expectation) -> Optio
     if !raw.is_finite() || raw == 0.0 || is_suspiciously_small(raw, number_type) {
         return None;
     }
-    let most = if is_float(number_type) { 0 } else { 3 };
+    // With several units to choose from, decimals would make almost every integer fit.
+    let most = if is_float(number_type) || expected.ranges.len() != 1 { 0 } else { 3 };
     let out_of_range_mark =
         number_type == NumberType::I16 && (raw == f64::from(i16::MAX) || raw == f64::from(i16::MIN));
     expected
@@ -229,7 +230,7 @@ pub fn station_toml(
         Table::Input => "input",
     };
     let mut text = format!(
-        "Most plausible: {} {} ({} at {}, {} {}). Compare it with the gauge, then write:\n\n[[modbus.unit]]\nunit = {unit}\n[[modbus.unit.register]]\nmetric = \"{}\"\ntable = \"{name}\"\naddress = {}\ntype = \"{}\"\n",
+        "Most plausible: {} {} ({} at {} {}, order {}). Compare it with the gauge, then write:\n\n[[modbus.unit]]\nunit = {unit}\n[[modbus.unit.register]]\nmetric = \"{}\"\ntable = \"{name}\"\naddress = {}\ntype = \"{}\"\n",
         written(best.value, NumberType::F64),
         best.unit,
         best.number_type.name(),

@@ -40,6 +40,8 @@ pub mod notify;
 
 pub mod http;
 
+pub mod probe;
+
 pub mod supervise;
 
 pub mod import;

@@ -91,3 +91,19 @@ impl Inlet {
         answered.await.map_err(|_| Closed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_a_closed_one_says_so() {
+        let (inlet, outlet) = channel();
+        for _ in 0..QUEUE_MAX {
+            inlet.try_send(Inbound::default()).expect("there is room");
+        }
+        assert_eq!(inlet.try_send(Inbound::default()), Err(NotTaken::Full));
+        drop(outlet);
+        assert_eq!(inlet.try_send(Inbound::default()), Err(NotTaken::Closed));
+    }
+}

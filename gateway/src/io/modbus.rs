@@ -102,8 +102,9 @@ impl Poller {
                     tokio::time::sleep_until(until.into()).await;
                     continue;
                 }
-                Turn::Read(at) => self.ask(at, &mut slots[at], &mut progress[at], patience).await,
-                Turn::Probe(at, patience) => self.ask(at, &mut slots[at], &mut progress[at], patience).await,
+                Turn::Read(at, patience) | Turn::Probe(at, patience) => {
+                    self.ask(at, &mut slots[at], &mut progress[at], patience).await
+                }
             };
             match outcome {
                 Asked::Done => down.is_over(&self.plan.bus, &self.line),
@@ -149,6 +150,7 @@ impl Poller {
         patience: Duration,
     ) -> Asked {
         let unit = &self.plan.units[at];
+        let full = self.plan.timeout.as_duration();
         let layout = progress.layout(unit);
         let next = progress.answers.len();
         let read = if slot.in_doubt { layout.odd } else { layout.reads[next] };
@@ -163,6 +165,7 @@ impl Poller {
             Err(failure) => {
                 self.reporter.failed(&failure);
                 slot.pending = false;
+                slot.ready_at = slot.ready_at.max(asked + self.line.may_answer_for(full));
                 let in_poll = !std::mem::replace(&mut slot.in_doubt, true);
                 if slot.circuit.failed(now, in_poll) == Some(Change::TakenOut) {
                     tracing::warn!(bus = %self.plan.bus, unit = unit.unit, reason = %failure, "a unit is taken out of the polling until it answers a probe");

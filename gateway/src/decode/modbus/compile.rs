@@ -103,7 +103,7 @@ fn check_line(bus: &Bus, problems: &mut Problems) {
         }
     }
     problems.check_range("`timeout_ms`", &bus.timeout_ms, 10..=60_000);
-    problems.check_range("`poll_every_ms`", &bus.poll_every_ms, 10..=86_400_000);
+    problems.check_range("`poll_every_ms`", &bus.poll_every_ms, 1..=86_400_000);
     if bus.units.is_empty() {
         problems.add(
             bus.name.span(),

@@ -1,16 +1,16 @@
 //! One unit on a line: whether it is polled with the others, or probed now and then.
 //!
-//! Pure: time comes in as `now`. A unit that fails twice running, or three times of eight, is taken out of the cycle, so that it costs the
+//! Pure: time comes in as `now`. A unit that fails twice running, or four times of eight, is taken out of the cycle, so that it costs the
 //! others nothing; it is probed until a whole poll of it succeeds, and then polled on trial: if the next poll fails it is out again, for longer. A unit that has
 //! not yet been heard begins outside the cycle, due at once, so that ten dead units at the start do not delay the live one.
 
 use std::time::{Duration, Instant};
 
 const FAILURES_MAX: u32 = 2;
-const FAILURES_OF_EIGHT_MAX: u32 = 3;
+const FAILURES_OF_EIGHT_MAX: u32 = 4;
 const PROBE_FIRST: Duration = Duration::from_secs(2);
 const PROBE_LONGEST: Duration = Duration::from_secs(5);
-/// A unit that comes and goes costs the others a time-out each time it goes, so it is asked less and less often.
+/// A unit that answers a probe but never a whole poll costs the others a full time-out each time, so it is asked less and less often.
 const RELAPSE_LONGEST: Duration = Duration::from_secs(30);
 /// Shortest time given to a unit to answer a probe.
 const PATIENCE_MIN: Duration = Duration::from_millis(50);
@@ -70,9 +70,15 @@ impl Circuit {
         self.slowest.is_none() && matches!(self.state, State::Probed { probes: 0, .. })
     }
 
-    /// How long to wait for the answer to a probe: the least worth trying, and what is wanted.
-    pub fn probe_patience(&self, full: Duration) -> (Duration, Duration) {
-        let least = match self.slowest {
+    /// How long it takes to answer; `None`: never heard.
+    pub fn slowest(&self) -> Option<Duration> {
+        self.slowest
+    }
+
+    /// How long to wait for the answer to a probe: the least worth trying, and what is wanted. `others` is how long the others on the line take,
+    /// the best guess for one that was never heard.
+    pub fn probe_patience(&self, full: Duration, others: Option<Duration>) -> (Duration, Duration) {
+        let least = match self.slowest.or(others) {
             Some(slowest) => (slowest * 3).max(PATIENCE_MIN),
             // At the start all are asked quickly once, to find those that live.
             None if self.is_new() => (full / 10).max(PATIENCE_MIN),
@@ -84,6 +90,14 @@ impl Circuit {
             State::Polled { .. } => true,
         };
         (least, if patient { full } else { least })
+    }
+
+    /// How long to wait for a read of the poll. On trial the unit has shown how long it takes, and may not cost the others more than that.
+    pub fn poll_patience(&self, full: Duration) -> Duration {
+        match self.state {
+            State::Polled { trial: Some(_), .. } => self.probe_patience(full, None).0,
+            State::Polled { trial: None, .. } | State::Probed { .. } => full,
+        }
     }
 
     /// The unit answered a request, be it with a refusal. If it was out, the rest of its poll may follow at once.
@@ -123,7 +137,7 @@ impl Circuit {
                 if !out {
                     return None;
                 }
-                let interval = trial.map_or(PROBE_FIRST, |before| (before * 2).min(RELAPSE_LONGEST));
+                let interval = trial.map_or(PROBE_FIRST, |before| before.mul_f64(1.5).min(PROBE_LONGEST));
                 self.state = State::Probed { due: now + interval, interval, probes: 0 };
                 Some(Change::TakenOut)
             }
@@ -165,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn two_failures_running_or_three_of_eight_take_a_unit_out() {
+    fn two_failures_running_or_four_of_eight_take_a_unit_out() {
         for (script, expected) in [
             ("xxx.", "---p"),
             ("..x.x..", "ppppppp"),
             ("..xx", "ppp-"),
-            ("..x.x.x", "pppppp-"),
-            (".x", "p-"),                       // on trial
-            ("..xx.x.", "ppp-p-p"),             // and again
-            ("..x.......x.x", "ppppppppppppp"), // the old failure is forgotten
+            ("..x.x.x.x", "pppppppp-"),
+            (".x", "p-"),                           // on trial
+            ("..xx.x.", "ppp-p-p"),                 // and again
+            ("..x.......x.x.x", "ppppppppppppppp"), // the old failure is forgotten
         ] {
             assert_eq!(after(script), expected, "{script}");
         }
@@ -190,21 +204,37 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_comes_and_goes_is_asked_less_and_less_often() {
+    fn a_unit_that_comes_and_goes_costs_little_until_it_is_trusted_again() {
         let now = instant();
         let mut circuit = Circuit::new(now);
         let mut waits = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..4 {
+            circuit.answered(Duration::from_millis(20), now);
             circuit.completed();
+            assert_eq!(circuit.poll_patience(FULL).as_millis(), 60);
             circuit.failed(now, false);
-            waits.push(circuit.probe_due().expect("out").duration_since(now).as_secs());
+            waits.push(circuit.probe_due().expect("out").duration_since(now).as_millis());
         }
+        assert_eq!(waits, [3_000, 4_500, 5_000, 5_000]);
+        circuit.completed();
+        circuit.completed();
+        assert_eq!(circuit.poll_patience(FULL), FULL);
+        circuit.failed(now, false);
+        circuit.failed(now, false);
+        assert_eq!(circuit.probe_due(), Some(now + PROBE_FIRST), "two whole polls earn trust");
+    }
+
+    #[test]
+    fn a_unit_that_never_completes_a_poll_is_asked_less_and_less_often() {
+        let now = instant();
+        let mut circuit = Circuit::new(now);
+        let waits = [(); 5].map(|()| {
+            circuit.answered(Duration::from_millis(20), now);
+            assert_eq!(circuit.poll_patience(FULL), FULL);
+            circuit.failed(now, true);
+            circuit.probe_due().expect("out").duration_since(now).as_secs()
+        });
         assert_eq!(waits, [4, 8, 16, 30, 30]);
-        circuit.completed();
-        circuit.completed();
-        circuit.failed(now, false);
-        circuit.failed(now, false);
-        assert_eq!(circuit.probe_due(), Some(now + PROBE_FIRST), "two whole polls earn trust again");
     }
 
     #[test]
@@ -225,15 +255,17 @@ mod tests {
     fn a_probe_waits_as_long_as_the_unit_is_known_to_need() {
         let now = instant();
         let mut circuit = Circuit::new(now);
-        assert_eq!(circuit.probe_patience(FULL), (FULL / 10, FULL / 10), "never heard");
+        assert_eq!(circuit.probe_patience(FULL, None), (FULL / 10, FULL / 10), "never heard");
+        let others = Duration::from_millis(70);
+        assert_eq!(circuit.probe_patience(FULL, Some(others)).0, others * 3, "as the others");
         circuit.answered(Duration::from_millis(100), now);
         let known = Duration::from_millis(300);
-        assert_eq!(circuit.probe_patience(FULL), (known, known));
+        assert_eq!(circuit.probe_patience(FULL, None), (known, known));
         for _ in 0..3 {
             circuit.failed(now, false);
         }
-        assert_eq!(circuit.probe_patience(FULL), (known, FULL), "every fourth is patient");
+        assert_eq!(circuit.probe_patience(FULL, None), (known, FULL), "every fourth is patient");
         let short = Duration::from_millis(40);
-        assert_eq!(circuit.probe_patience(short).0, short);
+        assert_eq!(circuit.probe_patience(short, None).0, short);
     }
 }

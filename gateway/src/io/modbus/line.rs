@@ -136,13 +136,23 @@ impl Line {
         }
     }
 
-    /// One read. Words of a coil or input are 0 or 1. Asks a second time only when the first try met a connection that the other side had closed
-    /// meanwhile, or the remains of an older answer.
+    /// How long after an unanswered request its unit must be left alone, because an answer to it may still come and RTU could not tell it
+    /// from the next one's. It costs the other units nothing. On TCP the connection is closed instead.
+    pub fn may_answer_for(&self, full: Duration) -> Duration {
+        match self.endpoint {
+            Endpoint::Tcp(_) => Duration::ZERO,
+            Endpoint::RtuOverTcp(_) | Endpoint::Serial(_) => full * 4,
+        }
+    }
+
+    /// One read. Words of a coil or input are 0 or 1. Over TCP it asks a second time, on a new connection, when the other side had closed the old one
+    /// or something misfitting came over it. Never over RTU: the first answer may still be under way.
     pub async fn read(&mut self, unit: u8, read: Read, patience: Duration) -> Result<Answer, Failure> {
-        let was_open = self.link.is_some();
+        let tcp_was_open = matches!(self.link, Some(Link::Tcp(_)));
         match self.ask(unit, read, patience).await {
-            Err(Failure::Lost(_)) if was_open => self.ask(unit, read, patience).await,
-            Err(Failure::Misfit(_)) => self.ask(unit, read, patience).await,
+            Err(Failure::Lost(_) | Failure::Misfit(_)) if tcp_was_open => {
+                self.ask(unit, read, patience).await
+            }
             answer => answer,
         }
     }
@@ -152,7 +162,10 @@ impl Line {
         if instant() < self.speak_at {
             tokio::time::sleep_until(self.speak_at.into()).await;
         }
-        let Some(context) = self.context().await.map_err(Failure::Lost)? else {
+        if self.clear().await.is_err() {
+            self.open().await.map_err(Failure::Down)?; // It was closed since the last request; nothing has been asked yet.
+        }
+        let Some(context) = self.context() else {
             return Err(Failure::Lost(io::ErrorKind::NotConnected.into()));
         };
         context.set_slave(Slave(unit));
@@ -214,29 +227,28 @@ impl Line {
         Ok(())
     }
 
-    /// Ready for one request: on RTU with nothing left of earlier ones.
-    async fn context(&mut self) -> io::Result<Option<&mut Context>> {
-        if let Some(Link::Rtu { wire, context }) = &mut self.link {
-            let discarded = wire.discard().await;
-            match discarded {
-                Ok(0) => (),
-                Ok(bytes) => {
-                    self.stray_bytes += bytes as u64;
-                    *context = None;
-                }
-                Err(error) => {
-                    self.link = None;
-                    return Err(error);
-                }
+    /// On RTU: throws away what came since the last request. An error means that the line is gone.
+    async fn clear(&mut self) -> io::Result<()> {
+        let Some(Link::Rtu { wire, context }) = &mut self.link else { return Ok(()) };
+        match wire.discard().await {
+            Ok(0) => Ok(()),
+            Ok(bytes) => {
+                self.stray_bytes += bytes as u64;
+                *context = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.link = None;
+                Err(error)
             }
         }
-        Ok(match &mut self.link {
-            Some(Link::Tcp(context)) => Some(context),
-            Some(Link::Rtu { wire, context }) => {
-                Some(context.get_or_insert_with(|| rtu::attach(wire.clone())))
-            }
-            None => None,
-        })
+    }
+
+    fn context(&mut self) -> Option<&mut Context> {
+        match self.link.as_mut()? {
+            Link::Tcp(context) => Some(context),
+            Link::Rtu { wire, context } => Some(context.get_or_insert_with(|| rtu::attach(wire.clone()))),
+        }
     }
 
     fn quiet_after(&self, patience: Duration) -> Duration {

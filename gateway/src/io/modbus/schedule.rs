@@ -36,8 +36,8 @@ impl Slot {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Turn {
-    /// Ask the next read of this unit.
-    Read(usize),
+    /// Ask the next read of this unit's poll, and wait so long.
+    Read(usize, Duration),
     /// Ask this unit, which is out of the cycle, and wait so long.
     Probe(usize, Duration),
     /// Nobody wants anything before.
@@ -72,48 +72,70 @@ pub fn turn(
     budget: &mut Budget,
 ) -> Turn {
     budget.refill(now, cost(patience));
-    let anyone_live = slots.iter().any(|slot| slot.circuit.is_polled());
-    let pending = || slots.iter().filter(|slot| slot.pending);
-    let probe = slots
-        .iter()
-        .enumerate()
-        .filter(|(_, slot)| !slot.pending)
-        .filter_map(|(at, slot)| Some((slot.circuit.probe_due()?.max(slot.ready_at), at)))
-        .min();
-    let due = probe.filter(|(due, _)| *due <= now);
-    if let Some((_, at)) = due.filter(|(_, at)| slots[*at].circuit.is_new()) {
-        return Turn::Probe(at, slots[at].circuit.probe_patience(patience).0);
-    }
-    if let Some((since, at)) = due
-        && OVERDUE_MAX <= now.duration_since(since)
-    {
-        let (least, wanted) = slots[at].circuit.probe_patience(patience);
-        if let Some(fitting) = longest_within(budget.left, least, wanted, &cost) {
+    let view = View::of(slots, now);
+    let due = view.probe.filter(|(due, _)| *due <= now);
+    let probe_patience = |at: usize| slots[at].circuit.probe_patience(patience, view.slowest);
+    if let Some((since, at)) = due {
+        let (least, wanted) = probe_patience(at);
+        if slots[at].circuit.is_new() {
+            return Turn::Probe(at, least);
+        }
+        if OVERDUE_MAX <= now.duration_since(since)
+            && let Some(fitting) = longest_within(budget.left, least, wanted, &cost)
+        {
             budget.left = budget.left.saturating_sub(cost(fitting));
             return Turn::Probe(at, fitting);
         }
     }
-    let ready = |slot: &Slot| slot.pending && slot.ready_at <= now;
-    if let Some(at) = slots.iter().position(ready) {
-        return Turn::Read(at);
+    if let Some(at) = view.ready {
+        return Turn::Read(at, slots[at].circuit.poll_patience(patience));
     }
-    let next_read = pending().map(|slot| slot.ready_at).min();
+    let busy_at = view.next_read.map_or(cycle_at, |at| at.min(cycle_at));
     if let Some((_, at)) = due {
-        let (least, wanted) = slots[at].circuit.probe_patience(patience);
-        if !anyone_live {
+        let (least, wanted) = probe_patience(at);
+        if !view.anyone_live {
             return Turn::Probe(at, wanted);
         }
-        let busy_at = next_read.map_or(cycle_at, |at| at.min(cycle_at));
         let room = busy_at.saturating_duration_since(now).saturating_sub(MARGIN);
         if let Some(fitting) = longest_within(room, least, wanted, &cost) {
             return Turn::Probe(at, fitting);
         }
     }
-    let mut until = next_read.map_or(cycle_at, |at| at.min(cycle_at));
-    if let Some((due, _)) = probe.filter(|(due, _)| now < *due) {
-        until = until.min(due);
+    let next_probe = view.probe.map(|(due, _)| due).filter(|due| now < *due);
+    Turn::WaitUntil(next_probe.map_or(busy_at, |due| due.min(busy_at)))
+}
+
+/// What one look over all units finds.
+#[derive(Default)]
+struct View {
+    anyone_live: bool,
+    /// The first unit that may be read now.
+    ready: Option<usize>,
+    /// When the first of those that are waiting out a pause may be read.
+    next_read: Option<Instant>,
+    /// The unit that is to be probed first, and when.
+    probe: Option<(Instant, usize)>,
+    /// How long the slowest unit that was ever heard took.
+    slowest: Option<Duration>,
+}
+
+impl View {
+    fn of(slots: &[Slot], now: Instant) -> Self {
+        let mut view = Self::default();
+        for (at, slot) in slots.iter().enumerate() {
+            view.anyone_live |= slot.circuit.is_polled();
+            view.slowest = view.slowest.max(slot.circuit.slowest());
+            if slot.pending && slot.ready_at <= now {
+                view.ready = view.ready.or(Some(at));
+            } else if slot.pending {
+                view.next_read = Some(view.next_read.map_or(slot.ready_at, |next| next.min(slot.ready_at)));
+            } else if let Some(due) = slot.circuit.probe_due() {
+                let probe = (due.max(slot.ready_at), at);
+                view.probe = Some(view.probe.map_or(probe, |first| first.min(probe)));
+            }
+        }
+        view
     }
-    Turn::WaitUntil(until)
 }
 
 /// The longest patience from `least` to `wanted` whose cost fits into `room`.
@@ -172,7 +194,7 @@ mod tests {
                     }
                 }
                 match turn(&slots, now, cycle_at, FULL, cost, &mut budget) {
-                    Turn::Read(at) => {
+                    Turn::Read(at, _) => {
                         asked[at] += 1;
                         slots[at].pending = false;
                         now += self.answer;
@@ -230,7 +252,7 @@ mod tests {
                     probes.iter().all(|probes| 1 < *probes),
                     "each dead unit is probed again: {probes:?}"
                 );
-                let roomy = u64::from(answer as u32) * 10 * 4 < u64::from(period as u32);
+                let roomy = answer * 10 * 4 < period;
                 assert!(
                     !roomy || longest <= Duration::from_secs(12),
                     "{dead} dead, period {period}: a probe came after {longest:?}"
@@ -250,7 +272,7 @@ mod tests {
         let mut budget = Budget::new(now);
         let cost = |patience| patience;
         let mut slots = [slow, quick];
-        assert_eq!(turn(&slots, now, now + FULL, FULL, cost, &mut budget), Turn::Read(1));
+        assert_eq!(turn(&slots, now, now + FULL, FULL, cost, &mut budget), Turn::Read(1, 50 * MS));
         slots[1].pending = false;
         assert_eq!(turn(&slots, now, now + FULL, FULL, cost, &mut budget), Turn::WaitUntil(now + FULL));
         assert_eq!(

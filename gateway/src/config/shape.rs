@@ -59,9 +59,7 @@ impl<'a> Page<'a> {
             let quoted = message.split('`').nth(1).unwrap_or_default();
             if message.starts_with("missing field") {
                 // At the top it was named before; a key that was taken out because it is wrong was named then.
-                if error.span().is_none() {
-                    return None;
-                }
+                error.span()?;
                 if !removed.iter().any(|(table, key)| *table == span && key == quoted) {
                     self.wrong(span.clone(), explain(message));
                 }

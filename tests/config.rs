@@ -3,6 +3,8 @@
 //! `tests/config/base` is right. Every other folder there holds the files that differ from it and `expected.txt`, the lines that must come out, no
 //! more and no fewer. After a wanted change of words: `UPDATE_EXPECTED=1 cargo test -p tests --test config`, and read the difference.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

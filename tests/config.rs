@@ -183,3 +183,21 @@ fn station_toml_shows_every_key() {
         assert!(shown, "config/station.toml does not show the key `{key}`");
     }
 }
+
+#[test]
+fn the_docs_name_every_metric_kind_and_column() {
+    let read = |name: &str| std::fs::read_to_string(root().join("docs").join(name)).unwrap();
+    let (configuration, import) = (read("configuration.md"), read("import.md"));
+    for metric in gateway::model::Metric::all() {
+        assert!(configuration.contains(&format!("`{}`", metric.name())), "{}", metric.name());
+    }
+    for kind in gateway::model::DeviceKind::ALL {
+        assert!(import.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+    }
+    for table in ["devices.csv", "people.csv"] {
+        let text = std::fs::read_to_string(root().join("config/demo").join(table)).unwrap();
+        for column in text.lines().next().unwrap_or_default().split(',') {
+            assert!(import.contains(&format!("`{column}`")), "{table}: {column}");
+        }
+    }
+}

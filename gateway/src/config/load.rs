@@ -78,29 +78,35 @@ pub fn check_command(path: &Path) -> (String, bool) {
 }
 
 fn summary(path: &Path, loaded: &Loaded, rows: &Rows) -> String {
-    let config = &loaded.config;
-    let units: usize = config.buses.iter().map(|bus| bus.units.len()).sum();
-    let registry = match &loaded.registry {
-        Some(files) if !files.is_empty() => format!(
-            "{} cells, {} devices, {} people",
-            rows.cells.len(),
-            rows.devices.len(),
-            rows.people.len()
-        ),
-        Some(_) | None => "the registry as it is in the store".into(),
+    let (config, rules) = (&loaded.config, &loaded.rules);
+    let units = config.buses.iter().map(|bus| bus.units.len()).sum();
+    let mut parts = match &loaded.registry {
+        Some(files) if !files.is_empty() => vec![
+            counted(rows.cells.len(), "cell", "cells"),
+            counted(rows.devices.len(), "device", "devices"),
+            counted(rows.people.len(), "person", "people"),
+        ],
+        Some(_) | None => vec!["the registry as it is in the store".into()],
     };
-    format!(
-        "{}: good. Station `{}`: {registry}; {} brokers{}, {} Modbus units on {} buses; {} rules, {} ladders, {} webhooks.",
-        path.display(),
-        config.station.id.get_ref(),
-        config.brokers.len(),
-        if config.listener.is_some() { " and the listener" } else { "" },
-        units,
-        config.buses.len(),
-        loaded.rules.rules.len(),
-        loaded.rules.ladders.len(),
-        config.webhooks.len(),
-    )
+    if config.listener.is_some() {
+        parts.push("the listener".into());
+    }
+    for (count, one, many) in [
+        (config.brokers.len(), "broker", "brokers"),
+        (units, "Modbus unit", "Modbus units"),
+        (rules.rules.len(), "rule", "rules"),
+        (rules.ladders.len(), "ladder", "ladders"),
+        (config.webhooks.len(), "webhook", "webhooks"),
+    ] {
+        if count > 0 {
+            parts.push(counted(count, one, many));
+        }
+    }
+    format!("{}: good. Station `{}`: {}.", path.display(), config.station.id.get_ref(), parts.join(", "))
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 const START: Spot = Spot { line: 1, column: 1 };

@@ -1,6 +1,6 @@
 //! TOML text → a typed value, or everything that is wrong with its shape at once.
 //!
-//! serde stops at the first mistake. Here a mistake is named, taken out of the parsed document, and serde is asked again. A misspelt key is taken for
+//! serde stops at the first mistake. Here a mistake is named, taken out of the parsed document, and serde is asked again. A misspelt word is taken for
 //! the one it resembles, so that the checks of meaning can still run. Text in the file is never repeated when its type is wrong: it may be a secret.
 
 use std::ops::Range;
@@ -59,7 +59,7 @@ impl<'a> Page<'a> {
             let quoted = message.split('`').nth(1).unwrap_or_default();
             if message.starts_with("missing field") {
                 // At the top it was named before; a key that was taken out because it is wrong was named then.
-                if error.span().is_none() {
+                if span == document.span() {
                     return None;
                 }
                 if !removed.iter().any(|(table, key)| *table == span && key == quoted) {
@@ -73,6 +73,14 @@ impl<'a> Page<'a> {
                 if !mend(document.get_mut(), &span, nearest(quoted, known)) {
                     return None;
                 }
+                continue;
+            }
+            if let Some(near) =
+                nearest(quoted, known_names(message)).filter(|_| message.starts_with("unknown variant"))
+                && let Some(value) =
+                    document.get_mut().iter_mut().find_map(|(_, value)| value_at(value, &span))
+            {
+                *value = DeValue::String(near.to_owned().into());
                 continue;
             }
             whole = false;
@@ -154,6 +162,22 @@ fn tables_in<'v, 'i>(value: &'v mut Spanned<DeValue<'i>>) -> Vec<(Range<usize>, 
         | DeValue::Datetime(_) => &mut [],
     };
     list.iter_mut().flat_map(tables_in).collect()
+}
+
+/// The innermost value at `span`.
+fn value_at<'v, 'i>(value: &'v mut Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<&'v mut DeValue<'i>> {
+    if value.span() == *span && value.get_ref().is_str() {
+        return Some(value.get_mut());
+    }
+    match value.get_mut() {
+        DeValue::Table(inner) => inner.iter_mut().find_map(|(_, value)| value_at(value, span)),
+        DeValue::Array(list) => list.iter_mut().find_map(|value| value_at(value, span)),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => None,
+    }
 }
 
 /// Removes the innermost value at `span`; says from which table, and its key there.

@@ -50,6 +50,51 @@ pub struct Locator<'a> {
     shapes: Vec<Shape<'a>>,
     /// Names of the schemes, in the order of their first cells.
     schemes: Vec<&'a str>,
+    buckets: Buckets,
+}
+
+/// A raster over all shapes: which of them may hold a point, without asking each of them.
+struct Buckets {
+    origin: Coord,
+    step: Coord,
+    shapes: Vec<Vec<u32>>,
+}
+
+/// Buckets per side; 4,096 in all keep a few cells each even in a whole city.
+const SIDE: usize = 64;
+
+impl Buckets {
+    fn new(shapes: &[Shape<'_>]) -> Self {
+        let (mut min, mut max) = (Coord { x: 180.0_f64, y: 90.0_f64 }, Coord { x: -180.0_f64, y: -90.0_f64 });
+        for shape in shapes {
+            min = Coord { x: min.x.min(shape.bounds.min().x), y: min.y.min(shape.bounds.min().y) };
+            max = Coord { x: max.x.max(shape.bounds.max().x), y: max.y.max(shape.bounds.max().y) };
+        }
+        let step = |length: f64| (length / SIDE as f64).max(1e-9);
+        let step = Coord { x: step(max.x - min.x), y: step(max.y - min.y) };
+        let mut buckets = Self { origin: min, step, shapes: vec![Vec::new(); SIDE * SIDE] };
+        for (at, shape) in shapes.iter().enumerate() {
+            let [west, south] = buckets.place(shape.bounds.min());
+            let [east, north] = buckets.place(shape.bounds.max());
+            for row in south..=north {
+                for column in west..=east {
+                    buckets.shapes[row * SIDE + column].push(at as u32);
+                }
+            }
+        }
+        buckets
+    }
+
+    /// Column and row; a point outside counts to the nearest bucket, whose shapes will say no.
+    fn place(&self, at: Coord) -> [usize; 2] {
+        let place = |distance: f64, step: f64| ((distance / step).max(0.0) as usize).min(SIDE - 1);
+        [place(at.x - self.origin.x, self.step.x), place(at.y - self.origin.y, self.step.y)]
+    }
+
+    fn near(&self, at: Coord) -> &[u32] {
+        let [column, row] = self.place(at);
+        &self.shapes[row * SIDE + column]
+    }
 }
 
 /// Something about the shapes that a person should look at.
@@ -80,14 +125,16 @@ impl<'a> Locator<'a> {
                 shapes.push(Shape { cell, depth, area, bounds });
             }
         }
-        Self { shapes, schemes }
+        let buckets = Buckets::new(&shapes);
+        Self { shapes, schemes, buckets }
     }
 
     /// The deepest cell of each scheme that holds the point, in the order of the schemes.
     pub fn cells_at(&self, [lon, lat]: [f64; 2]) -> Vec<&'a Cell> {
         let point = Point::new(lon, lat);
         let mut found: BTreeMap<&str, &Shape<'a>> = BTreeMap::new();
-        for shape in &self.shapes {
+        for &at in self.buckets.near(point.0) {
+            let shape = &self.shapes[at as usize];
             let near = shape.bounds.min().x <= lon
                 && lon <= shape.bounds.max().x
                 && shape.bounds.min().y <= lat
@@ -199,6 +246,25 @@ mod tests {
             (5., 1., vec![]),
         ] {
             assert_eq!(codes(&cells, x, y), wanted, "{x} {y}");
+        }
+    }
+
+    /// The raster must never hide a cell.
+    #[test]
+    fn the_raster_finds_what_asking_every_cell_finds() {
+        let mut cells = vec![cell(0, "S", None, [0., 0., 30., 10.])];
+        for i in 0..300_u32 {
+            let (x, y) = (f64::from(i % 30), f64::from(i / 30));
+            cells.push(cell(i + 1, &format!("S-{i}"), Some("S"), [x, y, x + 1.0, y + 1.0]));
+        }
+        let locator = Locator::new(&cells);
+        for i in 0..5_000 {
+            let (x, y) = (-1.0 + f64::from(i % 100) * 0.325, -1.0 + f64::from(i / 100) * 0.25);
+            let point = [118.9 + x / 1000.0, 32.1 + y / 1000.0];
+            let all = locator.shapes.iter().filter(|shape| shape.area.intersects(&Point::from(point)));
+            let wanted = all.max_by_key(|shape| (shape.depth, std::cmp::Reverse(shape.cell.ix)));
+            let found = locator.cells_at(point).first().map(|cell| cell.ix);
+            assert_eq!(found, wanted.map(|shape| shape.cell.ix), "{x} {y}");
         }
     }
 

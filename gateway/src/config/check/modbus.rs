@@ -1,20 +1,26 @@
 //! Modbus buses: what one bus says is checked where it is compiled, [`crate::decode::modbus`]; here what lies between buses and the registry.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::super::shape::Page;
 use super::names;
-use crate::config::Config;
+use crate::config::{Bus, Config};
 use crate::decode::modbus;
 use crate::grid::Registry;
+use crate::model::Metric;
+use crate::problem::instead;
 
 pub fn check(page: &mut Page<'_>, config: &Config, registry: Option<&Registry>) {
     names(page, "bus", config.buses.iter().map(|bus| &bus.name));
     let mut lines: BTreeMap<String, &str> = BTreeMap::new();
     for (i, bus) in config.buses.iter().enumerate() {
         let name = bus.name.get_ref().as_str();
+        let unknown = unknown_metrics(page, bus);
         for problem in modbus::compile(bus).err().into_iter().flatten() {
-            page.wrong(problem.span, problem.text);
+            if !unknown.contains(&problem.span) {
+                page.wrong(problem.span, problem.text);
+            }
         }
         let line = match (&bus.tcp, &bus.rtu_over_tcp, &bus.serial) {
             (Some(address), ..) | (None, Some(address), _) => {
@@ -34,6 +40,20 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: Option<&Registry>) 
     if let Some(registry) = registry.filter(|_| !config.registry.devices.is_empty()) {
         check_devices(page, config, registry);
     }
+}
+
+/// Names them with the nearest known one, and gives their places.
+fn unknown_metrics(page: &mut Page<'_>, bus: &Bus) -> Vec<Range<usize>> {
+    let metrics = bus.units.iter().flat_map(|unit| &unit.registers).map(|register| &register.metric);
+    let unknown: Vec<_> = metrics.filter(|metric| Metric::from_name(metric.get_ref()).is_none()).collect();
+    for metric in &unknown {
+        let known: Vec<&str> = Metric::all().map(Metric::name).collect();
+        page.wrong(
+            metric.span(),
+            format!("there is no metric `{}`; {}", metric.get_ref(), instead(metric.get_ref(), known)),
+        );
+    }
+    unknown.into_iter().map(|metric| metric.span()).collect()
 }
 
 /// A unit that is no device is read for nothing; a device that is no unit is never read.

@@ -21,9 +21,9 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
             page.warn(span.clone(), format!("nobody answers for the cell `{}` today, nor for a cell above it; give somebody the role lead, deputy or worker there", cell.code));
         }
     }
-    let cameras =
+    let homeless =
         registry.devices().iter().filter(|device| !device.retired && registry.home(device.ix).is_none());
-    for device in cameras {
+    for device in homeless {
         page.warn(
             page.at("registry.devices"),
             format!("the device `{}` stands in no cell; fill in `cell`, or `lon` and `lat`", device.id),

@@ -137,7 +137,9 @@ fn address(table: &mut Table<'_>, row: &[Field], id: &str) -> Placed<String> {
             ),
         );
     }
-    Placed { value: field.text, at: field.at }
+    // A DevEUI is printed in capitals on the label, and small in the messages.
+    let value = if field.text.starts_with("lora:") { field.text.to_lowercase() } else { field.text };
+    Placed { value, at: field.at }
 }
 
 /// Several codes are joined by `;`, or by `、` or `|` where `;` separates the columns.
@@ -223,6 +225,12 @@ mod tests {
         assert_eq!(codes(&english), ["C1", "V1"]);
         assert_eq!(codes(&chinese), ["C1", "V1"]);
         assert_eq!(english[0].address.as_ref().map(|a| a.value.as_str()), Some("native:SD-1"));
+    }
+
+    #[test]
+    fn a_deveui_is_written_small() {
+        let rows = devices("id,kind,name,address\nSD-1,other,a,lora:24E124AB\n");
+        assert_eq!(rows[0].address.as_ref().map(|a| a.value.as_str()), Some("lora:24e124ab"));
     }
 
     #[test]

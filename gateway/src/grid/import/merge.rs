@@ -51,7 +51,13 @@ pub fn merge_all(rows: &Rows, files: &[Parsed], now: Timestamp) -> Result<(Rows,
                 merged = next;
                 diff.extend(changes);
             }
-            Err(wrong) => problems.extend(wrong),
+            Err(wrong) => {
+                problems.extend(wrong);
+                // Without its cells every other row would be wrong too.
+                if matches!(parsed.rows, ParsedRows::Cells(_)) {
+                    break;
+                }
+            }
         }
     }
     if !problems.is_empty() {

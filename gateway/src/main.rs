@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use gateway::config::{self, LogFormat};
-use gateway::{app, import};
+use gateway::{app, import, probe};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -43,7 +43,7 @@ enum Command {
         dry_run: bool,
     },
     /// Read registers of a Modbus unit and show every way to decode them
-    //PROBE Probe(probe::ProbeArgs),
+    Probe(probe::ProbeArgs),
     /// Copy the store while the station runs
     Backup {
         /// The new file
@@ -111,7 +111,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             print!("{}", import::import_file(&loaded, what.into(), &file, dry_run).await?);
             Ok(ExitCode::SUCCESS)
         }
-        //PROBE Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Backup { to, config } => {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             app::backup(&loaded, &to).await?;

@@ -79,11 +79,11 @@ impl Neighbour {
     }
 }
 
-/// Mosquitto with `settings` beside its listener line.
+/// Mosquitto with `settings` beside its listener line. It stays the user it is: the certificates are ours alone.
 pub async fn mosquitto(settings: &str) -> anyhow::Result<Neighbour> {
     let (port, folder) = (free_port(), tempfile::tempdir()?);
     let file = folder.path().join("mosquitto.conf");
-    std::fs::write(&file, format!("listener {port} 127.0.0.1\nallow_anonymous true\n{settings}\n"))?;
+    std::fs::write(&file, format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n{settings}\n"))?;
     let file = file.to_string_lossy().into_owned();
     Neighbour::start("/usr/sbin/mosquitto", port, folder, &["-c", &file]).await
 }

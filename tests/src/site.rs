@@ -18,7 +18,7 @@ use crate::neighbours::root;
 pub const TOKEN: &str = "a-token-for-tests-only";
 pub const WEBHOOK_SECRET: &str = "a-secret-for-tests-only";
 
-/// A folder with a small neighbourhood: a street, a community, two cells, four smoke detectors, one hydrant, three people.
+/// A folder with a small neighbourhood: a street, a community, two cells, four smoke detectors, one hydrant, four people.
 pub struct Site {
     pub folder: tempfile::TempDir,
 }
@@ -27,6 +27,10 @@ impl Site {
     /// `more` is put behind station.toml: sources, InfluxDB, webhooks.
     pub fn new(more: &str) -> Self {
         let site = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        // Whoever is told nothing over HTTP is told over MQTT: a ladder without a channel is refused.
+        let webhook = more.contains("[[webhook]]");
+        let (channel, more) =
+            if webhook { ("duty", more.to_owned()) } else { ("mqtt", format!("[alarm_mqtt]\n{more}")) };
         site.write(
             "station.toml",
             &format!(
@@ -59,7 +63,7 @@ decoder = "zigbee2mqtt"
         );
         site.write("token", TOKEN);
         site.write("webhook-secret", WEBHOOK_SECRET);
-        site.write("rules.toml", RULES);
+        site.write("rules.toml", &RULES.replace("CHANNEL", channel));
         site.write("cells.geojson", CELLS);
         site.write("devices.csv", DEVICES);
         site.write("people.csv", PEOPLE);
@@ -241,18 +245,18 @@ name = "fire"
 [[ladder.step]]
 after_s = 0
 who = ["responsible"]
-channels = ["duty"]
+channels = ["CHANNEL"]
 [[ladder.step]]
 after_s = 60
 who = ["up:1"]
-channels = ["duty"]
+channels = ["CHANNEL"]
 
 [[ladder]]
 name = "calm"
 [[ladder.step]]
 after_s = 0
 who = ["responsible"]
-channels = ["duty"]
+channels = ["CHANNEL"]
 "#;
 
 const CELLS: &str = r#"{"type":"FeatureCollection","features":[
@@ -267,11 +271,12 @@ SD-1,smoke_detector,厨房烟感,,S1-C1-G1,1栋1单元101,118.905,32.11,
 SD-2,smoke_detector,厨房烟感,,S1-C1-G1,1栋1单元201,118.905,32.11,
 SD-3,smoke_detector,楼道烟感,z2m:zigbee2mqtt/hall,S1-C1-G2,2栋楼道,118.915,32.11,
 SD-4,smoke_detector,厨房烟感,,S1-C1-G2,2栋1单元101,118.915,32.11,
-HY-1,hydrant,东门消火栓,modbus:east/1,S1-C1-G2,东门,118.919,32.11,
+HY-1,hydrant,东门消火栓,,S1-C1-G2,东门,118.919,32.11,
 ";
 
 const PEOPLE: &str = "id,name,phone,role,cell,from,until
 wang-li,王丽,10000000001,lead,S1-C1-G1,2020-01-01,
 zhang-wei,张伟,10000000002,lead,S1-C1-G2,2020-01-01,
 chen-jie,陈洁,10000000003,lead,S1-C1,2020-01-01,
+zhao-min,赵敏,10000000004,lead,S1,2020-01-01,
 ";

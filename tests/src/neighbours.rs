@@ -83,7 +83,10 @@ impl Neighbour {
 pub async fn mosquitto(settings: &str) -> anyhow::Result<Neighbour> {
     let (port, folder) = (free_port(), tempfile::tempdir()?);
     let file = folder.path().join("mosquitto.conf");
-    std::fs::write(&file, format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n{settings}\n"))?;
+    std::fs::write(
+        &file,
+        format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n{settings}\n"),
+    )?;
     let file = file.to_string_lossy().into_owned();
     Neighbour::start("/usr/sbin/mosquitto", port, folder, &["-c", &file]).await
 }

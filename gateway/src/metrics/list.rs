@@ -58,7 +58,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     // Engine and store.
     ("gridwarden_readings_total", Counter, &[], "Values committed to the journal."),
     ("gridwarden_batches_total", Counter, &[], "Batches committed to the journal."),
-    ("gridwarden_commit_failures_total", Kind::Counter, &[], "Tries to commit that failed; the driver tries again."),
+    (
+        "gridwarden_commit_failures_total",
+        Kind::Counter,
+        &[],
+        "Tries to commit that failed; the driver tries again.",
+    ),
     ("gridwarden_engine_seconds", Histogram, &[], "Time the engine took for one batch."),
     ("gridwarden_commit_seconds", Histogram, &[], "From asking for a commit until it was on disk."),
     (

@@ -76,7 +76,8 @@ async fn readings_in_batches_of_2000() {
     }
     println!("{:.2} ms for an hour of one series", started.elapsed().as_secs_f64() * 1000.0 / 200.0);
     stop.cancel();
-    drop((tasks, store));
+    tasks.join_all().await.into_iter().collect::<anyhow::Result<()>>().unwrap();
+    drop(store);
     let started = clock::instant();
     let _store = place.open();
     println!("{:.0} ms to open it again", started.elapsed().as_secs_f64() * 1000.0);
@@ -107,4 +108,63 @@ async fn commits_one_by_one_and_many_at_once() {
     }
     println!("{:.0} commits/s from 64 callers at once", per_second(64 * 300, started.elapsed()));
     assert_eq!(store.counts().await.unwrap().alarms_open, 64 * 300);
+}
+
+/// 100,000 series with few points each: the worst case for sealing, while single alarms are committed beside the telemetry.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn an_alarm_while_many_slow_series_are_sealed() {
+    const BATCHES: u64 = 900;
+    let (_place, store) = fresh();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(store.clone().keep_history(stop.clone()));
+    let telemetry = store.clone();
+    let mut feed = JoinSet::new();
+    feed.spawn(async move {
+        for seq in 1..=BATCHES {
+            let now = moment(seq);
+            let first = seq as u32 * 2000;
+            let events =
+                (first..first + 2000).map(|n| reading(n % 100_000, now.wall, f64::from(n % 700) / 10.0));
+            let batch = Batch { seq, now, events: events.collect() };
+            telemetry.commit(Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let mut waits = Vec::new();
+    let mut id = 0;
+    while store.cursor("history").await.unwrap() < BATCHES {
+        if feed.try_join_next().is_some() {
+            tasks.spawn({
+                let store = store.clone();
+                async move {
+                    while store.cursor("history").await? < BATCHES {
+                        store.tend_history().await?;
+                        store.seal().await?;
+                    }
+                    Ok(())
+                }
+            });
+        }
+        id += 1;
+        let started = clock::instant();
+        let effects = vec![raised(id, SignalClass::Fire), Effect::Tell(alert(id, SignalClass::Fire, 1))];
+        store.commit(Commit { effects, ..Commit::default() }).await.unwrap();
+        waits.push(started.elapsed());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    waits.sort();
+    let at = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
+    println!(
+        "{} alarms: median {:.1} ms, 99 % {:.1} ms, longest {:.1} ms",
+        waits.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).expect("listed"));
+    stop.cancel();
+    assert!(waits.len() > 100);
 }

@@ -125,21 +125,43 @@ async fn a_fast_sender_is_slowed_down_and_loses_nothing() {
 async fn reading_pauses_while_a_thousand_wait_for_their_commit() {
     let station = Station::open("messages_per_s_max = 1000000").await;
     station.commits(Commits::Held);
-    let mut connect = v4::Connect::new("c");
-    connect.keep_alive = 1;
-    let mut client = Raw::v4(station.port, connect).await;
+    let mut client = Raw::v4(station.port, v4::Connect::new("c")).await;
     for n in 0..3000_u16 {
         client.publish("t", QoS::AtLeastOnce, n + 1, false, "x").await;
     }
     station.wait_for("a thousand", |seen| seen.len() == 1000).await;
-    // Longer than its keep-alive: the pause is ours, not its silence.
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert_eq!(station.seen().len(), 1000);
+    // Another client's message proves that the listener had time for more.
+    let mut other = Raw::v4(station.port, v4::Connect::new("other")).await;
+    other.publish("t", QoS::AtMostOnce, 0, false, "other").await;
+    station.wait_for("the other's", |seen| seen.iter().any(|seen| seen.payload == "other")).await;
+    other.expect_silence().await;
+    assert_eq!(station.seen().len(), 1001);
     station.commits(Commits::AtOnce);
     for n in 0..3000_u16 {
         assert_eq!(client.read().await, Some(v4::Packet::PubAck(v4::PubAck::new(n + 1))));
     }
-    assert_eq!(station.stop().await.len(), 3000);
+    assert_eq!(station.stop().await.len(), 3001);
+}
+
+#[tokio::test]
+async fn a_pause_of_ours_is_not_the_clients_silence() {
+    let station = Station::open("messages_per_s_max = 1000000").await;
+    station.commits(Commits::Held);
+    let mut connect = v4::Connect::new("c");
+    connect.keep_alive = 1;
+    let mut client = Raw::v4(station.port, connect).await;
+    for n in 0..1000_u16 {
+        client.publish("t", QoS::AtLeastOnce, n + 1, false, "x").await;
+    }
+    station.wait_for("all", |seen| seen.len() == 1000).await;
+    // Longer than 1.5 keep-alives; there is no condition to wait for, because nothing may happen.
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    station.commits(Commits::AtOnce);
+    for n in 0..1000_u16 {
+        assert_eq!(client.read().await, Some(v4::Packet::PubAck(v4::PubAck::new(n + 1))));
+    }
+    client.expect_silence().await;
+    station.stop().await;
 }
 
 #[tokio::test]

@@ -4,11 +4,12 @@
 mod bench;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bench::{Asked, Framing, Reply, Running, Scripted, mbpoll, pty_pair, pty_to, pymodbus_rtu, start};
 use firmware_sim::hydrants::Pressures;
 use firmware_sim::modbus::{Fault, Hydrants, Map};
+use gateway::clock::instant;
 use gateway::config::{Parity, Table};
 use gateway::model::Quality::{Bad, Good};
 use gateway::probe;
@@ -217,7 +218,7 @@ async fn polls_with_dead(dead: usize, serial: bool) -> (BTreeMap<u32, u32>, Dura
         line = format!("{timing}\ntcp = \"127.0.0.1:{}\"", _tcp.port);
     }
     let mut bus = start(&line, &units);
-    let began = Instant::now();
+    let began = instant();
     let mut heard = BTreeSet::new();
     while heard.len() < 10 - dead {
         heard.insert(bus.report().await.device);
@@ -267,8 +268,8 @@ async fn late_answers(framing: Framing, line: impl AsyncFn(u16) -> (Option<bench
         })
         .concat();
     let mut bus = start(&format!("poll_every_ms = 20\ntimeout_ms = 100\n{line}"), &units);
-    let (until, mut seen) = (Instant::now() + Duration::from_secs(12), BTreeMap::new());
-    while Instant::now() < until {
+    let (until, mut seen) = (instant() + Duration::from_secs(10), BTreeMap::new());
+    while instant() < until {
         let Ok(report) = tokio::time::timeout(Duration::from_secs(3), bus.report()).await else { continue };
         for value_seen in report.values {
             let start = if value_seen.metric.name() == "pressure" { 50 } else { 150 };
@@ -442,7 +443,7 @@ async fn a_unit_that_comes_back_is_polled_again_within_seconds() {
     let before = hydrants.requests(1);
     eventually("six probes", 40, || async { (before + 8 <= hydrants.requests(1)).then_some(()) }).await;
     hydrants.set_fault(1, None);
-    let back = Instant::now();
+    let back = instant();
     bus.values(1).await;
     assert!(back.elapsed() < Duration::from_secs(6), "polled again after {:?}", back.elapsed());
     stop.cancel();
@@ -461,8 +462,8 @@ async fn polls_nearly_as_fast_as_bare_requests() {
     let time = Duration::from_secs(2);
 
     let mut bare = tcp::connect(address).await.unwrap();
-    let (until, mut requests) = (Instant::now() + time, 0u32);
-    while Instant::now() < until {
+    let (until, mut requests) = (instant() + time, 0u32);
+    while instant() < until {
         bare.set_slave(Slave((requests % 50) as u8 + 1));
         assert_eq!(bare.read_holding_registers(2, 11).await.unwrap().unwrap().len(), 11);
         requests += 1;

@@ -67,11 +67,10 @@ impl Running {
             loop {
                 let inbound = self.outlet.routine.recv().await.expect("the bus runs");
                 self.dead.extend(inbound.dead);
-                for event in inbound.events {
-                    match event {
-                        Event::Report(report) => return report,
-                        Event::Gone { .. } | Event::Action(_) => panic!("{event:?} from a bus"),
-                    }
+                match inbound.events.into_iter().next() {
+                    Some(Event::Report(report)) => return report,
+                    Some(event @ (Event::Gone { .. } | Event::Action(_))) => panic!("{event:?} from a bus"),
+                    None => (),
                 }
             }
         };
@@ -109,7 +108,7 @@ impl Running {
 
     /// How many reports each unit gives in this time.
     pub async fn count(&mut self, time: Duration) -> BTreeMap<u32, u32> {
-        let until = tokio::time::Instant::now() + time;
+        let until = tokio::time::Instant::from_std(gateway::clock::instant()) + time;
         let mut counts = BTreeMap::new();
         while let Ok(report) = tokio::time::timeout_at(until, self.report()).await {
             *counts.entry(report.device.0).or_default() += 1;

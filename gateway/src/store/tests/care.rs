@@ -15,7 +15,7 @@ async fn figures_are_those_of_the_file() {
         ),
     ];
     store.commit(&Commit { effects, ..commit(1) }).await.unwrap();
-    store.commit(commit(2)).await.unwrap();
+    store.commit(&commit(2)).await.unwrap();
     store.move_cursor("influx", 1, vec![letter(1)]).await.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.oldest_seq, counts.newest_seq), (1, 2));
@@ -33,12 +33,12 @@ async fn figures_are_those_of_the_file() {
 async fn a_backup_opens_as_a_store_and_never_overwrites() {
     let place = Place::new();
     let store = place.open();
-    store.commit(commit(1)).await.unwrap();
+    store.commit(&commit(1)).await.unwrap();
     let to = place.folder.path().join("backup.db");
     store.backup(&to).await.unwrap();
-    store.commit(commit(2)).await.unwrap();
+    store.commit(&commit(2)).await.unwrap();
     let (copy, recovered) = Store::open(&to, LIMITS).unwrap();
     assert_eq!(recovered.last, Some((1, moment(1))));
-    copy.commit(commit(2)).await.unwrap();
+    copy.commit(&commit(2)).await.unwrap();
     assert!(matches!(store.backup(&to).await, Err(StoreError::File { .. })));
 }

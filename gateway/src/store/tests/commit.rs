@@ -10,7 +10,7 @@ async fn what_was_answered_is_there_after_opening_again() {
     let place = Place::new();
     let store = place.open();
     for seq in 1..=3 {
-        store.commit(commit(seq)).await.unwrap();
+        store.commit(&commit(seq)).await.unwrap();
     }
     store.commit(&Commit { snapshot: Some(vec![9; 40]), ..commit(4) }).await.unwrap();
     assert_eq!(*store.newest().borrow(), 4);
@@ -44,7 +44,7 @@ async fn one_transaction_holds_everything() {
         audit: vec![audit.clone()],
         ..commit(1)
     };
-    assert_eq!(store.commit(whole).await.unwrap().entries, [1, 2]);
+    assert_eq!(store.commit(&whole).await.unwrap().entries, [1, 2]);
     drop(store);
     let store = place.open();
     assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), Some(alarm(1, SignalClass::Fire)));
@@ -90,10 +90,10 @@ async fn a_failed_request_takes_nothing_of_the_others_along() {
     let (_busy, release) = busy(&store).await;
     let outbox = store.outbox_changed();
     let (first, wrong, halfway, second, _) = tokio::join!(
-        store.commit(with_alarm(1)),
-        store.commit(with_alarm(7)),
+        async { store.commit(&with_alarm(1)).await },
+        async { store.commit(&with_alarm(7)).await },
         fails_halfway(&store),
-        store.commit(with_alarm(2)),
+        async { store.commit(&with_alarm(2)).await },
         async { release.send(()) },
     );
     assert!(first.is_ok() && second.is_ok());
@@ -115,9 +115,9 @@ async fn when_the_transaction_is_lost_everybody_in_it_is_told() {
     store.write(move |writing| Ok(writing.connection.execute_batch(trap)?)).await.unwrap();
     let (_busy, release) = busy(&store).await;
     let (before, trapped, after, _) = tokio::join!(
-        store.commit(with_alarm(1)),
+        async { store.commit(&with_alarm(1)).await },
         store.remember("any", "thing"),
-        store.commit(with_alarm(2)),
+        async { store.commit(&with_alarm(2)).await },
         async { release.send(()) },
     );
     for error in [before.map(|_| ()), trapped, after.map(|_| ())].map(Result::unwrap_err) {
@@ -126,7 +126,7 @@ async fn when_the_transaction_is_lost_everybody_in_it_is_told() {
     }
     assert_eq!(*store.newest().borrow(), 0);
     assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), None);
-    store.commit(with_alarm(1)).await.unwrap();
+    store.commit(&with_alarm(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn many_callers_share_transactions_and_each_gets_its_answer() {
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_not_the_end() {
     let (_place, store) = fresh();
-    store.commit(commit(1)).await.unwrap();
+    store.commit(&commit(1)).await.unwrap();
     let pages =
         |pages: &'static str| store.write(move |writing| Ok(writing.connection.execute_batch(pages)?));
     pages("PRAGMA max_page_count = 1").await.unwrap(); // SQLite takes the present size instead.
@@ -158,13 +158,13 @@ async fn a_full_disk_is_an_error_and_not_the_end() {
         dead: (0..80).map(|_| DeadLetter { payload: vec![7; 9000], ..letter(1) }).collect(),
         ..commit(2)
     };
-    let StoreError::Write(error) = store.commit(large()).await.unwrap_err() else { panic!("a write error") };
+    let StoreError::Write(error) = store.commit(&large()).await.unwrap_err() else { panic!("a write error") };
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
     assert_eq!(*store.newest().borrow(), 1);
     assert_eq!(store.batches_after(0, 1 << 20).await.unwrap().len(), 1);
     assert_eq!(store.dead_letters(None, 9).await.unwrap(), []);
     pages("PRAGMA max_page_count = 1000000").await.unwrap();
-    store.commit(large()).await.unwrap();
+    store.commit(&large()).await.unwrap();
     assert_eq!(store.batches_after(0, 1 << 20).await.unwrap().len(), 2);
 }
 
@@ -173,7 +173,7 @@ async fn a_copy_taken_at_any_moment_holds_what_was_answered_before() {
     let place = Place::new();
     let store = place.open();
     for seq in 1..=20 {
-        store.commit(commit(seq)).await.unwrap();
+        store.commit(&commit(seq)).await.unwrap();
         let torn = tempfile::tempdir().unwrap();
         let copy = torn.path().join("gridwarden.db");
         // As after a power cut: the files without a closing checkpoint, and garbage where the next write was going on.
@@ -198,7 +198,7 @@ async fn a_second_gateway_is_refused_and_a_helper_is_not() {
     assert_eq!(first.recall("cells.geojson").await.unwrap().as_deref(), Some("abc"));
     drop(first);
     let again = place.open();
-    again.commit(commit(1)).await.unwrap();
+    again.commit(&commit(1)).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::*;
 async fn batches_come_in_order_and_in_portions() {
     let (_place, store) = fresh();
     for seq in 1..=10 {
-        store.commit(commit(seq)).await.unwrap();
+        store.commit(&commit(seq)).await.unwrap();
     }
     let numbers = |batches: Vec<Batch>| batches.iter().map(|batch| batch.seq).collect::<Vec<_>>();
     assert_eq!(numbers(store.batches_after(0, 1).await.unwrap()), [1], "at least one");
@@ -19,7 +19,7 @@ async fn batches_come_in_order_and_in_portions() {
 async fn consumers_are_woken_after_the_commit() {
     let (_place, store) = fresh();
     let mut newest = store.newest();
-    store.commit(commit(1)).await.unwrap();
+    store.commit(&commit(1)).await.unwrap();
     newest.changed().await.unwrap();
     assert_eq!(*newest.borrow_and_update(), 1);
     store.commit(&Commit { dead: vec![letter(1)], ..Commit::default() }).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_damaged_batch_is_passed_by() {
     let place = Place::new();
     let store = place.open();
     for seq in 1..=3 {
-        store.commit(commit(seq)).await.unwrap();
+        store.commit(&commit(seq)).await.unwrap();
     }
     place.sql("UPDATE journal SET bytes = x'0102030405060708' WHERE seq = 2");
     let batches = store.batches_after(0, 1 << 20).await.unwrap();
@@ -109,7 +109,7 @@ async fn retention_by_size_keeps_what_a_restart_needs() {
     drop(store);
     let (store, recovered) = place.recover(LIMITS);
     assert_eq!(recovered.last, Some((1000, moment(1000))));
-    store.commit(commit(1001)).await.unwrap();
+    store.commit(&commit(1001)).await.unwrap();
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn retention_by_age_goes_by_the_steady_clock() {
 #[tokio::test]
 async fn the_newest_batch_stays_whatever_the_limits() {
     let (place, store) = fresh();
-    store.commit(commit(1)).await.unwrap();
+    store.commit(&commit(1)).await.unwrap();
     store.commit(&Commit { snapshot: Some(vec![1]), ..commit(2) }).await.unwrap();
     tidy(&store, Limits { journal_bytes_max: 0, journal_days_max: 0, ..LIMITS });
     assert_eq!(numbers(&store).await, (2, 2), "it holds the number and the time to go on from");

@@ -19,7 +19,7 @@ async fn victim() {
     let Ok(path) = std::env::var(FOLDER) else { return };
     let (store, recovered) = Store::open(Path::new(&path), LIMITS).unwrap();
     for seq in recovered.last.map_or(0, |(seq, _)| seq) + 1.. {
-        store.commit(everything(seq)).await.unwrap();
+        store.commit(&everything(seq)).await.unwrap();
         println!("\nanswered {seq}");
         if seq.is_multiple_of(7) {
             store.seal().await.unwrap();

@@ -89,7 +89,7 @@ async fn commits_one_by_one_and_many_at_once() {
     let (_place, store) = fresh();
     let started = clock::instant();
     for seq in 1..=2000 {
-        store.commit(commit(seq)).await.unwrap();
+        store.commit(&commit(seq)).await.unwrap();
     }
     println!("{:.0} commits/s one by one", per_second(2000, started.elapsed()));
     let started = clock::instant();
@@ -128,7 +128,7 @@ async fn an_alarm_while_many_slow_series_are_sealed() {
             let events =
                 (first..first + 2000).map(|n| reading(n % 100_000, now.wall, f64::from(n % 700) / 10.0));
             let batch = Batch { seq, now, events: events.collect() };
-            telemetry.commit(Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
+            telemetry.commit(&Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -150,7 +150,7 @@ async fn an_alarm_while_many_slow_series_are_sealed() {
         id += 1;
         let started = clock::instant();
         let effects = vec![raised(id, SignalClass::Fire), Effect::Tell(alert(id, SignalClass::Fire, 1))];
-        store.commit(Commit { effects, ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
         waits.push(started.elapsed());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::rules::Rules;
 use crate::config::{self, Loaded};
 use crate::decode::Topics;
 use crate::engine::Engine;
@@ -29,11 +30,12 @@ use crate::io::listener::Listener;
 use crate::io::{influx, inlet, modbus, mqtt};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::model::Event;
+use crate::model::{AlarmId, AlarmState, Event};
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Worker};
+use crate::store::alarms::Query;
 use crate::store::{Limits, Recovered, Store};
 use crate::supervise::Supervisor;
 use crate::world::{self, World};
@@ -153,6 +155,7 @@ impl App {
             live.clone(),
             clock,
             outlet,
+            world.clone(),
             worlds,
             config.store.commit_interval(),
             seq,
@@ -251,7 +254,18 @@ fn limits(store: &config::Store) -> Limits {
 
 /// Imports the files of `[registry]` when one of them is not what was imported last; all of them or none.
 async fn import_changed_files(store: &Store, loaded: &Loaded) -> anyhow::Result<()> {
-    let Some(files) = &loaded.registry else { return Ok(()) };
+    let Some(files) = &loaded.registry else {
+        // A duty that ended yesterday must not keep a station with a registry from coming back after a power cut.
+        let empty = store.registry_version().await? == 0;
+        anyhow::ensure!(
+            !empty,
+            "a file of [registry] is wrong and the store has no registry yet; see the remarks above"
+        );
+        tracing::error!(
+            "a file of [registry] is wrong: none is imported, the registry stays as it is in the store"
+        );
+        return Ok(());
+    };
     let memo = |name: &str| format!("registry.file:{name}");
     let mut changed = false;
     for file in files {
@@ -271,21 +285,28 @@ async fn import_changed_files(store: &Store, loaded: &Loaded) -> anyhow::Result<
 
 async fn make_world(loaded: &Loaded, store: &Store) -> anyhow::Result<World> {
     let registry = Registry::build(store.load_registry().await?);
-    let (rules, problems) = RuleBook::compile(&loaded.rules, &registry);
-    for problem in problems {
-        tracing::warn!("rules.toml: {problem}");
-    }
+    let rules = compile(&loaded.rules, &registry);
     let topics = loaded.config.topics.iter();
     let topics = topics.map(|topic| (topic.filter.get_ref().clone(), *topic.decoder.get_ref())).collect();
     Ok(World {
         registry,
-        rules: Arc::new(rules),
+        rules,
+        rules_text: loaded.rules_text.as_str().into(),
         topics: Arc::new(Topics(topics)),
         freshness: Arc::new(loaded.rules.freshness.clone()),
     })
 }
 
-/// Brings the engine to where the journal ends. Effects of replayed batches are dropped: they were committed with them.
+fn compile(rules: &Rules, registry: &Registry) -> Arc<RuleBook> {
+    let (book, problems) = RuleBook::compile(rules, registry);
+    for problem in problems {
+        tracing::warn!("rules.toml: {problem}");
+    }
+    Arc::new(book)
+}
+
+/// Brings the engine to where the journal ends, under the rules it had then; [`Driver`] gives it the new ones. Effects of replayed batches are dropped: they were
+/// committed with them.
 async fn recover(
     store: &Store,
     recovered: Recovered,
@@ -293,17 +314,22 @@ async fn recover(
     clock: &Clock,
     live: &Live,
 ) -> anyhow::Result<(Engine, u64)> {
-    let (registry, rules) = (world.registry.clone(), world.rules.clone());
+    let registry = world.registry.clone();
+    let rules = match store.recall(world::RULES_MEMO).await?.map(|text| toml::from_str::<Rules>(&text)) {
+        Some(Ok(rules)) => compile(&rules, &registry),
+        Some(Err(_)) | None => world.rules.clone(),
+    };
     let started = crate::clock::instant();
     let (mut engine, mut seq) = match recovered.snapshot {
+        None => (Engine::new(registry, rules, clock.now()), 0),
         Some((seq, snapshot)) => match Engine::restore(&snapshot, registry.clone(), rules.clone()) {
             Ok(engine) => (engine, seq),
             Err(fault) => {
-                tracing::error!(%fault, "the engine's snapshot cannot be used; presence of every device is armed anew");
-                (Engine::new(registry, rules, clock.now()), 0)
+                tracing::error!(%fault, "the engine's snapshot cannot be used: open alarms are taken from the store, and presence of every device is armed anew");
+                let last = recovered.last.map_or(0, |(seq, _)| seq);
+                return Ok((salvage(store, registry, rules, clock).await?, last));
             }
         },
-        None => (Engine::new(registry, rules, clock.now()), 0),
     };
     let mut events = 0;
     loop {
@@ -319,7 +345,6 @@ async fn recover(
             }));
         }
     }
-    let seq = seq.max(recovered.last.map_or(0, |(seq, _)| seq));
     tracing::info!(
         batches_to = seq,
         events_replayed = events,
@@ -328,6 +353,20 @@ async fn recover(
         "the engine is where the journal ends"
     );
     Ok((engine, seq))
+}
+
+/// Without a snapshot that can be read: what the alarm table knows.
+async fn salvage(
+    store: &Store,
+    registry: Arc<Registry>,
+    rules: Arc<RuleBook>,
+    clock: &Clock,
+) -> anyhow::Result<Engine> {
+    let newest = store.alarms(Query { limit: 1, ..Query::default() }).await?;
+    let last = newest.first().map_or(AlarmId(0), |alarm| alarm.id);
+    let states = AlarmState::ALL.into_iter().filter(|&state| state != AlarmState::Closed).collect();
+    let open = store.alarms(Query { states, limit: u32::MAX, ..Query::default() }).await?;
+    Ok(Engine::salvage(registry, rules, clock.now(), last, open))
 }
 
 /// Notices imports by other processes and reads the configuration again when asked; a bad file is refused and the station runs on.
@@ -367,7 +406,6 @@ async fn keep_world(
         if changed {
             let new = make_world(&loaded, &store).await?;
             tracing::info!(version = new.registry.version(), "registry and rules are taken over");
-            world.store(Arc::new(new.clone()));
             if new_worlds.send(new).await.is_err() {
                 return Ok(()); // The driver has ended; so does everything else.
             }

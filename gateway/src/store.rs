@@ -91,6 +91,8 @@ pub struct Commit {
     pub effects: Vec<Effect>,
     pub dead: Vec<DeadLetter>,
     pub audit: Vec<Audit>,
+    /// Small texts to remember under a name, see [`Store::recall`].
+    pub memo: Vec<(&'static str, String)>,
     /// The engine's state after `batch`.
     pub snapshot: Option<Vec<u8>>,
 }

@@ -9,11 +9,16 @@ use crate::decode::{Context, Topics};
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 
+/// Name under which the store keeps the rules that the engine works with.
+pub const RULES_MEMO: &str = "rules.toml";
+
 /// One consistent view; take it once per message or request and keep it for that long.
 #[derive(Clone)]
 pub struct World {
     pub registry: Arc<Registry>,
     pub rules: Arc<RuleBook>,
+    /// rules.toml as it was read, kept in the store with the engine's snapshot.
+    pub rules_text: Arc<str>,
     pub topics: Arc<Topics>,
     pub freshness: Arc<FreshnessLimits>,
 }

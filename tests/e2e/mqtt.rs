@@ -23,6 +23,7 @@ fn world() -> Shared {
     World {
         registry: Arc::new(Registry::default()),
         rules: Arc::new(RuleBook::default()),
+        rules_text: "".into(),
         topics: Arc::new(Topics(vec![("#".into(), Family::Native)])),
         freshness: Arc::default(),
     }

@@ -67,6 +67,7 @@ impl Station {
         let world = World {
             registry: Registry::build(neighbourhood()),
             rules: Arc::default(),
+            rules_text: "".into(),
             topics: Arc::new(Topics::default()),
             freshness: Arc::new(FreshnessLimits::default()),
         }

@@ -25,6 +25,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub struct Loaded {
     pub config: Config,
     pub rules: Rules,
+    pub rules_text: String,
     /// Where station.toml stands; relative paths start here.
     pub folder: PathBuf,
     /// The files of `[registry]`: cells, then devices, then people. `None` when one of them is wrong: import none and keep what the store has.
@@ -158,6 +159,7 @@ fn examine(path: &Path, now: Timestamp) -> (Option<Loaded>, Problems, Rows) {
     let loaded = config.zip(rules).map(|(config, rules)| Loaded {
         config,
         rules,
+        rules_text: rules_text.clone(),
         folder,
         registry,
         remarks: Problems::default(),

@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, Safe};
-use crate::clock::Clock;
+use crate::clock::{Clock, ticks};
 use crate::engine::backoff::Backoff;
 use crate::engine::{Answer, Applied, Effect, Engine};
 use crate::live::Live;
 use crate::model::{Batch, DeadLetter, DeviceIx, Event};
 use crate::store::{Commit, Store};
 use crate::units::Millis;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// Messages in one batch at the most.
 const BATCH_MAX: usize = 2_000;
@@ -40,7 +40,10 @@ pub struct Driver {
     pub live: Arc<Live>,
     pub clock: Clock,
     pub outlet: Outlet,
-    /// A changed registry or changed rules; the sender has already shared the world with the sources.
+    /// Where the sources find the current world. Changed only here, after the engine has taken the new one over: a report of a device
+    /// that the engine does not know yet would be lost.
+    pub world: world::Shared,
+    /// A changed registry or changed rules.
     pub worlds: mpsc::Receiver<World>,
     /// How long routine telemetry may wait to be committed together.
     pub commit_interval: Millis,
@@ -90,23 +93,23 @@ impl Driver {
         live: Arc<Live>,
         clock: Clock,
         outlet: Outlet,
+        world: world::Shared,
         worlds: mpsc::Receiver<World>,
         commit_interval: Millis,
         seq: u64,
     ) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "tokio's clock, so that tests can pause it")]
-        let snapshot_at = Instant::now() + SNAPSHOT_AFTER;
         Self {
             engine,
             store,
             live,
             clock,
             outlet,
+            world,
             worlds,
             commit_interval,
             seq,
             since_snapshot: 0,
-            snapshot_at,
+            snapshot_at: ticks() + SNAPSHOT_AFTER,
         }
     }
 
@@ -116,21 +119,11 @@ impl Driver {
             match self.gather().await {
                 Turn::Batch(mut gathered) => {
                     let snapshot = self.since_snapshot >= SNAPSHOT_EVENTS
-                        || (self.since_snapshot > 0 && self.snapshot_at.elapsed() > Duration::ZERO);
+                        || (self.since_snapshot > 0 && self.snapshot_at <= ticks());
                     let applied = self.step(std::mem::take(&mut gathered.events));
                     self.commit(gathered, applied, snapshot, &give_up).await?;
                 }
-                Turn::World(world) => {
-                    let now = self.clock.now();
-                    let effects = self.engine.reconfigure(world.registry, world.rules, now);
-                    self.seq += 1;
-                    let applied = (
-                        Batch { seq: self.seq, now, events: Vec::new() },
-                        Applied { effects, ..Applied::default() },
-                    );
-                    // With a snapshot in the same transaction: a replay must never run old events through new rules.
-                    self.commit(Gathered::default(), Some(applied), true, &give_up).await?;
-                }
+                Turn::World(world) => self.take_over(world, &give_up).await?,
                 Turn::End => {
                     let commit = Commit { snapshot: Some(self.engine.snapshot()), ..Commit::default() };
                     self.store.commit(&commit).await?;
@@ -138,6 +131,33 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// A snapshot and the rules themselves go into the same transaction: a replay must never run old events through new rules.
+    async fn take_over(&mut self, world: World, give_up: &CancellationToken) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let effects = self.engine.reconfigure(world.registry.clone(), world.rules.clone(), now);
+        self.seq += 1;
+        let commit = Commit {
+            batch: Some(Batch { seq: self.seq, now, events: Vec::new() }),
+            effects,
+            snapshot: Some(self.engine.snapshot()),
+            memo: vec![(world::RULES_MEMO, world.rules_text.to_string())],
+            ..Commit::default()
+        };
+        self.snapshot_taken();
+        let entries = self.persist(&commit, give_up).await?;
+        self.show(commit, entries);
+        for device in world.registry.devices() {
+            self.live.seen(device.ix, self.engine.seen(device.ix));
+        }
+        self.world.store(Arc::new(world));
+        Ok(())
+    }
+
+    fn snapshot_taken(&mut self) {
+        self.since_snapshot = 0;
+        self.snapshot_at = ticks() + SNAPSHOT_AFTER;
     }
 
     /// Waits for something to do, and for what may share its commit.
@@ -221,13 +241,10 @@ impl Driver {
             return Ok(());
         }
         if snapshot.is_some() {
-            self.since_snapshot = 0;
-            #[expect(clippy::disallowed_methods, reason = "tokio's clock, so that tests can pause it")]
-            let next = Instant::now() + SNAPSHOT_AFTER;
-            self.snapshot_at = next;
+            self.snapshot_taken();
         }
         let commit =
-            Commit { batch, effects: applied.effects, dead: gathered.dead, snapshot, audit: Vec::new() };
+            Commit { batch, effects: applied.effects, dead: gathered.dead, snapshot, ..Commit::default() };
         let entries = self.persist(&commit, give_up).await?;
 
         gathered.tickets.into_iter().for_each(Ticket::done);

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
-use super::{Audit, Commit, Committed, Problem, StoreError, alarms, int, journal, outbox, unint};
+use super::{Audit, Commit, Committed, Problem, StoreError, alarms, int, journal, outbox, registry, unint};
 use crate::engine::Effect;
 use crate::model::{DeadLetter, Event};
 use crate::units::{Now, Timestamp};
@@ -18,6 +18,7 @@ pub struct Prepared {
     effects: Vec<Effect>,
     dead: Vec<DeadLetter>,
     audit: Vec<Audit>,
+    memo: Vec<(&'static str, String)>,
     snapshot: Option<Vec<u8>>,
 }
 
@@ -39,12 +40,13 @@ impl Prepared {
             bytes: encode(batch),
             points: history::points(batch),
         });
-        let Commit { batch: _, effects, dead, audit, snapshot } = commit;
+        let Commit { batch: _, effects, dead, audit, memo, snapshot } = commit;
         Self {
             batch,
             effects: effects.clone(),
             dead: dead.clone(),
             audit: audit.clone(),
+            memo: memo.clone(),
             snapshot: snapshot.clone(),
         }
     }
@@ -79,6 +81,9 @@ impl Prepared {
         bury(writing, &self.dead)?;
         for audit in &self.audit {
             add_audit(writing, audit)?;
+        }
+        for (name, text) in &self.memo {
+            registry::remember(writing.connection, name, text)?;
         }
         if let Some(snapshot) = &self.snapshot {
             journal::save_snapshot(writing.connection, snapshot)?;

@@ -58,14 +58,7 @@ impl Store {
     /// A small text under a name, such as the hash of an imported file.
     pub async fn remember(&self, name: &str, text: &str) -> Result<(), StoreError> {
         let (name, text) = (name.to_owned(), text.to_owned());
-        self.write(move |writing| {
-            writing
-                .connection
-                .prepare_cached("INSERT OR REPLACE INTO memo (name, text) VALUES (?1, ?2)")?
-                .execute([name, text])?;
-            Ok(())
-        })
-        .await
+        self.write(move |writing| remember(writing.connection, &name, &text)).await
     }
 
     pub async fn recall(&self, name: &str) -> Result<Option<String>, StoreError> {
@@ -78,6 +71,13 @@ impl Store {
         })
         .await
     }
+}
+
+pub(super) fn remember(connection: &Connection, name: &str, text: &str) -> Result<(), Problem> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO memo (name, text) VALUES (?1, ?2)")?
+        .execute([name, text])?;
+    Ok(())
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<u64> {

@@ -139,6 +139,7 @@ pub fn start_with(station: &Station, sink: impl Sink + 'static, settings: Settin
     let world = World {
         registry: registry(),
         rules: Arc::default(),
+        rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
     };

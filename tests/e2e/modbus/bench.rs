@@ -50,6 +50,7 @@ pub fn start(line: &str, units: &str) -> Running {
     let world = World {
         registry: Registry::build(rows),
         rules: Arc::default(),
+        rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
     };

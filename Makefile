@@ -43,7 +43,9 @@ run: setup-run
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
 	@exec config/demo/run.sh target/release
 
+# The programs are built first: some tests start and kill them.
 test: setup-test
+	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 check:

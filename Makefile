@@ -52,8 +52,10 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-bench:
-	$(CARGO) bench --workspace --locked
+# Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that.
+bench: setup-test
+	$(CARGO) build --release --locked -p gateway -p firmware-sim
+	$(CARGO) bench --locked -p tests --bench city -- $(ONLY)
 
 clean-run:
 	rm -rf .run/demo

@@ -25,9 +25,10 @@ use crate::grid::Registry;
 use crate::health::Health;
 use crate::http::{self, Api};
 use crate::import::import_parsed;
+use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::listener::Listener;
-use crate::io::{influx, inlet, modbus, mqtt};
+use crate::io::{commands, influx, inlet, modbus, mqtt};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::model::{AlarmId, AlarmState, Event};
@@ -35,6 +36,7 @@ use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Worker};
+use crate::service;
 use crate::store::alarms::Query;
 use crate::store::{Limits, Recovered, Store};
 use crate::supervise::Supervisor;
@@ -185,8 +187,10 @@ impl App {
 
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;
+        let mut commands = Commands::default();
         if let Some(listener) = self.listener {
             publisher = Some(Arc::new(listener.handle()));
+            commands.listener = Some(listener.handle());
             tasks.spawn("listener", listener.run(world.clone(), inlet.clone(), stop.clone()));
         }
         for source in self.sources {
@@ -197,15 +201,27 @@ impl App {
             tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
         }
 
-        if let Some(settings) = &config.alarm_mqtt {
-            if let Some(name) = &settings.broker {
-                let broker = config.brokers.iter().find(|broker| broker.name.get_ref() == name.get_ref());
-                let broker = broker
-                    .with_context(|| format!("[alarm_mqtt] there is no broker `{}`", name.get_ref()))?;
-                let (connection, to_broker) = mqtt::publisher::Connection::new(broker, folder)?;
-                tasks.spawn("publisher", connection.run(stop.clone()));
-                publisher = Some(Arc::new(to_broker));
+        // One publishing connection for each broker that needs one.
+        let alarms_go_to = config.alarm_mqtt.as_ref().and_then(|settings| settings.broker.as_ref());
+        for broker in &config.brokers {
+            let alarms = alarms_go_to.is_some_and(|name| name.get_ref() == broker.name.get_ref());
+            if !alarms && !broker.commands {
+                continue;
             }
+            let (connection, to_broker) = mqtt::publisher::Connection::new(broker, folder)?;
+            tasks.spawn("publisher", connection.run(stop.clone()));
+            if alarms {
+                publisher = Some(Arc::new(to_broker.clone()));
+            }
+            if broker.commands {
+                commands.brokers.push(commands::Broker {
+                    name: broker.name.get_ref().clone(),
+                    filters: broker.subscribe.iter().map(|filter| filter.get_ref().clone()).collect(),
+                    publisher: to_broker,
+                });
+            }
+        }
+        if let Some(settings) = &config.alarm_mqtt {
             let publisher = publisher.context("[alarm_mqtt] needs a [listener] or the name of a broker")?;
             tasks.spawn(
                 "mqtt channel",
@@ -223,11 +239,13 @@ impl App {
             tasks.spawn("alarm changes", changes.run(stop.clone()));
         }
 
+        tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));
         let api = Api {
             store: store.clone(),
             world: world.clone(),
             live,
             inlet,
+            commands,
             clock,
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             stop: stop.clone(),

@@ -156,6 +156,9 @@ pub struct Broker {
     pub subscribe: Vec<Spanned<String>>,
     /// `$share/<group>/` in front of every filter, for several gateways on one broker.
     pub share_group: Option<Spanned<String>>,
+    /// Open a second connection to command the devices that are heard from this broker.
+    #[serde(default)]
+    pub commands: bool,
     #[serde(default = "defaults::keep_alive_s")]
     pub keep_alive_s: Spanned<u32>,
     #[serde(default = "defaults::max_packet_kb")]

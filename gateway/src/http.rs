@@ -6,6 +6,7 @@
 
 pub mod alarms;
 pub mod auth;
+pub mod commands;
 pub mod document;
 pub mod events;
 pub mod extract;
@@ -34,6 +35,7 @@ use utoipa_axum::routes;
 
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -54,6 +56,7 @@ pub struct Api {
     pub world: world::Shared,
     pub live: Arc<Live>,
     pub inlet: Inlet,
+    pub commands: Commands,
     pub clock: Clock,
     pub tokens: auth::Tokens,
     pub health: Arc<Health>,
@@ -85,6 +88,7 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
+        .routes(routes!(commands::command))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
         .routes(routes!(people::people))

@@ -44,6 +44,8 @@ pub mod probe;
 
 pub mod supervise;
 
+pub mod service;
+
 pub mod import;
 
 pub mod app;

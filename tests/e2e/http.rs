@@ -29,6 +29,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms",
     "post /api/v1/alarms/{id}/acknowledge",
     "post /api/v1/alarms/{id}/resolve",
+    "post /api/v1/devices/{id}/command",
 ];
 const OPEN: &[&str] = &["/healthz", "/readyz", "/", "/station.css", "/station.js"];
 

@@ -14,6 +14,7 @@ use gateway::grid::{Cell, Device, Duty, Person, Registry, Role, Rows};
 use gateway::health::Health;
 use gateway::http::auth::Tokens;
 use gateway::http::{Api, Own};
+use gateway::io::commands::Commands;
 use gateway::io::inlet::{self, Inbound, Outlet, Safe};
 use gateway::live::Live;
 use gateway::metrics::Metrics;
@@ -85,6 +86,7 @@ impl Station {
             world: world.clone(),
             live: live.clone(),
             inlet,
+            commands: Commands::default(),
             clock,
             tokens,
             health: health.clone(),

@@ -88,7 +88,8 @@ impl ApiError {
         Self::Refused(Box::new(problem))
     }
 
-    fn named(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
+    /// One of the URNs in docs/api.md.
+    pub fn named(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
         let mut problem = Problem::plain(status, detail);
         problem.kind = format!("urn:gridwarden:problem:{kind}");
         problem.title = title.into();

@@ -1,6 +1,6 @@
 //! A whole station in a temporary folder: configuration, registry, the gateway in this process or as a program, and what it tells the world.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -176,6 +176,12 @@ impl Receiver {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether an alert of this alarm has arrived.
+    pub fn heard_of(&self, alarm: &str) -> bool {
+        let deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        deliveries.iter().rev().any(|delivery| delivery.json["alarm"]["id"] == alarm)
+    }
+
     /// What to answer from now on.
     pub fn answer(&self, status: StatusCode) {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = status;
@@ -203,7 +209,8 @@ async fn receive(State((deliveries, answer)): State<Shared>, headers: HeaderMap,
 /// A program of this workspace, which `make test` has built beside the tests.
 pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("this test is a program");
-    let folder = tests.parent().and_then(Path::parent).expect("target/debug/deps");
+    let folder = tests.parent().expect("target/debug, or deps in it for a test");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let program = folder.join(name);
     assert!(
         program.exists(),

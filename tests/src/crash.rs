@@ -19,8 +19,7 @@ use tokio::task::JoinSet;
 
 use self::ledger::Ledger;
 use self::senders::Load;
-pub use self::victim::Moment;
-use self::victim::Victim;
+pub use self::victim::{Moment, Victim};
 use crate::neighbours::{free_port, mosquitto};
 use crate::site::{Receiver, Site};
 use crate::standin::Standin;
@@ -157,13 +156,7 @@ fn site(
         ));
     }
     let site = Site::new(&more);
-    let text = std::fs::read_to_string(site.file("station.toml")).expect("just written");
-    let fixed = text.replacen("bind = \"127.0.0.1:0\"", &format!("bind = \"127.0.0.1:{http}\""), 1).replacen(
-        "bind = \"127.0.0.1:0\"",
-        &format!("bind = \"127.0.0.1:{mqtt}\""),
-        1,
-    );
-    site.write("station.toml", &fixed);
+    site.fix_ports(http, mqtt);
     let mut devices = "id,kind,name,address,cell,place,lon,lat,silent_after_s\n".to_owned();
     for number in 0..plan.smoke_detectors {
         devices

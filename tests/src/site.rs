@@ -74,6 +74,16 @@ decoder = "zigbee2mqtt"
         std::fs::write(self.folder.path().join(name), text).expect("writable");
     }
 
+    /// Ports known before the start, and the same after the next.
+    pub fn fix_ports(&self, http: u16, mqtt: u16) {
+        let text = std::fs::read_to_string(self.file("station.toml")).expect("just written");
+        let any = "bind = \"127.0.0.1:0\"";
+        let text = [http, mqtt]
+            .into_iter()
+            .fold(text, |text, port| text.replacen(any, &format!("bind = \"127.0.0.1:{port}\""), 1));
+        self.write("station.toml", &text);
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

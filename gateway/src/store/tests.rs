@@ -7,6 +7,7 @@ mod kill;
 mod outbox;
 mod people;
 mod speed;
+mod upgrade;
 
 use std::path::PathBuf;
 

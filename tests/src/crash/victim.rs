@@ -46,6 +46,7 @@ impl Moment {
 }
 
 pub struct Victim {
+    program: PathBuf,
     config: PathBuf,
     log: PathBuf,
     http: u16,
@@ -61,6 +62,7 @@ pub struct Victim {
 impl Victim {
     pub fn new(config: PathBuf, log: PathBuf, http: u16) -> Self {
         Self {
+            program: program("gridwarden"),
             config,
             log,
             http,
@@ -74,12 +76,17 @@ impl Victim {
         }
     }
 
+    /// Another build of it.
+    pub fn with_program(self, program: PathBuf) -> Self {
+        Self { program, ..self }
+    }
+
     #[expect(clippy::unused_async, reason = "a process can only be started inside the runtime")]
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         self.started = now();
         self.is_ready = false;
-        let child = Command::new(program("gridwarden"))
+        let child = Command::new(&self.program)
             .args(["run", "-c"])
             .arg(&self.config)
             .stderr(log)
@@ -90,6 +97,10 @@ impl Victim {
     }
 
     pub async fn ready(&mut self) -> anyhow::Result<()> {
+        self.ready_within(30).await
+    }
+
+    pub async fn ready_within(&mut self, seconds: u64) -> anyhow::Result<()> {
         if self.is_ready {
             return Ok(());
         }
@@ -106,9 +117,9 @@ impl Victim {
                 sleep(Duration::from_millis(3)).await;
             }
         };
-        timeout(Duration::from_secs(30), waiting)
+        timeout(Duration::from_secs(seconds), waiting)
             .await
-            .with_context(|| format!("not ready within 30 s:\n{}", self.log()))??;
+            .with_context(|| format!("not ready within {seconds} s:\n{}", self.log()))??;
         self.ready_ms.push(self.started.elapsed().as_secs_f64() * 1e3);
         self.is_ready = true;
         Ok(())
@@ -124,7 +135,7 @@ impl Victim {
             Moment::Starting => {
                 // A fresh start, so that the clock runs from its first instruction.
                 self.ready().await?;
-                self.end(Moment::UnderLoad).await?;
+                self.kill(Moment::UnderLoad).await?;
                 self.start().await?;
                 let usual = self.ready_ms.last().copied().unwrap_or(100.0);
                 sleep(Duration::from_secs_f64(random.f64() * 1.2 * usual / 1e3)).await;
@@ -142,12 +153,12 @@ impl Victim {
                 sleep(Duration::from_micros(random.u64(0..60_000))).await;
             }
         }
-        self.end(moment).await?;
+        self.kill(moment).await?;
         self.start().await
     }
 
     /// kill -9, and gone when this returns.
-    async fn end(&mut self, moment: Moment) -> anyhow::Result<()> {
+    pub async fn kill(&mut self, moment: Moment) -> anyhow::Result<()> {
         self.note_memory();
         self.kills[moment as usize] += 1;
         let mut child = self.child.take().context("it runs")?;

@@ -38,7 +38,7 @@ use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Worker};
 use crate::service;
 use crate::store::alarms::Query;
-use crate::store::{Limits, Recovered, Store};
+use crate::store::{Limits, Recovered, Store, restore};
 use crate::supervise::Supervisor;
 use crate::world::{self, World};
 
@@ -435,4 +435,15 @@ async fn keep_world(
 pub async fn backup(loaded: &Loaded, to: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(!to.exists(), "{} exists; name a new file", to.display());
     Ok(Store::open_beside(&loaded.store_path())?.backup(to).await?)
+}
+
+/// Makes a backup the store again; says what became of the store that was there.
+pub fn restore(loaded: &Loaded, backup: &Path) -> anyhow::Result<String> {
+    let path = loaded.store_path();
+    let aside = restore::restore(&path, backup, crate::clock::wall())?;
+    let kept = match aside {
+        None => String::new(),
+        Some(aside) => format!(" What was there before is now {}.", aside.display()),
+    };
+    Ok(format!("{} is a copy of {}.{kept}", path.display(), backup.display()))
 }

@@ -51,6 +51,12 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+    /// Make a backup the store again, while the station is stopped; the store that is there now is kept under another name
+    Restore {
+        backup: PathBuf,
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -116,6 +122,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             app::backup(&loaded, &to).await?;
             println!("The store was copied to {}.", to.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Restore { backup, config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            println!("{}", app::restore(&loaded, &backup)?);
             Ok(ExitCode::SUCCESS)
         }
     }

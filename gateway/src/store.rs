@@ -18,6 +18,7 @@ pub mod outbox;
 mod readers;
 mod record;
 pub mod registry;
+pub mod restore;
 mod schema;
 mod upkeep;
 mod writer;

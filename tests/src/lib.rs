@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod certificates;
+pub mod crash;
 pub mod databases;
 pub mod neighbours;
 pub mod receiver;

@@ -1,6 +1,6 @@
 //! A whole station in a temporary folder: configuration, registry, the gateway in this process or as a program, and what it tells the world.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -72,6 +72,16 @@ decoder = "zigbee2mqtt"
 
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).expect("writable");
+    }
+
+    /// Ports known before the start, and the same after the next.
+    pub fn fix_ports(&self, http: u16, mqtt: u16) {
+        let text = std::fs::read_to_string(self.file("station.toml")).expect("just written");
+        let any = "bind = \"127.0.0.1:0\"";
+        let text = [http, mqtt]
+            .into_iter()
+            .fold(text, |text, port| text.replacen(any, &format!("bind = \"127.0.0.1:{port}\""), 1));
+        self.write("station.toml", &text);
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -176,6 +186,12 @@ impl Receiver {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether an alert of this alarm has arrived.
+    pub fn heard_of(&self, alarm: &str) -> bool {
+        let deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        deliveries.iter().rev().any(|delivery| delivery.json["alarm"]["id"] == alarm)
+    }
+
     /// What to answer from now on.
     pub fn answer(&self, status: StatusCode) {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = status;
@@ -203,7 +219,8 @@ async fn receive(State((deliveries, answer)): State<Shared>, headers: HeaderMap,
 /// A program of this workspace, which `make test` has built beside the tests.
 pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("this test is a program");
-    let folder = tests.parent().and_then(Path::parent).expect("target/debug/deps");
+    let folder = tests.parent().expect("target/debug, or deps in it for a test");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let program = folder.join(name);
     assert!(
         program.exists(),

@@ -80,7 +80,7 @@ impl Store {
     }
 }
 
-fn copy(path: &Path, to: &PathBuf) -> Result<(), StoreError> {
+pub(super) fn copy(path: &Path, to: &PathBuf) -> Result<(), StoreError> {
     let at = |source| StoreError::File { path: to.clone(), source };
     let connection = file::open_to_read(path).map_err(StoreError::Read)?;
     // The whole copy is one read transaction: the WAL grows until it is done, which upkeep mends.
@@ -92,8 +92,7 @@ fn copy(path: &Path, to: &PathBuf) -> Result<(), StoreError> {
         return Err(StoreError::Write(error));
     }
     File::open(to).and_then(|file| file.sync_all()).map_err(at)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)
+    file::sync_folder(file::folder(to))
 }
 
 fn size(path: &Path) -> u64 {

@@ -29,10 +29,7 @@ const WAL_BYTES_KEPT: u32 = 64 << 20;
 
 /// The writer's connection, and the lock to hold while it is open.
 pub fn open(path: &Path, role: Role) -> Result<(Connection, Option<File>), StoreError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
+    let folder = folder(path);
     fs::create_dir_all(folder).map_err(at(folder))?;
     let lock = take_lock(path)?;
     if role == Role::Gateway && lock.is_none() {
@@ -42,7 +39,7 @@ pub fn open(path: &Path, role: Role) -> Result<(Connection, Option<File>), Store
     let mut connection = connect(path, lock.is_some()).map_err(|source| refusal(path, source))?;
     if is_new {
         // Else a power cut could take the new file's name away with all that is in it.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        sync_folder(folder)?;
     }
     match schema::inspect(&connection).map_err(|source| refusal(path, source))? {
         Found::Foreign => return Err(StoreError::Foreign { path: path.to_owned() }),
@@ -69,19 +66,29 @@ pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Where a store stands.
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes new and changed names in it survive a power cut.
+pub fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
+}
+
 /// Where the WAL of a store stands.
 pub fn wal(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
 /// The lock file stands beside the store and stays; the system gives the lock back when its holder ends, however it ends.
-fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
+pub fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
     let path = beside(path, ".lock");
     let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
     match file.try_lock() {
@@ -118,7 +125,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     schema::migrate(connection)
 }
 
-fn refusal(path: &Path, source: rusqlite::Error) -> StoreError {
+pub fn refusal(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Foreign { path },

@@ -10,7 +10,7 @@ pub const APPLICATION_ID: i32 = 0x4772_5761;
 
 pub const KNOWN: u32 = STEPS.len() as u32;
 
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     // 1
     "
     -- `upto` is the size of all batches ever written, this one included, so sizes need no counting.
@@ -141,17 +141,21 @@ pub enum Found {
     Foreign,
 }
 
-/// Takes the steps that are missing, each all or nothing.
+/// Takes the steps that are missing: all of them or, after an error or a power cut, none.
 pub fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    take_steps(connection, STEPS)
+}
+
+pub(super) fn take_steps(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again under the lock: another process may have just done it.
     let taken: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for step in STEPS.iter().skip(taken as usize) {
+    for step in steps.iter().skip(taken as usize) {
         transaction.execute_batch(step)?;
     }
-    if taken < KNOWN {
+    if (taken as usize) < steps.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", KNOWN)?;
+        transaction.pragma_update(None, "user_version", steps.len() as u32)?;
     }
     transaction.commit()
 }

@@ -6,6 +6,7 @@ mod journal;
 mod kill;
 mod outbox;
 mod people;
+mod upgrade;
 
 use std::path::PathBuf;
 

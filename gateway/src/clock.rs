@@ -4,6 +4,7 @@
 //! downtime the wall clock claims, bounded by [`DOWNTIME_MAX`]: a box without a battery-backed clock wakes in 1970 or next year, and
 //! neither may fire every silence timer at once.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::units::{Millis, Now, Steady, Timestamp};
@@ -13,31 +14,52 @@ pub const DOWNTIME_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    started: Instant,
+    started: tokio::time::Instant,
     origin: Steady,
+    wall: Wall,
+}
+
+/// Where the date comes from.
+#[derive(Clone, Copy, Debug)]
+enum Wall {
+    System,
+    /// What the date was, in milliseconds, when the clock was made; a test may step it.
+    Test(&'static AtomicI64),
 }
 
 impl Clock {
     /// A clock that continues after `last`, the newest moment in the journal, if there is one.
     pub fn continue_after(last: Option<Now>) -> Self {
-        let origin = match last {
-            Some(last) => last.steady + wall().since(last.wall).min(DOWNTIME_MAX) + Millis(1),
-            None => Steady(0),
-        };
-        Self { started: instant(), origin }
+        Self::from(Wall::System, last)
+    }
+
+    /// The same for a simulation: the date begins at `wall` and goes on with the runtime's clock, which a test can hold still.
+    pub fn simulated(last: Option<Now>, wall: &'static AtomicI64) -> Self {
+        Self::from(Wall::Test(wall), last)
+    }
+
+    fn from(wall: Wall, last: Option<Now>) -> Self {
+        let mut clock = Self { started: ticks(), origin: Steady(0), wall };
+        if let Some(last) = last {
+            let downtime = clock.now().wall.since(last.wall).min(DOWNTIME_MAX);
+            clock.origin = last.steady + downtime + Millis(1);
+        }
+        clock
     }
 
     pub fn now(&self) -> Now {
-        Now {
-            wall: wall(),
-            steady: self.origin + Millis(instant().duration_since(self.started).as_millis() as u64),
-        }
+        let passed = Millis(ticks().duration_since(self.started).as_millis() as u64);
+        let wall = match self.wall {
+            Wall::System => wall(),
+            Wall::Test(began) => Timestamp(began.load(Ordering::Relaxed)) + passed,
+        };
+        Now { wall, steady: self.origin + passed }
     }
 
     /// The instant to sleep until for something due at `at`; now, when it is already due.
     pub fn instant_of(&self, at: Steady) -> tokio::time::Instant {
         let wait = at.since(self.now().steady);
-        tokio::time::Instant::from_std(instant()) + Duration::from_millis(wait.0)
+        ticks() + Duration::from_millis(wait.0)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::engine::backoff::Backoff;
 use crate::engine::{Answer, Applied, Effect, Engine};
 use crate::live::Live;
 use crate::model::{Batch, DeadLetter, DeviceIx, Event};
-use crate::store::{Commit, Store};
+use crate::store::{Commit, Committed, Store, StoreError};
 use crate::units::Millis;
 use crate::world::{self, World};
 
@@ -34,9 +34,21 @@ const STALL_MESSAGES: usize = 8;
 const SNAPSHOT_EVENTS: usize = 200_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
 
-pub struct Driver {
+/// Where batches go: the [`Store`], or a faulty one in a simulation.
+pub trait Disk: Send + Sync {
+    /// Returns when it is on disk. After an error nothing of it is, or the same is refused as [`StoreError::OutOfOrder`].
+    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send;
+}
+
+impl Disk for Store {
+    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send {
+        Store::commit(self, commit)
+    }
+}
+
+pub struct Driver<D = Store> {
     pub engine: Engine,
-    pub store: Store,
+    pub store: D,
     pub live: Arc<Live>,
     pub clock: Clock,
     pub outlet: Outlet,
@@ -85,11 +97,11 @@ enum Turn {
     End,
 }
 
-impl Driver {
+impl<D: Disk> Driver<D> {
     #[expect(clippy::too_many_arguments, reason = "each is a neighbour; app.rs names them")]
     pub fn new(
         engine: Engine,
-        store: Store,
+        store: D,
         live: Arc<Live>,
         clock: Clock,
         outlet: Outlet,
@@ -268,6 +280,10 @@ impl Driver {
                     }
                     metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
                     return Ok(committed.entries);
+                }
+                // Trying again cannot help; the next start replays what is on disk.
+                Err(fault @ (StoreError::OutOfOrder { .. } | StoreError::Stopped)) => {
+                    return Err(fault.into());
                 }
                 Err(fault) => fault,
             };

@@ -15,7 +15,7 @@ mod greeting;
 mod hub;
 mod outbound;
 mod pace;
-mod packet;
+pub mod packet;
 mod pipe;
 mod retained;
 

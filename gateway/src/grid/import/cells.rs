@@ -176,7 +176,12 @@ fn read_feature(value: Value, at: Spot) -> Result<CellRow, Vec<String>> {
 
 fn read_polygon(rings: Vec<Vec<geojson::Position>>) -> Result<Vec<Vec<[f64; 2]>>, String> {
     let ring = |ring: Vec<geojson::Position>| -> Result<Vec<[f64; 2]>, String> {
-        let points: Vec<[f64; 2]> = ring.iter().map(|p| [p[0], p[1]]).collect();
+        let point = |p: &geojson::Position| p.as_slice().first_chunk::<2>().copied();
+        let points: Vec<[f64; 2]> = ring
+            .iter()
+            .map(point)
+            .collect::<Option<_>>()
+            .ok_or("has a point that is not two numbers; write each as `[longitude, latitude]`")?;
         if let Some([lon, lat]) = points.iter().find(|[lon, lat]| !in_range(*lon, *lat)) {
             return Err(format!(
                 "has the point {lon}, {lat}, which is not longitude, latitude in degrees; export it as WGS 84 (EPSG:4326), longitude first"

@@ -1,0 +1,127 @@
+//! What must be true of the alarms, said a second time and much more simply: the fires of the journal, report by report.
+
+use std::collections::BTreeMap;
+
+use gateway::engine::Engine;
+use gateway::engine::Effect;
+use gateway::model::{Alarm, AlarmId, AlarmState, Deed, Event, Freshness, Report};
+use gateway::units::{Millis, Now, Timestamp};
+
+use crate::disk::Platter;
+use crate::town::{DETECTORS, Town};
+
+/// One fire of one detector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fire {
+    acknowledged: bool,
+    returned: bool,
+    resolved: bool,
+    closed: bool,
+}
+
+impl Fire {
+    fn of(alarm: &Alarm) -> Self {
+        Self {
+            acknowledged: alarm.acknowledged.is_some(),
+            returned: alarm.returned.is_some(),
+            resolved: alarm.resolved.is_some(),
+            closed: alarm.state == AlarmState::Closed,
+        }
+    }
+
+    fn settle(&mut self) {
+        self.closed |= self.acknowledged && self.returned && self.resolved;
+    }
+}
+
+/// Whether a report is news: live, or sent again but newer than anything known and fresh.
+fn is_news(report: &Report, newest: &mut Option<Timestamp>) -> bool {
+    let fresh = |time: Timestamp| report.received.since(time) <= Millis::from_secs(120);
+    let news = match (report.freshness, report.device_time) {
+        (Freshness::Live, _) | (Freshness::Replayed, None) => true,
+        (Freshness::Replayed, Some(time)) => newest.is_none_or(|newest| newest < time) && fresh(time),
+        (Freshness::Retained | Freshness::Backfill, _) => false,
+    };
+    *newest = (*newest).max(report.device_time);
+    news
+}
+
+/// The fires that the journal tells of are the fires in the alarm table.
+pub fn fires_are_what_the_journal_says(platter: &Platter) {
+    for device in 0..DETECTORS {
+        let table: Vec<&Alarm> = platter
+            .alarms
+            .values()
+            .filter(|alarm| alarm.rule == "smoke" && alarm.late.is_none() && alarm.device.is_some_and(|ix| ix.0 == device))
+            .collect();
+        let (mut fires, mut burning, mut newest): (Vec<Fire>, bool, Option<Timestamp>) = (Vec::new(), false, None);
+        let number = |id: AlarmId| table.iter().position(|alarm| alarm.id == id);
+        for event in platter.batches.iter().flat_map(|batch| &batch.events) {
+            match event {
+                Event::Report(report) if report.device.0 == device => {
+                    if !is_news(report, &mut newest) {
+                        continue;
+                    }
+                    let Some(flag) = report.values.iter().find(|value| value.metric.name() == "smoke") else { continue };
+                    let on = flag.value != 0.0;
+                    match fires.last_mut().filter(|fire| !fire.closed) {
+                        None if on && !burning => fires.push(Fire::default()),
+                        None => (),
+                        Some(fire) if on => {
+                            fire.acknowledged &= !fire.returned; // A fire that is back must be answered anew.
+                            fire.returned = false;
+                        }
+                        Some(fire) => fire.returned = true,
+                    }
+                    burning = on;
+                }
+                Event::Action(action) => match &action.what {
+                    Deed::Acknowledge { alarm, .. } => {
+                        if let Some(fire) = number(*alarm).and_then(|at| fires.get_mut(at)) {
+                            fire.acknowledged = true;
+                        }
+                    }
+                    Deed::Resolve { alarm, .. } => {
+                        if let Some(fire) = number(*alarm).and_then(|at| fires.get_mut(at)) {
+                            fire.resolved |= fire.acknowledged;
+                        }
+                    }
+                    Deed::Raise { .. } => (),
+                },
+                Event::Report(_) | Event::Gone { .. } => (),
+            }
+            fires.iter_mut().for_each(Fire::settle);
+        }
+        let found: Vec<Fire> = table.iter().map(|alarm| Fire::of(alarm)).collect();
+        assert_eq!(found, fires, "the fires of detector {device}: found, and what the journal says");
+    }
+}
+
+/// A gateway that never stopped would have the same alarms and alerts.
+pub fn as_if_it_had_never_stopped(platter: &Platter, town: &Town, first: Now) {
+    let mut engine = Engine::new(town.worlds[0].registry.clone(), town.worlds[0].rules.clone(), first);
+    let mut alarms: BTreeMap<AlarmId, Alarm> = BTreeMap::new();
+    let mut keys: Vec<String> = Vec::new();
+    for batch in &platter.batches {
+        let effects = match platter.worlds.get(&batch.seq) {
+            Some(&world) => {
+                let world = &town.worlds[world];
+                engine.reconfigure(world.registry.clone(), world.rules.clone(), batch.now)
+            }
+            None => engine.apply(batch).effects,
+        };
+        for effect in effects {
+            match effect {
+                Effect::Alarm(alarm, _) => drop(alarms.insert(alarm.id, *alarm)),
+                Effect::Tell(alert) => keys.push(alert.key),
+                Effect::Withdraw(_) => (),
+            }
+        }
+    }
+    keys.sort();
+    assert_eq!(keys, platter.outbox.keys().cloned().collect::<Vec<_>>(), "other alerts than without the cuts");
+    for (id, alarm) in &platter.alarms {
+        assert_eq!(Some(alarm), alarms.get(id), "{id} is not as without the cuts");
+    }
+    assert_eq!(alarms.len(), platter.alarms.len());
+}

@@ -45,6 +45,8 @@ pub struct Load {
     /// Messages of one connection that may wait for their acknowledgement.
     pub window: usize,
     pub seed: u64,
+    /// Every detector says smoke, to see a storm of alarms; otherwise all is well.
+    pub fire: bool,
 }
 
 /// What came of it. Latencies in microseconds from the moment a message was due.
@@ -88,6 +90,7 @@ pub async fn run(load: Load, say: Say) -> anyhow::Result<Outcome> {
             speakers,
             messages: own,
             qos: load.qos,
+            fire: load.fire,
             first_us: load.per_s.map_or(0.0, |per_s| number as f64 * 1e6 / per_s),
             every_us: load.per_s.map(|per_s| connections as f64 * 1e6 / per_s),
             slots: vec![None; load.window],
@@ -135,6 +138,7 @@ struct Link {
     speakers: Vec<Speaker>,
     messages: u64,
     qos: u8,
+    fire: bool,
     first_us: f64,
     /// `None`: whenever there is room.
     every_us: Option<f64>,
@@ -176,7 +180,7 @@ impl Link {
                 }
                 let speaker = &self.speakers[(sent % self.speakers.len() as u64) as usize];
                 text.clear();
-                speaker.say(&mut text, &stamp, &mut self.random);
+                speaker.say(&mut text, &stamp, self.fire, &mut self.random);
                 publish(
                     &mut out,
                     speaker.topic(),
@@ -319,6 +323,7 @@ mod tests {
             qos: 1,
             window: 1_000,
             seed: 1,
+            fire: false,
         };
         let outcome = run(load, Arc::new(|_| ())).await.unwrap();
         assert_eq!((outcome.sent, server.join_next().await.unwrap().unwrap()), (400, 400));

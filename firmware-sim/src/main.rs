@@ -91,6 +91,9 @@ struct LoadArgs {
     window: usize,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Let every detector say smoke.
+    #[arg(long)]
+    fire: bool,
     /// Print the result as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -146,6 +149,7 @@ async fn measure(arguments: LoadArgs) -> anyhow::Result<()> {
         qos: arguments.qos,
         window: arguments.window,
         seed: arguments.seed,
+        fire: arguments.fire,
     };
     let outcome = load::run(load, Arc::new(|progress| eprintln!("{progress}"))).await?;
     let parts = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];

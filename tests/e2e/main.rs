@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
+mod commands;
+mod field;
 mod http;
 mod influx;
 mod listener;
@@ -10,4 +12,5 @@ mod mqtt;
 mod notify;
 mod page;
 mod path;
+mod service;
 mod simulator;

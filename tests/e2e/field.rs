@@ -115,7 +115,7 @@ async fn every_family_reaches_the_responsible_person_and_the_database() {
     let falls = alarm(&station, "HY-1", "hydrant-pressure-falls").await;
     assert_eq!(falls["class"], "supervisory");
     let low = alarm(&station, "HY-1", "hydrant-pressure-low").await;
-    assert_eq!(low["text"], "消火栓水压低 121 kPa，东门（HY-1）");
+    assert_eq!(low["text"], "消火栓水压低 121 kPa，东门（东门消火栓）", "the unit once");
     eventually("both people were told", 20, || async {
         let told = receiver.deliveries();
         let rules = ["smoke", "ebike-in-lift", "hydrant-pressure-falls", "hydrant-pressure-low"];

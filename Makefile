@@ -43,15 +43,19 @@ run: setup-run
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
 	@exec config/demo/run.sh target/release
 
+# The programs are built first: some tests start and kill them.
 test: setup-test
+	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-bench:
-	$(CARGO) bench --workspace --locked
+# Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that.
+bench: setup-test
+	$(CARGO) build --release --locked -p gateway -p firmware-sim
+	$(CARGO) bench --locked -p tests --bench city -- $(ONLY)
 
 clean-run:
 	rm -rf .run/demo

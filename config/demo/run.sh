@@ -51,7 +51,7 @@ cat <<EOF
 
   Page      $api/#token=$GRIDWARDEN_DEMO_TOKEN
   API       $api/api/v1/alarms      (Authorization: Bearer $GRIDWARDEN_DEMO_TOKEN)
-  MQTT      127.0.0.1:18830         (try: mosquitto_pub -p 18830 -q 1 -t gridwarden/up/SD-0001 -m '{"values":{"smoke":true}}')
+  MQTT      127.0.0.1:18830         (try: mosquitto_pub -p 18830 -q 1 -t gridwarden/up/SD-001 -m '{"values":{"smoke":true}}')
   Log       $folder/station.log
 
   In about 20 seconds a kitchen catches fire. What the grid worker's phone shows, and the line that answers it, appear below.
@@ -60,7 +60,7 @@ cat <<EOF
 EOF
 
 setsid "$programs/firmware-sim" phone --bind 127.0.0.1:8090 --secret-env GRIDWARDEN_DEMO_WEBHOOK_SECRET \
-  --station "$api" --token-env GRIDWARDEN_DEMO_TOKEN &
+  --station "$api" --token-file "$folder/token" &
 running+=($!)
 setsid "$programs/firmware-sim" run --mqtt 127.0.0.1:18830 --modbus-bind 127.0.0.1:15020 \
   --neighbourhood config/demo/devices.csv --scenario kitchen-fire --seed 1 &

@@ -1,12 +1,13 @@
 //! The command line of the simulator.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use firmware_sim::load::{self, Load};
 use firmware_sim::mqtt::Broker;
 use firmware_sim::{Options, neighbourhood, phone, scenario};
 use tokio::net::TcpListener;
@@ -27,6 +28,8 @@ enum Command {
     Run(Box<Run>),
     /// Be a grid worker's phone: show the alerts that a station's webhook sends.
     Phone(phone::PhoneArgs),
+    /// Send as many messages as a city does, at a rate, and measure how long each waits for its acknowledgement.
+    Load(LoadArgs),
     /// List the scenarios that come with the simulator.
     Scenarios,
 }
@@ -66,6 +69,37 @@ struct Run {
     baud: u32,
 }
 
+#[derive(clap::Args)]
+struct LoadArgs {
+    /// Devices as CSV, the file the gateway imports; those that speak native or zigbee2mqtt send.
+    #[arg(long, value_name = "FILE")]
+    neighbourhood: PathBuf,
+    /// Broker or gateway to publish to.
+    #[arg(long, value_name = "HOST:PORT")]
+    mqtt: String,
+    /// Messages a second, on all connections together; leave out for as fast as acknowledgements come.
+    #[arg(long, value_name = "PER_S", value_parser = positive)]
+    rate: Option<f64>,
+    #[arg(long, default_value_t = 100_000, value_name = "COUNT")]
+    messages: u64,
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    connections: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
+    qos: u8,
+    /// Messages of one connection that may wait for their acknowledgement.
+    #[arg(long, default_value_t = 1_000, value_name = "COUNT")]
+    window: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the result as one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite()).ok_or("must be above 0".into())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match obey(Arguments::parse().command).await {
@@ -87,6 +121,7 @@ async fn obey(command: Command) -> anyhow::Result<()> {
                 signal = interruption() => signal,
             }
         }
+        Command::Load(arguments) => measure(arguments).await,
         Command::Scenarios => {
             for scenario in scenario::built_in()? {
                 println!("{:20} {}", scenario.name, scenario.about);
@@ -96,10 +131,40 @@ async fn obey(command: Command) -> anyhow::Result<()> {
     }
 }
 
-async fn run_until_interrupted(run: Run) -> anyhow::Result<()> {
-    let file = &run.neighbourhood;
+fn read_rows(file: &Path) -> anyhow::Result<Vec<neighbourhood::Row>> {
     let csv = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let rows = neighbourhood::read(&csv).with_context(|| format!("in {}", file.display()))?;
+    neighbourhood::read(&csv).with_context(|| format!("in {}", file.display()))
+}
+
+async fn measure(arguments: LoadArgs) -> anyhow::Result<()> {
+    let load = Load {
+        devices: read_rows(&arguments.neighbourhood)?,
+        address: arguments.mqtt,
+        connections: arguments.connections,
+        per_s: arguments.rate,
+        messages: arguments.messages,
+        qos: arguments.qos,
+        window: arguments.window,
+        seed: arguments.seed,
+    };
+    let outcome = load::run(load, Arc::new(|progress| eprintln!("{progress}"))).await?;
+    let parts = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+    let (sent, per_s) = (outcome.sent, outcome.per_s());
+    if arguments.json {
+        let latencies: serde_json::Map<_, _> =
+            parts.into_iter().map(|(name, part)| (name.to_owned(), outcome.ms(part).into())).collect();
+        println!("{}", serde_json::json!({ "sent": sent, "per_s": per_s, "ms": latencies }));
+    } else {
+        println!("{sent} messages acknowledged, {per_s:.0}/s; from due to acknowledged:");
+        for (name, part) in parts {
+            println!("  {name:6} {:10.3} ms", outcome.ms(part));
+        }
+    }
+    Ok(())
+}
+
+async fn run_until_interrupted(run: Run) -> anyhow::Result<()> {
+    let rows = read_rows(&run.neighbourhood)?;
     let modbus_tcp = match run.modbus_bind {
         Some(bind) => {
             Some(TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind}"))?)

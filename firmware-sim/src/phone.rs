@@ -28,15 +28,15 @@ pub struct PhoneArgs {
     /// The station's API, for the line that acknowledges
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub station: String,
-    /// Environment variable with the API token, for the line that acknowledges
-    #[arg(long)]
-    pub token_env: String,
+    /// File with the API token, named in the line that acknowledges; the token itself is not shown
+    #[arg(long, value_name = "FILE")]
+    pub token_file: String,
 }
 
 struct Phone {
     secret: String,
     station: String,
-    token_env: String,
+    token_file: String,
     /// Idempotency keys that were shown; the station sends again when it did not see the answer.
     shown: Mutex<HashSet<String>>,
 }
@@ -47,8 +47,12 @@ pub async fn run(arguments: PhoneArgs, stop: CancellationToken) -> anyhow::Resul
     let listener = tokio::net::TcpListener::bind(arguments.bind)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.bind))?;
-    let phone =
-        Phone { secret, station: arguments.station, token_env: arguments.token_env, shown: Mutex::default() };
+    let phone = Phone {
+        secret,
+        station: arguments.station,
+        token_file: arguments.token_file,
+        shown: Mutex::default(),
+    };
     let router = Router::new().route("/alert", post(receive)).with_state(Arc::new(phone));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
@@ -63,7 +67,7 @@ async fn receive(State(phone): State<Arc<Phone>>, headers: HeaderMap, body: Byte
     let Ok(message) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST };
     let key = header("idempotency-key").to_owned();
     if phone.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
-        println!("{}", screen(&message, &phone.station, &phone.token_env));
+        println!("{}", screen(&message, &phone.station, &phone.token_file));
     }
     StatusCode::OK
 }
@@ -78,7 +82,7 @@ fn signed(secret: &str, timestamp: &str, signature: &str, body: &[u8]) -> bool {
 }
 
 /// What the phone shows.
-fn screen(message: &Value, station: &str, token_env: &str) -> String {
+fn screen(message: &Value, station: &str, token_file: &str) -> String {
     let alarm = &message["alarm"];
     let text = |value: &Value| value.as_str().unwrap_or("–").to_owned();
     let path = alarm["cell"]["path"].as_array().map_or(String::new(), |names| {
@@ -86,7 +90,7 @@ fn screen(message: &Value, station: &str, token_env: &str) -> String {
     });
     let acknowledge = if alarm["state"] == "unacknowledged" {
         format!(
-            "\n  │ 确认 acknowledge:\n  │   curl -X POST -H \"Authorization: Bearer ${token_env}\" -H 'content-type: application/json' -d '{{}}' {station}/api/v1/alarms/{}/acknowledge",
+            "\n  │ 确认 acknowledge:\n  │   curl -X POST -H \"Authorization: Bearer $(cat {token_file})\" -H 'content-type: application/json' -d '{{}}' {station}/api/v1/alarms/{}/acknowledge",
             text(&alarm["id"])
         )
     } else {

@@ -81,7 +81,8 @@ pub struct Applied {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub last: Option<Timestamp>,
-    pub online: bool,
+    /// `None` while it has not been heard yet and its time has not run out.
+    pub online: Option<bool>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +186,7 @@ impl Engine {
     }
 
     pub fn seen(&self, device: DeviceIx) -> Seen {
-        self.presence.row(device).map_or(Seen { last: None, online: false }, |known| known.seen())
+        self.presence.row(device).map_or(Seen { last: None, online: None }, |known| known.seen())
     }
 
     /// When something was due long ago, the gateway itself was away: nobody is blamed for what it could not hear. Alarms that stand go

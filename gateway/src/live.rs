@@ -78,6 +78,10 @@ impl Live {
             }
             let now = &mut devices[at];
             now.last_seen = now.last_seen.max(Some(report.received));
+            // A retained message proves nothing about now.
+            if report.freshness != Freshness::Retained && now.online.replace(true) != Some(true) {
+                let _ = self.changes.send(Change::Presence { device: report.device, online: true });
+            }
             for &value in &report.values {
                 let new = Latest {
                     value,
@@ -104,8 +108,10 @@ impl Live {
         }
         let now = &mut devices[device.at()];
         now.last_seen = now.last_seen.max(seen.last);
-        if now.online.replace(seen.online) != Some(seen.online) {
-            let _ = self.changes.send(Change::Presence { device, online: seen.online });
+        if let Some(online) = seen.online
+            && now.online.replace(online) != Some(online)
+        {
+            let _ = self.changes.send(Change::Presence { device, online });
         }
     }
 

@@ -368,7 +368,7 @@ async fn the_grid_is_shown_and_looking_at_people_is_recorded() {
     let station = Station::start().await.unwrap();
     station.report("HY-0001", &[(Metric::PRESSURE, 412.5), (Metric::TEMPERATURE, 8.0)]);
     let hydrant = station.world.load().registry.device_by_id("HY-0001").unwrap().ix;
-    station.live.seen(hydrant, Seen { last: None, online: true });
+    station.live.seen(hydrant, Seen { last: None, online: Some(true) });
     let device = json_of(station.get("/api/v1/devices/HY-0001"), 200).await;
     assert_eq!(device["values"][0]["metric"], "pressure");
     assert_eq!((&device["values"][0]["value"], &device["values"][0]["unit"]), (&json!(412.5), &json!("kPa")));
@@ -608,7 +608,7 @@ async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
     let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
     let mut reader = Reader::open(&station, "?readings=1", None).await;
     let hello = reader.next().await.unwrap();
-    station.live.seen(DeviceIx(0), Seen { last: None, online: false });
+    station.live.seen(DeviceIx(0), Seen { last: None, online: Some(false) });
     let event = reader.next().await.unwrap();
     assert_eq!(
         (&*event.kind, event.id, event.data),

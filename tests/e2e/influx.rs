@@ -1,13 +1,12 @@
 //! InfluxDB's neighbours: VictoriaMetrics and InfluxDB 1.6 read back value by value, and a stand-in that answers as no healthy server does.
 //!
 //! `points` speaks the real protocol to real programs; `answers` goes through the table of answers; `set_up` plays InfluxDB 2's control API;
-//! `journal` runs the whole loop on a real store; `speed` measures.
+//! `journal` runs the whole loop on a real store.
 
 mod answers;
 mod journal;
 mod points;
 mod set_up;
-mod speed;
 
 use std::sync::Arc;
 

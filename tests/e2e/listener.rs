@@ -5,5 +5,4 @@ mod commands;
 mod limits;
 mod promises;
 mod secure;
-mod speed;
 mod station;

@@ -69,7 +69,7 @@ async fn the_page_shows_what_happens_and_when_it_no_longer_can() {
     station.report("HY-0001", &[(Metric::PRESSURE, 39.5)]);
     browser.until("document.getElementById('values').innerText.includes('39.5 kPa')", 5).await.unwrap();
     browser.until("document.getElementById('values').innerText.includes('压力')", 5).await.unwrap();
-    station.live.seen(DeviceIx(2), Seen { last: None, online: false });
+    station.live.seen(DeviceIx(2), Seen { last: None, online: Some(false) });
     browser.until("document.querySelector('tr.silent') !== null", 5).await.unwrap();
     picture(&mut browser, "fire.png").await;
 

@@ -62,7 +62,11 @@ impl Known {
 
     pub fn seen(&self) -> Seen {
         let last = (self.seen != NEVER).then_some(Timestamp(self.seen));
-        Seen { last, online: last.is_some() && self.silence == Silence::No }
+        let online = match self.silence == Silence::No {
+            true => last.map(|_| true),
+            false => Some(false),
+        };
+        Seen { last, online }
     }
 
     pub fn is_armed(&self) -> bool {

@@ -285,15 +285,19 @@ impl Driver {
     /// What the pages see; after the commit.
     fn show(&self, commit: Commit, entries: Vec<u64>) {
         let Commit { batch, effects, .. } = commit;
+        let mut touched: Vec<DeviceIx> = Vec::new();
         if let Some(batch) = batch {
             let reports = batch.events.into_iter().filter_map(|event| match event {
                 Event::Report(report) => Some(report),
-                Event::Gone { .. } | Event::Action(_) => None,
+                Event::Gone { device, .. } => {
+                    touched.push(device);
+                    None
+                }
+                Event::Action(_) => None,
             });
             self.live.reports(reports);
         }
         let mut entries = entries.into_iter();
-        let mut touched: Vec<DeviceIx> = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Alarm(alarm, entry) => {

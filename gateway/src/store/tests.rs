@@ -6,7 +6,6 @@ mod journal;
 mod kill;
 mod outbox;
 mod people;
-mod speed;
 
 use std::path::PathBuf;
 

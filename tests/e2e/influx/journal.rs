@@ -65,15 +65,6 @@ impl Station {
         self.batches.push(batch);
     }
 
-    /// The same journal in a store of its own, whose cursor is at the start.
-    pub async fn copy(&self) -> Self {
-        let mut copy = Self::new();
-        for batch in &self.batches {
-            copy.put(batch.clone()).await;
-        }
-        copy
-    }
-
     /// Every line, in order.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Lines::default();

@@ -71,14 +71,16 @@ fn a_will_shortens_the_wait_and_a_report_beats_it() {
 fn says_whether_a_device_is_heard_of() {
     let mut engine = engine();
     let online = |engine: &Engine| engine.seen(DOOR).online;
-    assert_eq!(engine.seen(DOOR), Seen { last: None, online: false });
+    assert_eq!(engine.seen(DOOR), Seen { last: None, online: None }, "its time has not run out");
     play(&mut engine, &[(100, alive(DOOR))], false);
-    assert_eq!(engine.seen(DOOR), Seen { last: Some(timestamp(100.0)), online: true });
+    assert_eq!(engine.seen(DOOR), Seen { last: Some(timestamp(100.0)), online: Some(true) });
     play(&mut engine, &[(200, Does::Gone { device: DOOR, since: 150.0 })], false);
-    assert!(!online(&engine));
+    assert_eq!(online(&engine), Some(false));
     play(&mut engine, &[(201, alive(DOOR))], false);
-    assert!(online(&engine));
-    assert_eq!(engine.seen(DeviceIx(9999)), Seen { last: None, online: false });
+    assert_eq!(online(&engine), Some(true));
+    play(&mut engine, &[(9_000, Does::Waits)], false);
+    assert_eq!(engine.seen(KITCHEN), Seen { last: None, online: Some(false) }, "it never came");
+    assert_eq!(engine.seen(DeviceIx(9999)), Seen { last: None, online: None });
 }
 
 #[test]

@@ -36,12 +36,12 @@ pub(super) fn forget(events: &mut EventLoop) {
 }
 
 fn reason(fault: ConnectionError) -> String {
-    match fault {
-        ConnectionError::MqttState(StateError::Deserialization(Error::PayloadSizeLimitExceeded(bytes))) => {
-            too_large(bytes)
-        }
-        fault => fault.to_string(),
+    if let ConnectionError::MqttState(StateError::Deserialization(Error::PayloadSizeLimitExceeded(bytes))) =
+        fault
+    {
+        return too_large(bytes);
     }
+    fault.to_string()
 }
 
 impl V4 {

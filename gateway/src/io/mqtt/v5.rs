@@ -48,13 +48,14 @@ pub(super) fn forget(events: &mut EventLoop) {
 }
 
 fn reason(fault: ConnectionError) -> String {
-    match fault {
-        ConnectionError::MqttState(
-            StateError::Deserialization(Error::PayloadSizeLimitExceeded { pkt_size: bytes, .. })
-            | StateError::IncomingPacketTooLarge { pkt_size: bytes, .. },
-        ) => too_large(bytes),
-        fault => fault.to_string(),
+    if let ConnectionError::MqttState(
+        StateError::Deserialization(Error::PayloadSizeLimitExceeded { pkt_size: bytes, .. })
+        | StateError::IncomingPacketTooLarge { pkt_size: bytes, .. },
+    ) = fault
+    {
+        return too_large(bytes);
     }
+    fault.to_string()
 }
 
 impl V5 {

@@ -1,0 +1,4 @@
+//! skeleton
+fn main() {
+    let _ = gateway::units::Timestamp(0);
+}

@@ -443,3 +443,56 @@ async fn a_message_that_is_too_large_is_named_in_the_log_with_what_to_change() {
         station.kill().await.unwrap();
     }
 }
+
+/// Version, TLS, and user with password: what else a broker may want. A wrong password is no reason to stop trying.
+#[tokio::test]
+async fn user_and_password_over_tls_in_both_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    tests::certificates::make(folder.path(), &[]).await;
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c", &file("users"), "station", "the right one"])
+        .status()
+        .await
+        .unwrap();
+    assert!(made.success());
+    let neighbour = mosquitto(&format!(
+        "allow_anonymous false\npassword_file {}\ncafile {}\ncertfile {}\nkeyfile {}",
+        file("users"),
+        file("ca.pem"),
+        file("server.pem"),
+        file("server.key")
+    ))
+    .await
+    .unwrap();
+    for version in ["3.1.1", "5"] {
+        std::fs::write(folder.path().join("password"), "a wrong one\n").unwrap();
+        let text = || {
+            let more = format!(
+                "version = '{version}'\nuser = 'station'\npassword = {{ file = '{}' }}\n[tls]\nca = '{}'\n",
+                file("password"),
+                file("ca.pem")
+            );
+            broker(neighbour.port, &more).tap(|broker| broker.host = "localhost".into())
+        };
+        let mut wrong = Client::start(&text());
+        std::fs::write(folder.path().join("password"), "the right one\n").unwrap();
+        let mut right = Client::start(&text());
+        let (port, ca) = (neighbour.port, file("ca.pem"));
+        let more = ["-h", "localhost", "--cafile", &ca, "-u", "station", "-P", "the right one"];
+        eventually("a message to the one with the password", 20, || {
+            let got = right.outlet.routine.try_recv().is_ok();
+            async move {
+                if got {
+                    return Some(());
+                }
+                publish(port, "probe", &more).await;
+                None
+            }
+        })
+        .await;
+        assert!(wrong.outlet.routine.try_recv().is_err(), "nothing without the password");
+        wrong.end().await;
+        right.end().await;
+    }
+}

@@ -116,7 +116,6 @@ fn no_file_at_all_is_said_plainly() {
     );
 }
 
-/// Runs the ignored test below in a process that has the secrets in its environment.
 /// Set by `the_shipped_files_are_right` for its child.
 const SECRETS_SET: &str = "GRIDWARDEN_TEST_SECRETS_SET";
 
@@ -126,6 +125,7 @@ fn the_shipped_files_are_right() {
         .args(["--exact", "shipped_files_with_secrets_set", "--nocapture"])
         .env(SECRETS_SET, "yes")
         .env("GRIDWARDEN_DEMO_TOKEN", "0123456789abcdef0123456789abcdef")
+        .env("GRIDWARDEN_DEMO_WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef")
         .env("GRIDWARDEN_OPERATOR_TOKEN", "0123456789abcdef0123456789abcdef")
         .env("GRIDWARDEN_DUTY_SECRET", "0123456789abcdef0123456789abcdef")
         .output()
@@ -205,6 +205,57 @@ fn the_docs_name_every_metric_kind_and_column() {
         let text = std::fs::read_to_string(root().join("config/demo").join(table)).unwrap();
         for column in text.lines().next().unwrap_or_default().split(',') {
             assert!(import.contains(&format!("`{column}`")), "{table}: {column}");
+        }
+    }
+}
+
+/// The blocks of this kind in our documents, each with its file.
+fn blocks(fence: &str) -> Vec<(String, String)> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.extend([root().join("README.md"), root().join("README.zh-CN.md")]);
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "md"));
+    files.sort();
+    let mut blocks = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        for part in text.split(&format!("```{fence}\n")).skip(1) {
+            blocks.push((name.clone(), part.split("```").next().unwrap().to_owned()));
+        }
+    }
+    blocks
+}
+
+/// Every example of station.toml and rules.toml in our documents has keys that exist and values that they take.
+#[test]
+fn the_examples_of_the_documents_are_right() {
+    let base: toml::Table = toml::from_str(
+        "rules = 'r'\n[station]\nid = 's'\nname = 's'\n[store]\npath = 'p'\n[http]\nbind = '127.0.0.1:0'\ntoken = []\n",
+    )
+    .unwrap();
+    let found = blocks("toml");
+    assert!(found.len() >= 8, "only {} examples", found.len());
+    for (file, text) in found {
+        let example: toml::Table =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}\n{text}"));
+        let fault = if example.contains_key("rule") || example.contains_key("ladder") {
+            toml::from_str::<config::rules::Rules>(&text).err()
+        } else {
+            let mut whole = base.clone();
+            for (key, value) in example {
+                match (whole.get_mut(&key), value) {
+                    (Some(toml::Value::Table(old)), toml::Value::Table(new)) => old.extend(new),
+                    (_, value) => drop(whole.insert(key, value)),
+                }
+            }
+            toml::from_str::<config::Config>(&toml::to_string(&whole).unwrap()).err()
+        };
+        assert!(fault.is_none(), "{file}: {}\n{text}", fault.unwrap());
+    }
+    for (file, text) in blocks("json") {
+        if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
+            panic!("{file}: {error}\n{text}");
         }
     }
 }

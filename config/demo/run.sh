@@ -24,14 +24,15 @@ export GRIDWARDEN_DEMO_TOKEN GRIDWARDEN_DEMO_WEBHOOK_SECRET
 
 running=()
 stop() {
-  trap - EXIT INT TERM
+  trap - EXIT INT TERM HUP
   for pid in "${running[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${running[@]}"; do wait "$pid" 2>/dev/null || true; done
 }
-trap 'stop; exit 0' INT TERM
+trap 'stop; exit 0' INT TERM HUP
 trap stop EXIT
 
-"$programs/gridwarden" run -c config/demo/station.toml 2>"$folder/station.log" &
+# Each in a session of its own: Ctrl-C reaches only this script, which then ends them in order. Asked twice, the station would end at once.
+setsid "$programs/gridwarden" run -c config/demo/station.toml 2>"$folder/station.log" &
 running+=($!)
 station=$!
 for _ in $(seq 200); do
@@ -58,10 +59,10 @@ cat <<EOF
 
 EOF
 
-"$programs/firmware-sim" phone --bind 127.0.0.1:8090 --secret-env GRIDWARDEN_DEMO_WEBHOOK_SECRET \
+setsid "$programs/firmware-sim" phone --bind 127.0.0.1:8090 --secret-env GRIDWARDEN_DEMO_WEBHOOK_SECRET \
   --station "$api" --token-file "$folder/token" &
 running+=($!)
-"$programs/firmware-sim" run --mqtt 127.0.0.1:18830 --modbus-bind 127.0.0.1:15020 \
+setsid "$programs/firmware-sim" run --mqtt 127.0.0.1:18830 --modbus-bind 127.0.0.1:15020 \
   --neighbourhood config/demo/devices.csv --scenario kitchen-fire --seed 1 &
 running+=($!)
 

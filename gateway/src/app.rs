@@ -31,7 +31,7 @@ use crate::io::listener::Listener;
 use crate::io::{commands, influx, inlet, modbus, mqtt};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::model::{AlarmId, AlarmState, Event};
+use crate::model::{AlarmId, AlarmState, Batch, Event, Report};
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::webhook::Webhook;
@@ -46,6 +46,8 @@ use crate::world::{self, World};
 const GRACE: Duration = Duration::from_secs(20);
 /// Replay reads the journal in pieces of this size.
 const REPLAY_BYTES: usize = 4 << 20;
+/// The live view begins with what this much of the journal's end says.
+const LIVE_BYTES: u64 = 16 << 20;
 /// How often the registry is looked at for an import by another process.
 const REGISTRY_LOOK: Duration = Duration::from_secs(2);
 
@@ -98,6 +100,7 @@ impl App {
 
         let world = make_world(&loaded, &store).await?;
         let live = Arc::new(Live::default());
+        fill_live_view(&store, &live).await?;
         let (engine, seq) = recover(&store, recovered, &world, &clock, &live).await?;
         for device in world.registry.devices() {
             live.seen(device.ix, engine.seen(device.ix));
@@ -357,10 +360,7 @@ async fn recover(
         for batch in batches {
             engine.apply(&batch);
             events += batch.events.len();
-            live.reports(batch.events.into_iter().filter_map(|event| match event {
-                Event::Report(report) => Some(report),
-                Event::Gone { .. } | Event::Action(_) => None,
-            }));
+            live.reports(reports(batch));
         }
     }
     tracing::info!(
@@ -371,6 +371,24 @@ async fn recover(
         "the engine is where the journal ends"
     );
     Ok((engine, seq))
+}
+
+/// The engine's snapshot holds no values; without this, pages would be empty after every restart until each device has spoken.
+async fn fill_live_view(store: &Store, live: &Live) -> anyhow::Result<()> {
+    let mut seq = store.before_the_last(LIVE_BYTES).await?;
+    loop {
+        let batches = store.batches_after(seq, REPLAY_BYTES).await?;
+        let Some(last) = batches.last() else { return Ok(()) };
+        seq = last.seq;
+        batches.into_iter().for_each(|batch| live.reports(reports(batch)));
+    }
+}
+
+fn reports(batch: Batch) -> impl Iterator<Item = Report> {
+    batch.events.into_iter().filter_map(|event| match event {
+        Event::Report(report) => Some(report),
+        Event::Gone { .. } | Event::Action(_) => None,
+    })
 }
 
 /// Without a snapshot that can be read: what the alarm table knows.

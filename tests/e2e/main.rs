@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
 mod crash;
+mod commands;
+mod field;
 mod http;
 mod influx;
 mod listener;
@@ -11,4 +13,5 @@ mod mqtt;
 mod notify;
 mod page;
 mod path;
+mod service;
 mod simulator;

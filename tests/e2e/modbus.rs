@@ -1,7 +1,7 @@
 //! The gateway's Modbus source against pymodbus, mbpoll (libmodbus) against the simulated hydrants, and a scripted peer for what real ones do
 //! only on a bad day: late answers, damaged ones, other units' ones, cut connections.
 
-mod bench;
+pub mod bench;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

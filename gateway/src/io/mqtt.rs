@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use tokio::select;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::acks::AckLine;
@@ -67,6 +67,14 @@ enum Happening<A> {
         ack: Option<A>,
     },
     Other,
+}
+
+/// Why a message that is too large takes the connection with it, and what to do about it.
+fn too_large(bytes: usize) -> String {
+    format!(
+        "it sent {bytes} bytes at once, more than `max_packet_kb` allows: raise that key in station.toml or let the sender send less; \
+         with QoS 1 it comes again after every connect, and nothing behind it gets through"
+    )
 }
 
 /// One broker, for as long as the gateway runs.
@@ -166,13 +174,19 @@ impl Session {
     async fn run<L: Link>(&self, mut link: L) {
         let mut backoff = Backoff::default();
         loop {
-            let fault = match self.connection(&mut link, &mut backoff).await {
+            let mut connected = None;
+            let fault = match self.connection(&mut link, &mut backoff, &mut connected).await {
                 Ok(()) => return,
                 Err(fault) => fault,
             };
             link.forget();
+            if connected.is_some_and(|at| at + self.keep_alive <= clock::ticks()) {
+                backoff.succeeded();
+            }
             let (attempt, wait) = (backoff.failures() + 1, backoff.failed(fastrand::f64()));
-            if attempt == 1 {
+            if connected.is_some() {
+                tracing::warn!(broker = %self.name, address = %self.address, %fault, "the connection to the broker is lost; connecting again");
+            } else if attempt == 1 {
                 tracing::warn!(broker = %self.name, address = %self.address, %fault, "the broker cannot be reached; trying again");
             }
             select! {
@@ -182,8 +196,14 @@ impl Session {
         }
     }
 
-    /// From connecting to the loss of the connection; `Ok` when the gateway stops.
-    async fn connection<L: Link>(&self, link: &mut L, backoff: &mut Backoff) -> Result<(), String> {
+    /// From connecting to the loss of the connection; `Ok` when the gateway stops. Only a message proves that the connection is good: a broker may
+    /// throw us out, or send what we cannot take, right after every welcome.
+    async fn connection<L: Link>(
+        &self,
+        link: &mut L,
+        backoff: &mut Backoff,
+        connected: &mut Option<Instant>,
+    ) -> Result<(), String> {
         let mut acks = AckLine::default();
         let acknowledge = link.acker();
         loop {
@@ -204,11 +224,12 @@ impl Session {
                     if backoff.failures() > 0 || !session_present {
                         tracing::info!(broker = %self.name, address = %self.address, session_present, "connected to the broker");
                     }
-                    backoff.succeeded();
+                    *connected = Some(clock::ticks());
                     link.subscribe(&self.filters)?;
                 }
                 Happening::Subscribed(answers) => self.report_refused(&answers),
                 Happening::Message { topic, payload, retained, dup, ack } => {
+                    backoff.succeeded();
                     let received = clock::wall();
                     let message = Message { topic: &topic, payload: &payload, retained, dup, received };
                     let (events, dead) = intake(&self.source, &message, &self.world.load());

@@ -2,6 +2,9 @@
 //!
 //! It follows the history in the store with a cursor of its own (the memo [`MEMO`]) that moves only over what was confirmed, so an outage of the
 //! broker is a cursor that stands still. The first time it begins with what happens from then on.
+//!
+//! With a topic for each alarm an open alarm is retained, so that whoever subscribes later finds what is open; when it closes, an empty
+//! message takes it away.
 
 use std::sync::Arc;
 
@@ -13,13 +16,16 @@ use super::backoff;
 use super::mqtt::{CONFIRM_WITHIN, Publisher, fill};
 use crate::health::Check;
 use crate::live::{Change, Live};
-use crate::model::{Alarm, Entry, SignalClass};
+use crate::model::{Alarm, AlarmState, Entry, SignalClass, What};
 use crate::store::Store;
+use crate::store::alarms::Query;
 use crate::view::AlarmChange;
 use crate::world;
 
 /// Name of the cursor in the store.
 pub const MEMO: &str = "alarm_mqtt";
+/// Open alarms that are published again for a publisher that forgets; the listener keeps no more topics.
+const OPEN_MAX: u32 = 10_000;
 /// History lines read at once; after each such page the cursor is written.
 const PAGE: u32 = 64;
 
@@ -41,10 +47,11 @@ impl AlarmMqtt {
         let mut changes = self.live.follow(); // Before the store is asked, so that nothing falls between.
         let mut cursor = self.begin().await?;
         let mut failures = 0;
+        let mut remembered = !self.publisher.forgets();
         loop {
             let confirmed = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                confirmed = self.publish_after(&mut cursor) => confirmed?,
+                confirmed = self.catch_up(&mut remembered, &mut cursor) => confirmed?,
             };
             let wait = match confirmed {
                 Ok(more) => {
@@ -97,6 +104,44 @@ impl AlarmMqtt {
         Ok(cursor)
     }
 
+    async fn catch_up(
+        &self,
+        remembered: &mut bool,
+        cursor: &mut u64,
+    ) -> anyhow::Result<anyhow::Result<bool>> {
+        if !*remembered {
+            if let Err(error) = self.publish_open(*cursor).await? {
+                return Ok(Err(error));
+            }
+            *remembered = true;
+        }
+        self.publish_after(cursor).await
+    }
+
+    /// What is open, again, each with its last line up to the cursor: later lines follow in order. Results as of [`Self::publish_after`].
+    async fn publish_open(&self, cursor: u64) -> anyhow::Result<anyhow::Result<()>> {
+        if !self.retains() {
+            return Ok(Ok(()));
+        }
+        let states = AlarmState::ALL.into_iter().filter(|&state| state != AlarmState::Closed).collect();
+        let open = self.store.alarms(Query { states, limit: OPEN_MAX, ..Query::default() }).await?;
+        for alarm in open {
+            let lines = self.store.entries(alarm.id).await?;
+            let Some((number, entry)) = lines.iter().rev().find(|(number, _)| *number <= cursor) else {
+                continue;
+            };
+            if let Err(error) = self.publish(*number, &alarm, entry).await {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Only where each alarm has a topic of its own does a retained message mean something.
+    fn retains(&self) -> bool {
+        self.topic.contains("{alarm}")
+    }
+
     /// One page. The inner result: whether there may be more, or why the broker did not confirm; the outer: the store failed.
     async fn publish_after(&self, cursor: &mut u64) -> anyhow::Result<anyhow::Result<bool>> {
         let lines = self.store.entries_after(*cursor, PAGE).await?;
@@ -132,7 +177,16 @@ impl AlarmMqtt {
         ];
         let topic = fill(&self.topic, &values);
         let payload = serde_json::to_vec(&change).context("an alarm cannot be written as JSON")?;
-        tokio::time::timeout(CONFIRM_WITHIN, self.publisher.publish(topic, payload, false))
+        let open = alarm.state != AlarmState::Closed;
+        self.confirmed(topic.clone(), payload, self.retains() && open).await?;
+        if self.retains() && entry.what == What::Closed {
+            self.confirmed(topic, Vec::new(), true).await?;
+        }
+        Ok(())
+    }
+
+    async fn confirmed(&self, topic: String, payload: Vec<u8>, retain: bool) -> anyhow::Result<()> {
+        tokio::time::timeout(CONFIRM_WITHIN, self.publisher.publish(topic, payload, retain))
             .await
             .context("the broker did not confirm in time")?
     }

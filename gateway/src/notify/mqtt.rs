@@ -17,6 +17,11 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_secs(15);
 pub trait Publisher: Send + Sync + 'static {
     /// Returns when it is confirmed (QoS 1: PUBACK). An error means that it may or may not have arrived.
     fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Whether what it retains is gone when the gateway ends.
+    fn forgets(&self) -> bool {
+        false
+    }
 }
 
 /// Confirmed by the broker's PUBACK.
@@ -33,6 +38,10 @@ impl Publisher for ListenerHandle {
             ListenerHandle::publish(self, &topic, payload, QoS::AtLeastOnce, retain)?;
             Ok(())
         })
+    }
+
+    fn forgets(&self) -> bool {
+        true
     }
 }
 

@@ -83,6 +83,7 @@ impl Store {
 pub(super) fn copy(path: &Path, to: &PathBuf) -> Result<(), StoreError> {
     let at = |source| StoreError::File { path: to.clone(), source };
     let connection = file::open_to_read(path).map_err(StoreError::Read)?;
+    file::make_private(to).map_err(at)?;
     // The whole copy is one read transaction: the WAL grows until it is done, which upkeep mends.
     let copied = connection
         .pragma_update(None, "query_only", false)

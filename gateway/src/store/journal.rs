@@ -23,6 +23,25 @@ impl Store {
         self.read(move |connection| batches_after(connection, seq, bytes_max)).await
     }
 
+    /// The batch before the newest ones that are about `bytes` together; 0 when the whole journal is smaller.
+    pub async fn before_the_last(&self, bytes: u64) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT seq, length(bytes) FROM journal ORDER BY seq DESC")?;
+            let mut rows = statement.query(())?;
+            let mut room = bytes;
+            while let Some(row) = rows.next()? {
+                let size = unint(row.get(1)?);
+                if room < size {
+                    return Ok(unint(row.get(0)?));
+                }
+                room -= size;
+            }
+            Ok(0)
+        })
+        .await
+    }
+
     /// 0 when the consumer has confirmed nothing yet.
     pub async fn cursor(&self, consumer: &'static str) -> Result<u64, StoreError> {
         self.read(move |connection| Ok(cursor(connection, consumer)?)).await

@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 
 use super::super::shape::Page;
 use super::{names, range, secrets};
-use crate::config::{Config, Http, Influx, Listener};
+use crate::config::{Config, Http, Influx, InfluxSender, Listener};
 use crate::decode::filter_matches;
 use crate::problem::instead;
 
@@ -123,6 +123,14 @@ fn check_influx(page: &mut Page<'_>, influx: &Influx, folder: &Path) {
                 format!("`{key}` is empty; write the name as InfluxDB shows it"),
             );
         }
+    }
+    let path = reqwest::Url::parse(influx.url.get_ref()).map_or("/".into(), |url| url.path().to_owned());
+    match influx.sender {
+        InfluxSender::Influxdb2 if path != "/" => page.wrong(
+            influx.url.span(),
+            format!("the sender `influxdb2` cannot keep the path `{path}`; write sender = \"gridwarden\", or an address without a path"),
+        ),
+        InfluxSender::Influxdb2 | InfluxSender::Gridwarden => (),
     }
     if let Some(token) = &influx.token {
         secrets::check(page, folder, "influx.token", token, 1);

@@ -69,7 +69,7 @@ pub struct DeviceView {
     #[schema(format = DateTime)]
     pub registered: String,
     pub retired: bool,
-    /// The newest value of each metric since the gateway started.
+    /// The newest value of each metric; after a restart as far as the end of the journal (16 MB) tells.
     pub values: Vec<ValueView>,
 }
 

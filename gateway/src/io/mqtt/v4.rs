@@ -1,9 +1,9 @@
 //! MQTT 3.1.1 by rumqttc.
 
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, SubscribeFilter};
-use rumqttc::{SubscribeReasonCode, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, ConnectionError, Error, Event, EventLoop, Incoming, MqttOptions, Publish, QoS};
+use rumqttc::{StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport};
 
-use super::{Happening, Link, Options, REQUESTS_MAX};
+use super::{Happening, Link, Options, REQUESTS_MAX, too_large};
 
 pub(super) struct V4 {
     client: AsyncClient,
@@ -35,6 +35,15 @@ pub(super) fn forget(events: &mut EventLoop) {
     events.state.collision = None;
 }
 
+fn reason(fault: ConnectionError) -> String {
+    if let ConnectionError::MqttState(StateError::Deserialization(Error::PayloadSizeLimitExceeded(bytes))) =
+        fault
+    {
+        return too_large(bytes);
+    }
+    fault.to_string()
+}
+
 impl V4 {
     pub(super) fn new(options: &Options<'_>) -> Self {
         let (client, events) = connect(options);
@@ -46,7 +55,7 @@ impl Link for V4 {
     type Ack = Publish;
 
     async fn next(&mut self) -> Result<Happening<Publish>, String> {
-        let event = self.events.poll().await.map_err(|fault| fault.to_string())?;
+        let event = self.events.poll().await.map_err(reason)?;
         let Event::Incoming(packet) = event else { return Ok(Happening::Other) };
         Ok(match packet {
             Incoming::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },

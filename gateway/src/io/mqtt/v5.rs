@@ -1,11 +1,11 @@
 //! MQTT 5 by rumqttc.
 
-use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::v5::mqttbytes::{Error, QoS};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{TlsConfiguration, Transport};
 
-use super::{Happening, Link, Options, REQUESTS_MAX};
+use super::{Happening, Link, Options, REQUESTS_MAX, too_large};
 
 /// How long the broker keeps our session while we are away.
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
@@ -47,6 +47,17 @@ pub(super) fn forget(events: &mut EventLoop) {
     events.state.events.clear();
 }
 
+fn reason(fault: ConnectionError) -> String {
+    if let ConnectionError::MqttState(
+        StateError::Deserialization(Error::PayloadSizeLimitExceeded { pkt_size: bytes, .. })
+        | StateError::IncomingPacketTooLarge { pkt_size: bytes, .. },
+    ) = fault
+    {
+        return too_large(bytes);
+    }
+    fault.to_string()
+}
+
 impl V5 {
     pub(super) fn new(options: &Options<'_>) -> Self {
         let (client, events) = connect(options);
@@ -58,7 +69,7 @@ impl Link for V5 {
     type Ack = Publish;
 
     async fn next(&mut self) -> Result<Happening<Publish>, String> {
-        let event = self.events.poll().await.map_err(|fault| fault.to_string())?;
+        let event = self.events.poll().await.map_err(reason)?;
         let Event::Incoming(packet) = event else { return Ok(Happening::Other) };
         Ok(match packet {
             Packet::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },

@@ -98,3 +98,24 @@ async fn only_a_whole_backup_of_ours_is_restored() {
     assert!(matches!(refused(), StoreError::Open { .. }));
     assert_eq!(place.recover(LIMITS).1.last, Some((199, moment(199))), "the store was not touched");
 }
+
+/// Telephone numbers stand in it.
+#[tokio::test]
+async fn only_the_owner_can_read_the_store_its_wal_and_a_backup() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let store = place.open();
+    store.commit(&commit(1)).await.unwrap();
+    store.backup(&place.folder.path().join("backup.db")).await.unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(place.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        if !name.ends_with(".lock") {
+            assert_eq!(mode, 0o600, "{name}: {mode:o}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "the store, its WAL, the backup");
+}

@@ -107,6 +107,13 @@ impl Tally {
     }
 }
 
+/// An end of low pressure that belonged to no alarm was not journaled; a replay took the gap for an absence of the gateway, forgot the alarm of a silent
+/// hydrant, and would have given its number, and the key of its alerts, to the next fire.
+#[test]
+fn seed_41_an_alarm_was_forgotten_by_the_replay() {
+    live(41, None);
+}
+
 /// The seed in SEED, else the first.
 #[test]
 fn one_seed() {
@@ -117,7 +124,7 @@ fn one_seed() {
 /// The stand-in for the store is honest: a real one beside it says the same at every commit and every start.
 #[test]
 fn the_real_store_agrees() {
-    for seed in 1..=variable("SIM_REAL_SEEDS").unwrap_or(8) {
+    for seed in 1..=variable("SIM_REAL_SEEDS").unwrap_or(3) {
         let folder = tempfile::tempdir().unwrap();
         live(seed, Some(folder.path()));
     }

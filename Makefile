@@ -59,3 +59,29 @@ bench: setup-test
 
 clean-run:
 	rm -rf .run/demo
+
+# --- Long runs; each adds itself to `torture` ----------------------------------------------------------------------------------------------
+
+SIM_SEEDS ?= 10000
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+.PHONY: torture torture-sim torture-fuzz
+
+torture: torture-sim
+torture-sim:
+	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --locked -p tests --test sim any_seed -- --nocapture
+	SIM_REAL_SEEDS=200 $(CARGO) test --locked -p tests --test sim the_real_store_agrees
+
+torture: torture-fuzz
+torture-fuzz:
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@mkdir -p .run/torture
+	@printf '| target | executions | seconds | what was found |\n|---|---|---|---|\n' > .run/torture/fuzz.md
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p .run/fuzz/$$target; \
+	  RUST_BACKTRACE=1 $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz $$target .run/fuzz/$$target tests/fuzz/corpus/$$target \
+	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 > .run/fuzz/$$target.log 2>&1 \
+	    && found=nothing || found="a failure, see .run/fuzz/$$target.log"; \
+	  count=$$(sed -n 's/^stat::number_of_executed_units: *//p' .run/fuzz/$$target.log); \
+	  echo "| $$target | $$count | $(FUZZ_SECONDS) | $$found |" | tee -a .run/torture/fuzz.md; \
+	done; ! grep -q failure .run/torture/fuzz.md

@@ -153,7 +153,7 @@ impl Engine {
         let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
         let forgave = self.forgive_own_absence(now.steady);
         self.now = now;
-        self.advance(&mut turn);
+        let matured = self.advance(&mut turn);
         let mut answers = Vec::new();
         for (at, event) in batch.events.iter().enumerate() {
             match event {
@@ -165,7 +165,7 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
-        let idle = batch.events.is_empty() && turn.effects.is_empty() && !forgave;
+        let idle = batch.events.is_empty() && !matured && !forgave;
         if !idle {
             self.busy = now.steady;
         }
@@ -205,15 +205,18 @@ impl Engine {
         absent
     }
 
-    /// Everything that is due, oldest first.
-    fn advance(&mut self, turn: &mut Turn<'_>) {
+    /// Everything that is due, oldest first. `true` when something was, even if nobody can see what came of it: a replay that does not
+    /// come by at this moment would find it overdue, and believe that the gateway had been away.
+    fn advance(&mut self, turn: &mut Turn<'_>) -> bool {
         let now = turn.now.steady;
+        let mut matured = false;
         loop {
             let silence = self.presence.next_due(now);
             let condition = self.conditions.next_due().filter(|(at, _)| *at <= now);
             let step = self.alarms.next_due().filter(|(at, _)| *at <= now);
             let times = [silence.map(|due| due.0), condition.map(|due| due.0), step.map(|due| due.0)];
-            let Some(first) = times.into_iter().flatten().min() else { return };
+            let Some(first) = times.into_iter().flatten().min() else { return matured };
+            matured = true;
             if let Some((at, device)) = silence
                 && at == first
             {

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use fastrand::Rng;
-use gateway::clock::ticks;
+use gateway::clock::Clock;
 use gateway::engine::Effect;
 use gateway::io::driver::Disk;
 use gateway::model::{Alarm, AlarmId, Alert, Batch, Event, What};
 use gateway::store::{Commit, Committed, Store, StoreError};
-use tokio::time::{Instant, sleep};
+use gateway::units::{Millis, Steady};
+use tokio::time::sleep;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sending {
@@ -26,6 +27,8 @@ pub enum Sending {
 #[derive(Default)]
 pub struct Platter {
     pub batches: Vec<Batch>,
+    /// What each batch led to.
+    pub effects: Vec<Vec<Effect>>,
     pub alarms: BTreeMap<AlarmId, Alarm>,
     /// Who did what to which alarm, from the histories.
     pub deeds: BTreeSet<(AlarmId, &'static str, String)>,
@@ -49,8 +52,9 @@ pub struct Faults {
 struct Shared {
     platter: Mutex<Platter>,
     faults: Mutex<Faults>,
-    /// When the last snapshot was kept or the gateway started, and whether events came since.
-    snapshot_at: Mutex<(Instant, bool)>,
+    /// When the last snapshot was taken or the gateway started, and whether events came since.
+    snapshot_at: Mutex<(Steady, bool)>,
+    clock: Mutex<Option<Clock>>,
     shadow: Mutex<Option<Store>>,
 }
 
@@ -61,7 +65,7 @@ pub struct Faulty(Arc<Shared>);
 pub fn number_of(event: &Event) -> Option<(u32, i64)> {
     let Event::Report(report) = event else { return None };
     let carrier = report.values.iter().find(|value| value.metric.name() == "temperature")?;
-    Some((report.device.0, (carrier.value * 1000.0).round() as i64))
+    Some((report.device.0, (carrier.value * 1000.0).round() as i64 - 20_000))
 }
 
 impl Faulty {
@@ -70,7 +74,8 @@ impl Faulty {
         Self(Arc::new(Shared {
             platter: Mutex::default(),
             faults: Mutex::new(faults),
-            snapshot_at: Mutex::new((ticks(), false)),
+            snapshot_at: Mutex::default(),
+            clock: Mutex::default(),
             shadow: Mutex::default(),
         }))
     }
@@ -84,19 +89,34 @@ impl Faulty {
     }
 
     /// The gateway has started; from here on a snapshot is due every five minutes.
-    pub fn started(&self, shadow: Option<Store>) {
-        *self.0.snapshot_at.lock().unwrap() = (ticks(), false);
+    pub fn started(&self, clock: Clock, shadow: Option<Store>) {
+        *self.0.snapshot_at.lock().unwrap() = (clock.now().steady, false);
+        *self.0.clock.lock().unwrap() = Some(clock);
         *self.0.shadow.lock().unwrap() = shadow;
+    }
+
+    /// The gateway is gone; a real store beside is closed.
+    pub fn close(&self) {
+        self.0.shadow.lock().unwrap().take();
     }
 
     fn check_cadence(&self, commit: &Commit) {
         let mut last = self.0.snapshot_at.lock().unwrap();
+        let Some(batch) = &commit.batch else {
+            if commit.snapshot.is_some() {
+                *last = (self.0.clock.lock().unwrap().map_or(last.0, |clock| clock.now().steady), false);
+            }
+            return;
+        };
         if commit.snapshot.is_some() {
-            *last = (ticks(), false);
-        } else if let Some(batch) = &commit.batch {
-            // Half a minute more: a commit that is tried again was decided on long before.
-            let late = Duration::from_secs(330) < ticks().duration_since(last.0) && last.1;
-            assert!(!late || self.faults().failing > 0, "batch {} should have brought a snapshot", batch.seq);
+            *last = (batch.now.steady, false);
+        } else {
+            let late = last.1 && Millis::from_secs(301) < batch.now.steady.since(last.0);
+            assert!(
+                !late,
+                "batch {} at {:?} should have brought a snapshot, the last was at {:?}",
+                batch.seq, batch.now, last.0
+            );
             last.1 |= !batch.events.is_empty();
         }
     }
@@ -117,8 +137,8 @@ impl Disk for Faulty {
         let kept = self.platter().keep(commit);
         let shadow = self.0.shadow.lock().unwrap().clone();
         if let Some(store) = shadow {
-            let copy = commit.clone();
-            let work = move || futures::executor::block_on(store.commit(&copy));
+            let (copy, handle) = (commit.clone(), tokio::runtime::Handle::current());
+            let work = move || handle.block_on(store.commit(&copy));
             let real = tokio::task::spawn_blocking(work).await.unwrap();
             assert_eq!(real.is_ok(), kept.is_ok(), "the store and its stand-in differ: {real:?} {kept:?}");
         }
@@ -147,6 +167,7 @@ impl Platter {
                 assert!(before.now.steady <= batch.now.steady, "the steady clock stepped back");
             }
             self.batches.push(batch.clone());
+            self.effects.push(commit.effects.clone());
             self.reports.extend(batch.events.iter().filter_map(number_of));
         }
         let mut committed = Committed::default();

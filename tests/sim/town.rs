@@ -154,7 +154,12 @@ fn rows() -> Rows {
     let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new() };
     Rows {
         version: 1,
-        cells: vec![cell(0, "street", None), cell(1, "b1", Some("street")), cell(2, "b2", Some("street")), cell(3, "park", None)],
+        cells: vec![
+            cell(0, "street", None),
+            cell(1, "b1", Some("street")),
+            cell(2, "b2", Some("street")),
+            cell(3, "park", None),
+        ],
         devices: (0..DEVICES).map(device).collect(),
         people: ["ann", "bob", "carl", "mayor"].map(person).to_vec(),
         duties: vec![

@@ -6,11 +6,12 @@ VENV := .run/venv
 PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench setup-run setup-test clean-run
+.PHONY: help run test check bench torture setup-run setup-test clean-run
 
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
 	@echo "make test   every test, against real neighbours"
+	@echo "make torture  the long runs: kills, and how long a start takes"
 	@echo "make check  formatting, lints"
 	@echo "make bench  measurements, as ratios against a baseline in the same run"
 
@@ -56,6 +57,13 @@ check:
 bench: setup-test
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
 	$(CARGO) bench --locked -p tests --bench city -- $(ONLY)
+
+# Long; each writes its figures to .run/torture/. Seeds and counts are arguments of the programs.
+torture: setup-test
+	$(CARGO) build --release --locked -p gateway -p tests --bins
+	target/release/torture-crash 1 200
+	target/release/torture-crash 2 60 --broker
+	target/release/torture-start
 
 clean-run:
 	rm -rf .run/demo

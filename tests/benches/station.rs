@@ -39,7 +39,7 @@ impl Station {
             "station.toml",
             &format!(
                 "{STATION}[http]\nbind = \"127.0.0.1:{http}\"\n[[http.token]]\nname = \"desk\"\nsecret = {{ file = \"token\" }}\n\
-             [listener]\nbind = \"127.0.0.1:{mqtt}\"\nmessages_per_s_max = 100000000\n{alarms}{}",
+             [listener]\nbind = \"127.0.0.1:{mqtt}\"\nmessages_per_s_max = 1000000\n{alarms}{}",
                 settings.more
             ),
         );

@@ -7,7 +7,7 @@ use gateway::config::rules::Rules;
 use gateway::engine::rules::RuleBook;
 use gateway::grid::{Cell, Device, Registry, Rows};
 use gateway::model::{Batch, CellIx, DeviceIx, DeviceKind, Event, Freshness, Metric, Quality, Report, Value};
-use gateway::units::{Millis, Now, Steady, Timestamp};
+use gateway::units::{Now, Steady, Timestamp};
 
 /// 2026-11-23T03:00:00Z.
 pub const START: i64 = 1_795_402_800_000;
@@ -54,7 +54,7 @@ pub fn registry(devices: usize) -> Arc<Registry> {
         cells: vec![cell_code(number)],
         place: format!("{}栋{}01", number / 60, number % 60 / 2),
         position: None,
-        silent_after: Some(Millis::from_secs(180)),
+        silent_after: None,
         registered: Timestamp(START),
         retired: false,
     };
@@ -66,7 +66,7 @@ pub fn registry(devices: usize) -> Arc<Registry> {
     })
 }
 
-/// The rules of a station: five for everybody, and as many more as asked for, each for one cell.
+/// The rules of a station: five for everybody, and as many more as asked for, each for one of the first 4,000 devices.
 pub fn rules_text(more: usize, channel: &str) -> String {
     let mut text = format!(
         "{}\n[[ladder]]\nname = \"fire\"\n[[ladder.step]]\nafter_s = 0\nwho = [\"responsible\"]\nchannels = [\"{channel}\"]\n",
@@ -75,9 +75,9 @@ pub fn rules_text(more: usize, channel: &str) -> String {
     for number in 0..more {
         write!(
             text,
-            "[[rule]]\nname = \"warm-{number}\"\nclass = \"supervisory\"\ntext = \"warm {{value}}\"\nkinds = [\"smoke_detector\"]\ncells = [\"{}\"]\n\
+            "[[rule]]\nname = \"warm-{number}\"\nclass = \"supervisory\"\ntext = \"warm {{value}}\"\nkinds = [\"smoke_detector\"]\ndevices = [\"D-{}\"]\n\
              threshold = {{ metric = \"temperature\", above = {}.0, clear_below = 50.0 }}\n",
-            cell_code(number % 40 * 500),
+            number * 7_919 % 4_000,
             55 + number % 20
         )
         .unwrap();
@@ -108,10 +108,11 @@ pub fn heartbeat(device: usize, received: Timestamp) -> Report {
     }
 }
 
-/// Batch `seq` of this many heartbeats; the devices come round in an order that is not that of the table.
+/// Batch `seq` of this many heartbeats, a millisecond apart; the devices come round in an order that is not that of the table.
 pub fn batch(seq: u64, size: usize, devices: usize) -> Batch {
-    let now = Now { wall: Timestamp(START + seq as i64 * 20), steady: Steady(seq * 20) };
+    let first = START + (seq as usize * size) as i64;
+    let now = Now { wall: Timestamp(first + size as i64), steady: Steady(seq * size as u64) };
     let device = |n: usize| ((seq as usize * size + n) * 7_919) % devices;
-    let events = (0..size).map(|n| Event::Report(heartbeat(device(n), now.wall)));
+    let events = (0..size).map(|n| Event::Report(heartbeat(device(n), Timestamp(first + n as i64))));
     Batch { seq, now, events: events.collect() }
 }

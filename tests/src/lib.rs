@@ -3,7 +3,10 @@
 pub mod browser;
 pub mod certificates;
 pub mod databases;
+pub mod mad;
 pub mod neighbours;
+pub mod pressure;
+pub mod process;
 pub mod receiver;
 pub mod site;
 pub mod standin;

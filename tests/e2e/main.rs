@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
+mod flood;
 mod http;
 mod influx;
 mod listener;
 mod modbus;
 mod mqtt;
+mod neighbours;
 mod notify;
 mod page;
 mod path;

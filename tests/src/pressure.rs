@@ -265,6 +265,14 @@ impl Bench {
         }
     }
 
+    /// Rows of the table, read beside the running gateway.
+    pub fn dead_letters(&self) -> u64 {
+        let file = self.site.file("data/station.db");
+        let store = rusqlite::Connection::open(file).expect("it is there");
+        let count = store.query_row("SELECT count(*) FROM dead_letters", (), |row| row.get::<_, i64>(0));
+        count.expect("it can be read") as u64
+    }
+
     pub fn database_bytes(&self) -> u64 {
         let size = |name: &str| std::fs::metadata(self.site.file(name)).map_or(0, |data| data.len());
         size("data/station.db") + size("data/station.db-wal")

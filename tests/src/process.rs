@@ -37,7 +37,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .expect("the gateway is built");
-        let client = reqwest::Client::new();
+        let client = crate::databases::http().expect("a client can be made");
         let ready = format!("http://127.0.0.1:{http}/readyz");
         eventually("the gateway is ready", 60, || {
             let request = client.get(&ready);

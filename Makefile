@@ -6,7 +6,7 @@ VENV := .run/venv
 PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench torture setup-run setup-test clean-run
+.PHONY: help run test check bench torture torture-flood setup-run setup-test clean-run
 
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
@@ -64,6 +64,13 @@ torture: setup-test
 	target/release/torture-crash 1 200
 	target/release/torture-crash 2 60 --broker
 	target/release/torture-start
+
+torture: torture-flood
+
+# Floods and priority: fires per situation, seconds of flood, points that gather in an outage.
+torture-flood: setup-test
+	$(CARGO) build --release --locked -p gateway
+	$(CARGO) bench --locked -p tests --bench flood -- 200 60 2000000
 
 clean-run:
 	rm -rf .run/demo

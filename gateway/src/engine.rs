@@ -15,6 +15,7 @@ mod ladder;
 mod open;
 mod presence;
 mod rate;
+pub mod rate_limit;
 mod reconfigure;
 pub mod rules;
 mod salvage;
@@ -183,6 +184,18 @@ impl Engine {
     /// Open alarms, oldest first.
     pub fn open_alarms(&self) -> impl Iterator<Item = &Alarm> {
         self.alarms.iter().map(|open| &open.alarm)
+    }
+
+    pub fn rules(&self) -> &RuleBook {
+        &self.rules
+    }
+
+    /// Devices with an open alarm because they say too much.
+    pub fn loud_devices(&self) -> Vec<DeviceIx> {
+        let loud = self.open_alarms().filter(|alarm| {
+            alarm.trigger.as_ref().is_some_and(|trigger| trigger.metric == Metric::MESSAGES_PER_MINUTE)
+        });
+        loud.filter_map(|alarm| alarm.device).collect()
     }
 
     pub fn seen(&self, device: DeviceIx) -> Seen {

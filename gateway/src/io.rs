@@ -6,6 +6,7 @@ pub mod driver;
 pub mod influx;
 pub mod inlet;
 pub mod intake;
+pub mod letters;
 pub mod listener;
 pub mod modbus;
 pub mod mqtt;

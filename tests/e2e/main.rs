@@ -5,11 +5,13 @@
 mod crash;
 mod commands;
 mod field;
+mod flood;
 mod http;
 mod influx;
 mod listener;
 mod modbus;
 mod mqtt;
+mod neighbours;
 mod notify;
 mod page;
 mod path;

@@ -26,6 +26,8 @@ pub struct Site {
 impl Site {
     /// `more` is put behind station.toml: sources, InfluxDB, webhooks.
     pub fn new(more: &str) -> Self {
+        // Every HTTP client needs it; in a whole run some other test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let site = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         // Whoever is told nothing over HTTP is told over MQTT: a ladder without a channel is refused.
         let webhook = more.contains("[[webhook]]");

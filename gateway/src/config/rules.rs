@@ -10,6 +10,8 @@ use crate::model::{DeviceKind, SignalClass};
 pub struct Rules {
     #[serde(default)]
     pub freshness: FreshnessLimits,
+    #[serde(default)]
+    pub flood: FloodLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -28,6 +30,25 @@ pub struct FreshnessLimits {
 impl Default for FreshnessLimits {
     fn default() -> Self {
         Self { live_within_s: 120, ahead_max_s: 300 }
+    }
+}
+
+/// How much one device may say before its reports are thinned.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FloodLimits {
+    pub reports_per_minute_max: Spanned<u32>,
+    /// So many may come at once, such as what a broker kept through an outage.
+    pub reports_at_once_max: Spanned<u32>,
+}
+
+impl Default for FloodLimits {
+    fn default() -> Self {
+        // At once: a day of one report a second, and more.
+        Self {
+            reports_per_minute_max: Spanned::new(0..0, 6_000),
+            reports_at_once_max: Spanned::new(0..0, 100_000),
+        }
     }
 }
 

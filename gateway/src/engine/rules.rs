@@ -8,6 +8,7 @@ mod compile;
 
 pub use compile::Problem;
 
+use super::rate_limit::Allowance;
 use crate::config::rules::Close;
 use crate::model::{DeviceIx, Metric, SignalClass};
 use crate::units::Millis;
@@ -29,6 +30,7 @@ pub struct RuleBook {
     /// By [`DeviceIx`].
     devices: Vec<Selected>,
     live_within: Millis,
+    allowance: Allowance,
 }
 
 #[derive(Debug)]
@@ -194,6 +196,11 @@ impl RuleBook {
     #[cfg(test)]
     pub(super) fn profiles_count(&self) -> usize {
         self.profiles.len()
+    }
+
+    /// How much one device may say.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance
     }
 
     pub(super) fn live_within(&self) -> Millis {

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod conditions;
+mod flood;
 mod ladders;
 mod late;
 mod presence;

@@ -75,6 +75,7 @@ fn reading(metric: Metric, value: f64) -> String {
         "%" => format!("{rounded}%"),
         "Cel" => format!("{rounded} °C"),
         "[ppm]" => format!("{rounded} ppm"),
+        "/min" => format!("{rounded} a minute"),
         "dB[mW]" => format!("{rounded} dBm"),
         unit => format!("{rounded} {unit}"),
     }
@@ -107,6 +108,7 @@ mod tests {
             ("pressure", 139.999_999, "140 kPa"),
             ("battery", 9.0, "9%"),
             ("persons", 3.0, "3"),
+            ("messages_per_minute", 90_000.0, "90000 a minute"),
         ] {
             assert_eq!(reading(Metric::from_name(name).expect("listed"), value), expected);
         }

@@ -1,11 +1,15 @@
 //! Events → engine → store → acknowledge → act, in that order. The one task that owns the engine.
 //!
 //! The order of the lines in [`Driver::commit`] is the design: nothing is acknowledged, shown or sent before it is on disk. While one commit
-//! runs, the next batch gathers in the queues. Routine telemetry may wait a little so that many messages share one sync; a fire never waits.
+//! runs, the next batch gathers in the queues. Routine telemetry may wait a little so that many messages share one sync; a fire never waits, and
+//! overtakes everything but what its own device said before it: an older "all clear" must not end a newer fire.
+//!
+//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), and acknowledged with the rest.
 //!
 //! When the store cannot be written, the driver holds the batch and tries again: its messages stay unacknowledged, the queues fill, the
 //! sources stop reading, and senders keep what they have. It stops only when it is told to.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,18 +19,23 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::acks::Ticket;
-use super::inlet::{Inbound, Outlet, Safe};
+use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
+use super::letters::Letters;
 use crate::clock::{Clock, ticks};
 use crate::engine::backoff::Backoff;
+use crate::engine::rate_limit::RateLimit;
 use crate::engine::{Answer, Applied, Effect, Engine};
 use crate::live::Live;
 use crate::model::{Batch, DeadLetter, DeviceIx, Event};
 use crate::store::{Commit, Committed, Store, StoreError};
-use crate::units::Millis;
+use crate::units::{Millis, Now};
 use crate::world::{self, World};
 
 /// Messages in one batch at the most.
 const BATCH_MAX: usize = 2_000;
+/// Urgent messages in one batch at the most, and routine ones that go along with them, so that a storm of alarms does not stop telemetry.
+const URGENT_MAX: usize = 500;
+const ALONG_MAX: usize = 100;
 /// A pause of this length, with this many messages waiting, means that a sender's window is full: it waits for us.
 const STALL: Duration = Duration::from_millis(3);
 const STALL_MESSAGES: usize = 8;
@@ -63,6 +72,10 @@ pub struct Driver<D = Store> {
     pub seq: u64,
     since_snapshot: usize,
     snapshot_at: Instant,
+    /// Routine messages taken from the queue that are in no batch yet, oldest first.
+    waiting: VecDeque<Inbound>,
+    limit: RateLimit,
+    letters: Letters,
 }
 
 /// What belongs to one batch besides its events.
@@ -73,26 +86,11 @@ struct Gathered {
     tickets: Vec<Ticket>,
     /// Place of the action in `events`, and who waits for what becomes of it.
     askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
-    messages: usize,
-    urgent: bool,
-}
-
-impl Gathered {
-    fn take(&mut self, inbound: Inbound, urgent: bool) {
-        match inbound.safe {
-            Safe::Nobody => (),
-            Safe::Ticket(ticket) => self.tickets.push(ticket),
-            Safe::Answer(asker) => self.askers.push((self.events.len(), asker)),
-        }
-        self.events.extend(inbound.events);
-        self.dead.extend(inbound.dead);
-        self.messages += 1;
-        self.urgent |= urgent;
-    }
 }
 
 enum Turn {
-    Batch(Gathered),
+    /// Empty when only time has passed.
+    Batch(Vec<Inbound>),
     World(World),
     End,
 }
@@ -110,6 +108,7 @@ impl<D: Disk> Driver<D> {
         commit_interval: Millis,
         seq: u64,
     ) -> Self {
+        let limit = RateLimit::new(engine.rules().allowance(), engine.loud_devices(), clock.now());
         Self {
             engine,
             store,
@@ -122,6 +121,9 @@ impl<D: Disk> Driver<D> {
             seq,
             since_snapshot: 0,
             snapshot_at: ticks() + SNAPSHOT_AFTER,
+            waiting: VecDeque::new(),
+            limit,
+            letters: Letters::default(),
         }
     }
 
@@ -129,10 +131,12 @@ impl<D: Disk> Driver<D> {
     pub async fn run(mut self, give_up: CancellationToken) -> anyhow::Result<()> {
         loop {
             match self.gather().await {
-                Turn::Batch(mut gathered) => {
+                Turn::Batch(inbounds) => {
+                    let now = self.clock.now();
+                    let mut gathered = self.merge(inbounds, now);
                     let snapshot = self.since_snapshot >= SNAPSHOT_EVENTS
                         || (self.since_snapshot > 0 && self.snapshot_at <= ticks());
-                    let applied = self.step(std::mem::take(&mut gathered.events));
+                    let applied = self.step(std::mem::take(&mut gathered.events), now);
                     self.commit(gathered, applied, snapshot, &give_up).await?;
                 }
                 Turn::World(world) => self.take_over(world, &give_up).await?,
@@ -163,6 +167,7 @@ impl<D: Disk> Driver<D> {
         for device in world.registry.devices() {
             self.live.seen(device.ix, self.engine.seen(device.ix));
         }
+        self.limit.set_allowance(world.rules.allowance());
         self.world.store(Arc::new(world));
         Ok(())
     }
@@ -174,8 +179,8 @@ impl<D: Disk> Driver<D> {
 
     /// Waits for something to do, and for what may share its commit.
     async fn gather(&mut self) -> Turn {
-        let mut gathered = Gathered::default();
-        let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
+        let wakes = [self.engine.wake_at(), self.limit.wake_at(), self.letters.wake_at()];
+        let wake = wakes.into_iter().flatten().min().map(|at| self.clock.instant_of(at));
         let due = async {
             match wake {
                 Some(at) => sleep_until(at).await,
@@ -185,48 +190,100 @@ impl<D: Disk> Driver<D> {
         select! {
             biased;
             inbound = self.outlet.urgent.recv() => match inbound {
-                Some(inbound) => gathered.take(inbound, true),
+                Some(inbound) => return self.urgent(inbound),
                 // Every source has ended; what they had sent before is still to be done.
-                None => match self.outlet.routine.recv().await {
-                    Some(inbound) => gathered.take(inbound, false),
-                    None => return Turn::End,
+                None => if self.waiting.is_empty() {
+                    match self.outlet.routine.recv().await {
+                        Some(inbound) => self.waiting.push_back(inbound),
+                        None => return Turn::End,
+                    }
                 },
             },
             Some(world) = self.worlds.recv() => return Turn::World(world),
-            () = due => return Turn::Batch(gathered),
-            Some(inbound) = self.outlet.routine.recv() => gathered.take(inbound, false),
+            () = due => return Turn::Batch(Vec::new()),
+            () = std::future::ready(()), if !self.waiting.is_empty() => (),
+            Some(inbound) = self.outlet.routine.recv() => self.waiting.push_back(inbound),
         }
         let interval = sleep(self.commit_interval.as_duration());
         tokio::pin!(interval);
-        while gathered.messages < BATCH_MAX {
+        while self.waiting.len() < BATCH_MAX {
             if let Ok(inbound) = self.outlet.urgent.try_recv() {
-                gathered.take(inbound, true);
-                continue;
-            }
-            if gathered.urgent {
-                break;
+                return self.urgent(inbound);
             }
             if let Ok(inbound) = self.outlet.routine.try_recv() {
-                gathered.take(inbound, false);
+                self.waiting.push_back(inbound);
                 continue;
             }
             select! {
                 biased;
-                Some(inbound) = self.outlet.urgent.recv() => gathered.take(inbound, true),
+                Some(inbound) = self.outlet.urgent.recv() => return self.urgent(inbound),
                 () = &mut interval => break,
                 inbound = self.outlet.routine.recv() => match inbound {
-                    Some(inbound) => gathered.take(inbound, false),
+                    Some(inbound) => self.waiting.push_back(inbound),
                     None => break,
                 },
-                () = sleep(STALL), if gathered.messages >= STALL_MESSAGES => break,
+                () = sleep(STALL), if self.waiting.len() >= STALL_MESSAGES => break,
             }
         }
-        Turn::Batch(gathered)
+        let many = self.waiting.len().min(BATCH_MAX);
+        Turn::Batch(self.waiting.drain(..many).collect())
+    }
+
+    /// The urgent messages there are, after what their devices said before them and a little of what waits longest.
+    fn urgent(&mut self, first: Inbound) -> Turn {
+        let mut urgent = vec![first];
+        while urgent.len() < URGENT_MAX
+            && let Ok(next) = self.outlet.urgent.try_recv()
+        {
+            urgent.push(next);
+        }
+        while self.waiting.len() < BATCH_MAX + QUEUE_MAX
+            && let Ok(next) = self.outlet.routine.try_recv()
+        {
+            self.waiting.push_back(next);
+        }
+        let devices: BTreeSet<DeviceIx> = urgent.iter().flat_map(devices).collect();
+        let (mut batch, mut waiting) = (Vec::new(), VecDeque::with_capacity(self.waiting.len()));
+        for (at, inbound) in self.waiting.drain(..).enumerate() {
+            if at < ALONG_MAX || self::devices(&inbound).any(|device| devices.contains(&device)) {
+                batch.push(inbound);
+            } else {
+                waiting.push_back(inbound);
+            }
+        }
+        self.waiting = waiting;
+        batch.append(&mut urgent);
+        Turn::Batch(batch)
+    }
+
+    /// One batch of it, with every device kept within its allowance and dead letters within theirs.
+    fn merge(&mut self, inbounds: Vec<Inbound>, now: Now) -> Gathered {
+        let mut gathered = Gathered::default();
+        for inbound in inbounds {
+            match inbound.safe {
+                Safe::Nobody => (),
+                Safe::Ticket(ticket) => gathered.tickets.push(ticket),
+                Safe::Answer(asker) => gathered.askers.push((gathered.events.len(), asker)),
+            }
+            for event in inbound.events {
+                match event {
+                    Event::Report(report) => {
+                        gathered.events.extend(self.limit.take(report, now).into_iter().map(Event::Report));
+                    }
+                    Event::Gone { .. } | Event::Action(_) => gathered.events.push(event),
+                }
+            }
+            gathered.dead.extend(self.letters.take(inbound.dead, now.steady));
+        }
+        gathered.events.extend(self.limit.due(now).into_iter().map(Event::Report));
+        gathered.dead.extend(self.letters.due(now.steady));
+        metrics::counter!("gridwarden_reports_thinned_total").increment(self.limit.take_thinned());
+        gathered
     }
 
     /// Lets the engine decide. `None` when nothing happened that anybody must remember.
-    fn step(&mut self, events: Vec<Event>) -> Option<(Batch, Applied)> {
-        let batch = Batch { seq: self.seq + 1, now: self.clock.now(), events };
+    fn step(&mut self, events: Vec<Event>, now: Now) -> Option<(Batch, Applied)> {
+        let batch = Batch { seq: self.seq + 1, now, events };
         let applied = self.engine.apply(&batch);
         if applied.idle {
             return None;
@@ -329,6 +386,14 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+fn devices(inbound: &Inbound) -> impl Iterator<Item = DeviceIx> + '_ {
+    inbound.events.iter().filter_map(|event| match event {
+        Event::Report(report) => Some(report.device),
+        Event::Gone { device, .. } => Some(*device),
+        Event::Action(_) => None,
+    })
 }
 
 /// An error with all its causes, each once.

@@ -34,6 +34,10 @@ use crate::world;
 
 /// How many acknowledgements may wait for rumqttc to send them; above any broker's window.
 const REQUESTS_MAX: usize = 70_000;
+/// A connection that lasted this long was a good one: the next failure begins with a short pause again.
+const GOOD_AFTER: Duration = Duration::from_secs(30);
+/// So many connections in a row that were accepted and soon lost look like two clients with one id.
+const SHORT_LIVES: u32 = 3;
 
 /// What one connection attempt and its life look like to us, whatever the MQTT version.
 trait Link: Send {
@@ -80,6 +84,7 @@ fn too_large(bytes: usize) -> String {
 /// One broker, for as long as the gateway runs.
 pub struct Source {
     name: String,
+    client_id: String,
     address: String,
     filters: Vec<String>,
     keep_alive: Duration,
@@ -131,6 +136,7 @@ impl Source {
         });
         Ok(Self {
             name: broker.name.get_ref().clone(),
+            client_id: broker.client_id.get_ref().clone(),
             address: format!("{}:{}", broker.host, broker.port.get_ref()),
             filters: filters.collect(),
             keep_alive: options.keep_alive,
@@ -147,9 +153,9 @@ impl Source {
         inlet: Inlet,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Self { name, address, filters, keep_alive, kind } = self;
+        let Self { name, client_id, address, filters, keep_alive, kind } = self;
         let source = format!("broker:{name}");
-        let session = Session { name, source, address, filters, keep_alive, world, inlet, stop };
+        let session = Session { name, client_id, source, address, filters, keep_alive, world, inlet, stop };
         match kind {
             Kind::V4(link) => session.run(*link).await,
             Kind::V5(link) => session.run(*link).await,
@@ -160,6 +166,7 @@ impl Source {
 
 struct Session {
     name: String,
+    client_id: String,
     /// The name in dead letters.
     source: String,
     address: String,
@@ -173,15 +180,24 @@ struct Session {
 impl Session {
     async fn run<L: Link>(&self, mut link: L) {
         let mut backoff = Backoff::default();
+        let mut short_lives = 0;
         loop {
             let mut connected = None;
-            let fault = match self.connection(&mut link, &mut backoff, &mut connected).await {
+            let fault = match self.connection(&mut link, &mut connected).await {
                 Ok(()) => return,
                 Err(fault) => fault,
             };
             link.forget();
-            if connected.is_some_and(|at| at + self.keep_alive <= clock::ticks()) {
-                backoff.succeeded();
+            match connected.map(|since: Instant| clock::ticks().duration_since(since)) {
+                Some(lasted) if lasted < GOOD_AFTER => short_lives += 1,
+                Some(_) => {
+                    backoff.succeeded();
+                    short_lives = 0;
+                }
+                None => (),
+            }
+            if short_lives == SHORT_LIVES {
+                tracing::error!(broker = %self.name, client_id = %self.client_id, %fault, "the broker accepts the connection and soon ends it, again and again: another client most likely uses this client id. Give each gateway a `client_id` of its own");
             }
             let (attempt, wait) = (backoff.failures() + 1, backoff.failed(fastrand::f64()));
             if connected.is_some() {
@@ -196,14 +212,8 @@ impl Session {
         }
     }
 
-    /// From connecting to the loss of the connection; `Ok` when the gateway stops. Only a message proves that the connection is good: a broker may
-    /// throw us out, or send what we cannot take, right after every welcome.
-    async fn connection<L: Link>(
-        &self,
-        link: &mut L,
-        backoff: &mut Backoff,
-        connected: &mut Option<Instant>,
-    ) -> Result<(), String> {
+    /// From connecting to the loss of the connection; `Ok` when the gateway stops.
+    async fn connection<L: Link>(&self, link: &mut L, connected: &mut Option<Instant>) -> Result<(), String> {
         let mut acks = AckLine::default();
         let acknowledge = link.acker();
         loop {
@@ -221,15 +231,12 @@ impl Session {
             };
             match happening.map_err(|_| format!("nothing heard for {:?}", self.keep_alive * 3))?? {
                 Happening::Connected { session_present } => {
-                    if backoff.failures() > 0 || !session_present {
-                        tracing::info!(broker = %self.name, address = %self.address, session_present, "connected to the broker");
-                    }
+                    tracing::info!(broker = %self.name, address = %self.address, session_present, "connected to the broker");
                     *connected = Some(clock::ticks());
                     link.subscribe(&self.filters)?;
                 }
                 Happening::Subscribed(answers) => self.report_refused(&answers),
                 Happening::Message { topic, payload, retained, dup, ack } => {
-                    backoff.succeeded();
                     let received = clock::wall();
                     let message = Message { topic: &topic, payload: &payload, retained, dup, received };
                     let (events, dead) = intake(&self.source, &message, &self.world.load());

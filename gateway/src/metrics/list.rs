@@ -57,6 +57,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     ("gridwarden_modbus_stray_bytes_total", Counter, &["bus"], "Bytes thrown away between Modbus answers."),
     // Engine and store.
     ("gridwarden_readings_total", Counter, &[], "Values committed to the journal."),
+    (
+        "gridwarden_reports_thinned_total",
+        Counter,
+        &[],
+        "Reports left out because their device sent too many.",
+    ),
     ("gridwarden_batches_total", Counter, &[], "Batches committed to the journal."),
     (
         "gridwarden_commit_failures_total",

@@ -87,6 +87,8 @@ metrics! {
     47 ENTRY "entry" "" number;
     48 FRAME_COUNTER "frame_counter" "" number;
     49 SMOKE_SEEN "smoke_seen" "" flag;
+    50 MESSAGES_PER_MINUTE "messages_per_minute" "/min" number;
+    51 MESSAGES_THINNED "messages_thinned" "" number;
 }
 
 impl Metric {

@@ -3,7 +3,7 @@
 use serde_spanned::Spanned;
 
 use super::super::shape::Page;
-use super::names;
+use super::{names, range};
 use crate::config::rules::{Close, RateRule, Rule, Rules, StateRule, ThresholdRule};
 use crate::decode::modbus::quantity::plausible;
 use crate::grid::Registry;
@@ -17,6 +17,8 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
             "with 0 no reading is ever live, so nobody is ever called; write seconds such as 120",
         );
     }
+    range(page, "reports_per_minute_max", &rules.flood.reports_per_minute_max, 1..=60_000_000);
+    range(page, "reports_at_once_max", &rules.flood.reports_at_once_max, 1..=10_000_000);
     names(page, "rule", rules.rules.iter().map(|rule| &rule.name));
     for (i, rule) in rules.rules.iter().enumerate() {
         check_condition(page, rule);

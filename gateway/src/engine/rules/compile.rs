@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde_spanned::Spanned;
 
+use super::super::rate_limit::Allowance;
 use super::{Basis, Ladder, LadderIx, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who};
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
@@ -19,6 +20,8 @@ use crate::units::Millis;
 /// Judges the silence of a device that has a `silent_after_s` of its own but that no presence rule selects.
 pub(super) const BUILT_IN_SILENCE: &str = "built-in-silence";
 const BUILT_IN_GONE_AFTER_S: u32 = 30;
+/// Judges how much a device says, when no rule of rules.toml looks at `messages_per_minute`.
+const BUILT_IN_FLOOD: &str = "built-in-flood";
 
 /// Something in rules.toml that cannot be used with this registry, and was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +87,18 @@ impl RuleBook {
                 close: rule.close,
             });
         }
+        let allowance = Allowance::from(&rules.flood);
+        if !compiled.iter().any(|rule| rule.basis.metric() == Some(Metric::MESSAGES_PER_MINUTE)) {
+            selectors.push(Selector::everything());
+            compiled.push(flood(&compiled, allowance));
+        }
         let mut book = RuleBook {
             rules: compiled,
             ladders,
             profiles: Vec::new(),
             devices: Vec::new(),
             live_within: Millis::from_secs(u64::from(rules.freshness.live_within_s)),
+            allowance,
         };
         let silences = rules
             .rules
@@ -101,6 +110,25 @@ impl RuleBook {
             .collect();
         assign(&mut book, &selectors, &silences, registry);
         (book, problems.0)
+    }
+}
+
+fn flood(others: &[Rule], allowance: Allowance) -> Rule {
+    let max = f64::from(allowance.per_minute);
+    Rule {
+        name: BUILT_IN_FLOOD.to_owned(),
+        class: SignalClass::Trouble,
+        text: format!("{{device}} sends {{value}}, more than {max}; the rest is thinned: {{place}}"),
+        basis: Basis::Threshold {
+            metric: Metric::MESSAGES_PER_MINUTE,
+            side: Side::Above,
+            limit: max,
+            clear: None,
+        },
+        raise_after: Millis(0),
+        clear_after: Millis(0),
+        ladder: others.iter().filter(|rule| rule.class == SignalClass::Trouble).find_map(|rule| rule.ladder),
+        close: typed::Close::Returned,
     }
 }
 
@@ -180,6 +208,10 @@ struct Standing {
 }
 
 impl Selector {
+    fn everything() -> Self {
+        Self { kinds: Vec::new(), cells: None, cell_kinds: Vec::new(), devices: None }
+    }
+
     fn of(rule: &typed::Rule, registry: &Registry, problems: &mut Problems) -> Self {
         let name = rule.name.get_ref();
         let mut known_cells = HashSet::new();

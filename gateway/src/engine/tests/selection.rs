@@ -53,7 +53,7 @@ fn a_retired_device_is_not_looked_at() {
 fn devices_with_the_same_rules_share_a_profile() {
     let registry = Registry::build(rows());
     let book = book(RULES, &registry);
-    assert_eq!(book.profiles_count(), 5, "nothing, smoke, hydrant, call point, pump");
+    assert_eq!(book.profiles_count(), 6, "retired, nothing of its own, smoke, hydrant, call point, pump");
 }
 
 #[test]

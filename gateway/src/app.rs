@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::rules::Rules;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, difference};
 use crate::decode::Topics;
 use crate::engine::Engine;
 use crate::engine::rules::RuleBook;
@@ -428,11 +428,18 @@ async fn keep_world(
                 }
             },
             () = reload.0.notified() => match config::load(&path) {
-                Ok(new) => {
-                    tracing::info!("the configuration was read again; rules are taken over now, sources and addresses at the next start");
-                    loaded = new;
-                    true
-                }
+                Ok(new) => match import_changed_files(&store, &new).await {
+                    Ok(()) => {
+                        let difference = difference::of_rules(&loaded.rules_text, &new.rules_text);
+                        tracing::info!(difference, "the configuration was read again; rules and registry are taken over now, sources and addresses at the next start");
+                        loaded = new;
+                        true
+                    }
+                    Err(fault) => {
+                        tracing::error!("the configuration is refused, the old one stays in force: {fault:#}");
+                        false
+                    }
+                },
                 Err(problems) => {
                     tracing::error!("the configuration is refused, the old one stays in force:\n{problems}");
                     false
@@ -440,7 +447,14 @@ async fn keep_world(
             },
         };
         if changed {
-            let new = make_world(&loaded, &store).await?;
+            // A disk that cannot be read now must not end the station: it works on with what it knows.
+            let new = match make_world(&loaded, &store).await {
+                Ok(new) => new,
+                Err(fault) => {
+                    tracing::error!("cannot read the registry; the old one stays in force: {fault:#}");
+                    continue;
+                }
+            };
             tracing::info!(version = new.registry.version(), "registry and rules are taken over");
             if new_worlds.send(new).await.is_err() {
                 return Ok(()); // The driver has ended; so does everything else.

@@ -4,6 +4,7 @@
 //! stands in rules.toml ([`rules`]); cells, devices and people are data ([`crate::grid`]).
 
 pub mod check;
+pub mod difference;
 mod load;
 pub mod rules;
 pub mod secret;

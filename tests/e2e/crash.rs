@@ -1,6 +1,9 @@
 //! kill -9, in short: the long run is `make torture`.
 
-use tests::crash::{Plan, torture};
+use tests::crash::{Moment, Plan, Victim, torture};
+use tests::neighbours::{eventually, free_port};
+use tests::site::{Site, program};
+use tokio::process::Command;
 
 async fn check(plan: Plan) {
     println!("{plan:?}");
@@ -21,4 +24,77 @@ async fn nothing_acknowledged_is_lost_by_kills_at_random_moments() {
 #[tokio::test]
 async fn nothing_acknowledged_by_the_broker_is_lost_by_kills_of_the_gateway() {
     check(Plan { seed: 20_261_124, kills: 5, collectors: 2, smoke_detectors: 2, broker: true }).await;
+}
+
+/// SIGHUP names what differs; a wrong file is refused and the station runs on; SIGTERM ends it with code 0.
+#[tokio::test]
+async fn a_reload_says_what_differs_and_refuses_a_wrong_file() {
+    let site = Site::new("");
+    let http = free_port();
+    site.fix_ports(http, free_port());
+    let mut program = Victim::new(site.file("station.toml"), site.file("log"), http);
+    program.start().await.unwrap();
+    program.ready().await.unwrap();
+    let says = |what: &'static str| {
+        let log = site.file("log");
+        eventually(what, 20, move || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            async move { text.contains(what).then_some(()) }
+        })
+    };
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    site.write("rules.toml", &rules.replace("below = 140.0", "below = 120.0"));
+    program.signal("HUP").await.unwrap();
+    says("rule `low-pressure` changed").await;
+    site.write("rules.toml", &rules.replace("metric = \"pressure\"", "metric = \"presure\""));
+    program.signal("HUP").await.unwrap();
+    says("is refused, the old one stays in force").await;
+    let ready = reqwest::get(format!("http://127.0.0.1:{http}/readyz")).await.unwrap();
+    assert!(ready.status().is_success());
+    program.stop_in_order().await.unwrap();
+}
+
+/// A copy made under load, then killed, restored over what was there: what the copy holds is there again, and the other store is kept.
+#[tokio::test]
+async fn a_backup_under_load_is_restored_by_the_command() {
+    let site = Site::new("");
+    let (http, mqtt) = (free_port(), free_port());
+    site.fix_ports(http, mqtt);
+    let mut running = Victim::new(site.file("station.toml"), site.file("log"), http);
+    running.start().await.unwrap();
+    running.ready().await.unwrap();
+    let publish = async |count: &str| {
+        let arguments = ["-p", &mqtt.to_string(), "-t", "gridwarden/up/HY-1", "-q", "1", "--repeat", count];
+        let sent = Command::new("mosquitto_pub")
+            .args(arguments)
+            .args(["-m", r#"{"values":{"pressure":200}}"#])
+            .status();
+        assert!(sent.await.unwrap().success());
+    };
+    publish("50").await;
+    let command = async |verb: &str| {
+        let mut command = Command::new(program("gridwarden"));
+        command.arg(verb).arg(site.file("backup.db")).arg("-c").arg(site.file("station.toml"));
+        command.output().await.unwrap()
+    };
+    let (copied, ()) = tokio::join!(command("backup"), publish("500"));
+    assert!(copied.status.success(), "{copied:?}");
+    let refused = command("restore").await;
+    assert!(!refused.status.success(), "a gateway runs on the store: {refused:?}");
+    running.kill(Moment::UnderLoad).await.unwrap();
+
+    let rows = |file: &str| {
+        let connection = rusqlite::Connection::open(site.file(file)).unwrap();
+        let all =
+            "SELECT group_concat(seq || hex(bytes)), (SELECT group_concat(record) FROM devices) FROM journal";
+        connection.query_row(all, (), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap()
+    };
+    let copy = rows("backup.db");
+    let done = command("restore").await;
+    assert!(done.status.success(), "{done:?}");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("station.db.before-"), "{done:?}");
+    assert_eq!(rows("data/station.db"), copy);
+    running.start().await.unwrap();
+    running.ready().await.unwrap();
+    running.stop_in_order().await.unwrap();
 }

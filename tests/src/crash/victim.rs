@@ -61,6 +61,7 @@ pub struct Victim {
 
 impl Victim {
     pub fn new(config: PathBuf, log: PathBuf, http: u16) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default(); // Somebody else was first: fine.
         Self {
             program: program("gridwarden"),
             config,

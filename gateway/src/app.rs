@@ -26,13 +26,16 @@ use crate::health::Health;
 use crate::http::{self, Api};
 use crate::import::import_parsed;
 use crate::io::driver::Driver;
+use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
-use crate::io::{influx, inlet, modbus, mqtt};
+use crate::io::outlast::outlast;
+use crate::io::{influx, inlet, modbus, mqtt, own_trouble};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::model::{AlarmId, AlarmState, Event};
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
+use crate::notify::unrecorded::Unrecorded;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Worker};
 use crate::store::alarms::Query;
@@ -81,6 +84,8 @@ pub struct App {
     sources: Vec<mqtt::Source>,
     metrics: Metrics,
     reload: Reload,
+    /// What the store lost; empty as a rule.
+    damage: String,
 }
 
 impl App {
@@ -91,6 +96,10 @@ impl App {
         }
         let folder = loaded.folder.clone();
         let (store, recovered) = Store::open(&loaded.store_path(), limits(&loaded.config.store))?;
+        let damage = recovered.findings.join("; ");
+        for finding in &recovered.findings {
+            tracing::error!(finding, "the store was damaged");
+        }
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
         import_changed_files(&store, &loaded).await?;
 
@@ -123,6 +132,7 @@ impl App {
             http,
             listener,
             reload: Reload(Arc::default()),
+            damage,
             loaded,
         })
     }
@@ -147,6 +157,7 @@ impl App {
         let (inlet, outlet) = inlet::channel();
         let (new_worlds, worlds) = mpsc::channel(1);
         let mut tasks = Supervisor::new(stop.clone());
+        let unrecorded = Arc::<Unrecorded>::default();
 
         // Consumers first, so that nothing a source brings waits for them.
         let driver = Driver::new(
@@ -159,6 +170,8 @@ impl App {
             worlds,
             config.store.commit_interval(),
             seq,
+            unrecorded.clone(),
+            health.essential("disk"),
         );
         // The engine takes over what was imported or edited while it was away.
         new_worlds.send(World::clone(&world.load())).await.expect("the driver holds the other end");
@@ -167,7 +180,13 @@ impl App {
         if let Some(influx) = &config.influx {
             let settings = influx::Settings::from_config(influx, &station, folder)?;
             let status = Arc::new(influx::Status::reporting_to(health.informative("influx")));
-            tasks.spawn("influx", influx::run(settings, store.clone(), world.clone(), status, stop.clone()));
+            let (store, world, stop) = (store.clone(), world.clone(), stop.clone());
+            tasks.spawn(
+                "influx",
+                outlast("influx", stop.clone(), move || {
+                    influx::run(settings.clone(), store.clone(), world.clone(), status.clone(), stop.clone())
+                }),
+            );
         }
         let worker = |channel: Arc<dyn Channel>| Worker {
             station: station.clone(),
@@ -177,10 +196,19 @@ impl App {
             clock,
             check: health.informative(format!("channel:{}", channel.name())),
             channel,
+            unrecorded: unrecorded.clone(),
         };
         for webhook in &config.webhooks {
             let channel = Arc::new(Webhook::from_config(webhook, folder)?);
             tasks.spawn("webhook", worker(channel).run(stop.clone()));
+        }
+
+        let whole = health.informative("store damage");
+        whole.fine();
+        if !self.damage.is_empty() {
+            whole.wrong(self.damage);
+            let action = Event::Action(own_trouble::DAMAGE.begins(&world.load().registry));
+            inlet.send(Inbound { events: vec![action], ..Inbound::default() }).await?;
         }
 
         // Sources.
@@ -220,7 +248,11 @@ impl App {
                 live: live.clone(),
                 check: health.informative("alarm_mqtt"),
             };
-            tasks.spawn("alarm changes", changes.run(stop.clone()));
+            let ended = stop.clone();
+            tasks.spawn(
+                "alarm changes",
+                outlast("alarm changes", stop.clone(), move || changes.clone().run(ended.clone())),
+            );
         }
 
         let api = Api {
@@ -320,6 +352,10 @@ async fn recover(
         Some(Err(_)) | None => world.rules.clone(),
     };
     let started = crate::clock::instant();
+    if recovered.salvaged {
+        let last = recovered.last.map_or(0, |(seq, _)| seq);
+        return Ok((salvage(store, registry, rules, clock).await?, last));
+    }
     let (mut engine, mut seq) = match recovered.snapshot {
         None => (Engine::new(registry, rules, clock.now()), 0),
         Some((seq, snapshot)) => match Engine::restore(&snapshot, registry.clone(), rules.clone()) {
@@ -381,6 +417,7 @@ async fn keep_world(
 ) -> anyhow::Result<()> {
     let mut look = interval(REGISTRY_LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut missed = false;
     loop {
         let changed = select! {
             () = stop.cancelled() => return Ok(()),
@@ -403,8 +440,19 @@ async fn keep_world(
                 }
             },
         };
-        if changed {
-            let new = make_world(&loaded, &store).await?;
+        if changed || missed {
+            let new = match make_world(&loaded, &store).await {
+                Ok(new) => new,
+                Err(fault) => {
+                    tracing::error!(
+                        fault = format!("{fault:#}"),
+                        "registry and rules cannot be taken over yet; trying again"
+                    );
+                    missed = true;
+                    continue;
+                }
+            };
+            missed = false;
             tracing::info!(version = new.registry.version(), "registry and rules are taken over");
             if new_worlds.send(new).await.is_err() {
                 return Ok(()); // The driver has ended; so does everything else.

@@ -8,4 +8,6 @@ pub mod intake;
 pub mod listener;
 pub mod modbus;
 pub mod mqtt;
+pub mod outlast;
+pub mod own_trouble;
 pub mod tls;

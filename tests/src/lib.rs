@@ -3,8 +3,10 @@
 pub mod browser;
 pub mod certificates;
 pub mod databases;
+pub mod faulty_disk;
 pub mod neighbours;
 pub mod receiver;
+pub mod running;
 pub mod site;
 pub mod standin;
 pub mod station;

@@ -3,8 +3,10 @@
 //! The order of the lines in [`Driver::commit`] is the design: nothing is acknowledged, shown or sent before it is on disk. While one commit
 //! runs, the next batch gathers in the queues. Routine telemetry may wait a little so that many messages share one sync; a fire never waits.
 //!
-//! When the store cannot be written, the driver holds the batch and tries again: its messages stay unacknowledged, the queues fill, the
-//! sources stop reading, and senders keep what they have. It stops only when it is told to.
+//! When the store cannot be written, the messages stay unacknowledged, the queues fill, the sources stop reading, and senders keep what they
+//! have. Only alarms go on, from memory: [`without_disk`]. The driver stops only when it is told to.
+
+mod without_disk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, Safe};
 use crate::clock::{Clock, ticks};
-use crate::engine::backoff::Backoff;
 use crate::engine::{Answer, Applied, Effect, Engine};
+use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Batch, DeadLetter, DeviceIx, Event};
+use crate::model::{Batch, DeadLetter, DeviceIx, Event, Freshness, Quality};
+use crate::notify::unrecorded::Unrecorded;
 use crate::store::{Commit, Store};
 use crate::units::Millis;
 use crate::world::{self, World};
@@ -49,6 +52,10 @@ pub struct Driver {
     pub commit_interval: Millis,
     /// Number of the newest batch in the journal.
     pub seq: u64,
+    /// Where the alerts go that cannot be stored.
+    pub unrecorded: Arc<Unrecorded>,
+    /// Essential: whether what is decided gets to the disk.
+    pub disk: Check,
     since_snapshot: usize,
     snapshot_at: Instant,
 }
@@ -79,6 +86,15 @@ impl Gathered {
     }
 }
 
+/// One batch as the engine decided it, and who waits until it is on disk.
+#[derive(Default)]
+struct Decided {
+    commit: Arc<Commit>,
+    tickets: Vec<Ticket>,
+    askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
+    answers: Vec<(usize, Answer)>,
+}
+
 enum Turn {
     Batch(Gathered),
     World(World),
@@ -97,6 +113,8 @@ impl Driver {
         worlds: mpsc::Receiver<World>,
         commit_interval: Millis,
         seq: u64,
+        unrecorded: Arc<Unrecorded>,
+        disk: Check,
     ) -> Self {
         Self {
             engine,
@@ -108,6 +126,8 @@ impl Driver {
             worlds,
             commit_interval,
             seq,
+            unrecorded,
+            disk,
             since_snapshot: 0,
             snapshot_at: ticks() + SNAPSHOT_AFTER,
         }
@@ -115,6 +135,7 @@ impl Driver {
 
     /// Ends when every source has dropped its inlet, after a last snapshot. `give_up` ends it when the store stays broken.
     pub async fn run(mut self, give_up: CancellationToken) -> anyhow::Result<()> {
+        self.disk.fine();
         loop {
             match self.gather().await {
                 Turn::Batch(mut gathered) => {
@@ -146,8 +167,7 @@ impl Driver {
             ..Commit::default()
         };
         self.snapshot_taken();
-        let entries = self.persist(&commit, give_up).await?;
-        self.show(commit, entries);
+        self.persist(Decided { commit: Arc::new(commit), ..Decided::default() }, give_up).await?;
         for device in world.registry.devices() {
             self.live.seen(device.ix, self.engine.seen(device.ix));
         }
@@ -213,7 +233,10 @@ impl Driver {
     }
 
     /// Lets the engine decide. `None` when nothing happened that anybody must remember.
-    fn step(&mut self, events: Vec<Event>) -> Option<(Batch, Applied)> {
+    fn step(&mut self, mut events: Vec<Event>) -> Option<(Batch, Applied)> {
+        if !self.clock.trusted() {
+            events.iter_mut().for_each(doubt);
+        }
         let batch = Batch { seq: self.seq + 1, now: self.clock.now(), events };
         let applied = self.engine.apply(&batch);
         if applied.idle {
@@ -231,6 +254,19 @@ impl Driver {
         snapshot: bool,
         give_up: &CancellationToken,
     ) -> anyhow::Result<()> {
+        match self.decided(gathered, decided, snapshot) {
+            Some(decided) => self.persist(decided, give_up).await,
+            None => Ok(()),
+        }
+    }
+
+    /// `None` when there is nothing to store; then nobody needs to wait.
+    fn decided(
+        &mut self,
+        gathered: Gathered,
+        decided: Option<(Batch, Applied)>,
+        snapshot: bool,
+    ) -> Option<Decided> {
         let (batch, applied) = match decided {
             Some((batch, applied)) => (Some(batch), applied),
             None => (None, Applied::default()),
@@ -238,48 +274,40 @@ impl Driver {
         let snapshot = snapshot.then(|| self.engine.snapshot());
         if batch.is_none() && gathered.dead.is_empty() && snapshot.is_none() {
             gathered.tickets.into_iter().for_each(Ticket::done);
-            return Ok(());
+            return None;
         }
         if snapshot.is_some() {
             self.snapshot_taken();
         }
         let commit =
             Commit { batch, effects: applied.effects, dead: gathered.dead, snapshot, ..Commit::default() };
-        let entries = self.persist(&commit, give_up).await?;
+        let Gathered { tickets, askers, .. } = gathered;
+        Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
+    }
 
-        gathered.tickets.into_iter().for_each(Ticket::done);
-        for (asker, answer) in gathered.askers.into_iter().zip(applied.answers) {
+    /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
+    async fn persist(&mut self, decided: Decided, give_up: &CancellationToken) -> anyhow::Result<()> {
+        let started = crate::clock::instant();
+        let mut attempt = without_disk::attempt(&self.store, &decided);
+        match tokio::time::timeout(without_disk::STALLED, &mut attempt).await {
+            Ok(Ok(committed)) => {
+                metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
+                self.settle(decided, committed.entries);
+                Ok(())
+            }
+            Ok(Err(fault)) => self.without_disk(decided, Err(fault), give_up).await,
+            Err(_) => self.without_disk(decided, Ok(attempt), give_up).await,
+        }
+    }
+
+    /// It is on disk: acknowledge, answer, show.
+    fn settle(&mut self, decided: Decided, entries: Vec<u64>) {
+        decided.tickets.into_iter().for_each(Ticket::done);
+        for (asker, answer) in decided.askers.into_iter().zip(decided.answers) {
             debug_assert_eq!(asker.0, answer.0, "one answer per action, in order");
             let _ = asker.1.send(answer.1); // The asker may have hung up.
         }
-        self.show(commit, entries);
-        Ok(())
-    }
-
-    /// Until it is on disk. Gives up only when told to.
-    async fn persist(&self, commit: &Commit, give_up: &CancellationToken) -> anyhow::Result<Vec<u64>> {
-        let started = crate::clock::instant();
-        let mut backoff = Backoff::new(Millis(100), Millis::from_secs(5));
-        loop {
-            let fault = match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if backoff.failures() > 0 {
-                        tracing::info!(after = ?started.elapsed(), "the store can be written again");
-                    }
-                    metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
-                    return Ok(committed.entries);
-                }
-                Err(fault) => fault,
-            };
-            if backoff.failures() == 0 {
-                tracing::error!(fault = %Chain(&fault), "cannot write to the store; nothing is acknowledged until this works. Free disk space or repair the disk");
-            }
-            metrics::counter!("gridwarden_commit_failures_total").increment(1);
-            select! {
-                () = give_up.cancelled() => return Err(fault.into()),
-                () = sleep(backoff.failed(fastrand::f64()).as_duration()) => (),
-            }
-        }
+        self.show(Arc::unwrap_or_clone(decided.commit), entries);
     }
 
     /// What the pages see; after the commit.
@@ -302,12 +330,28 @@ impl Driver {
                         self.live.alarm(number, *alarm, entry);
                     }
                 }
-                Effect::Tell(_) | Effect::Withdraw(_) => (),
+                Effect::Tell(_) => (),
+                Effect::Withdraw(alarm) => self.unrecorded.withdraw(alarm),
             }
         }
         for device in touched {
             self.live.seen(device, self.engine.seen(device));
         }
+    }
+}
+
+/// Our own clock cannot be believed: neither can the times in the event, nor what was made of them. Late by such a clock is not late.
+fn doubt(event: &mut Event) {
+    match event {
+        Event::Report(report) => {
+            for value in &mut report.values {
+                value.quality = value.quality.max(Quality::Uncertain);
+            }
+            if report.freshness == Freshness::Backfill {
+                report.freshness = Freshness::Live;
+            }
+        }
+        Event::Gone { .. } | Event::Action(_) => (),
     }
 }
 

@@ -23,6 +23,7 @@ pub const MEMO: &str = "alarm_mqtt";
 /// History lines read at once; after each such page the cursor is written.
 const PAGE: u32 = 64;
 
+#[derive(Clone)]
 pub struct AlarmMqtt {
     pub publisher: Arc<dyn Publisher>,
     /// With `{station}`, `{cell}` and `{alarm}`.

@@ -81,6 +81,14 @@ fn outcome(word: &str, detail: String, next_at: Option<Steady>) -> Result<Outcom
     }
 }
 
+pub fn with_key(connection: &Connection, key: &str) -> Result<u64, Problem> {
+    let row = connection
+        .prepare_cached("SELECT id FROM outbox WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(unint(row.ok_or_else(|| StoreError::Damaged(format!("there is no alert `{key}` in the outbox")))?))
+}
+
 /// Adds the attempt and counts it on its row.
 pub fn record_attempt(
     connection: &Connection,

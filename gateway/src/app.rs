@@ -29,6 +29,8 @@ use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
 use crate::io::outlast::outlast;
+use crate::io::own_trouble::OwnTrouble;
+use crate::io::self_watch::SelfWatch;
 use crate::io::{influx, inlet, modbus, mqtt, own_trouble};
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -210,6 +212,18 @@ impl App {
             let action = Event::Action(own_trouble::DAMAGE.begins(&world.load().registry));
             inlet.send(Inbound { events: vec![action], ..Inbound::default() }).await?;
         }
+
+        let resume = |trouble| OwnTrouble::resume(trouble, inlet.clone(), world.clone(), &store);
+        let watch = SelfWatch {
+            clock,
+            store: store.clone(),
+            written_per_day_max: u64::from(*config.store.written_mb_per_day_max.get_ref()) << 20,
+            clock_check: health.informative("clock"),
+            wear_check: health.informative("wear"),
+            clock_trouble: resume(own_trouble::CLOCK).await?,
+            wear_trouble: resume(own_trouble::WEAR).await?,
+        };
+        tasks.spawn("self watch", watch.run(stop.clone()));
 
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;

@@ -10,4 +10,6 @@ pub mod modbus;
 pub mod mqtt;
 pub mod outlast;
 pub mod own_trouble;
+pub mod self_watch;
 pub mod tls;
+pub mod wear;

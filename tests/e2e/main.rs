@@ -12,3 +12,4 @@ mod notify;
 mod page;
 mod path;
 mod simulator;
+mod time;

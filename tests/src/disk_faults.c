@@ -31,7 +31,8 @@ static int is_store(int fd) {
     ssize_t got = readlink(link, path, sizeof path - 1);
     if (got <= 0) return 0;
     path[got] = 0;
-    return strstr(path, "station.db") != NULL && strstr(path, ".lock") == NULL;
+    /* SQLite shortens station.db-shm before it writes to it, so even a full disk has room for it. */
+    return strstr(path, "station.db") != NULL && strstr(path, ".lock") == NULL && strstr(path, "-shm") == NULL;
 }
 
 /* The errno to fail with, or 0. */

@@ -30,11 +30,13 @@ impl Trust {
     pub fn look(&mut self, wall: Timestamp, steady: u64) -> bool {
         let offset = wall.0 - i64::try_from(steady).unwrap_or(i64::MAX);
         let far = |other: i64| STEP_MIN_MS < offset.abs_diff(other);
-        if let Some(before) = self.offset
-            && far(before)
-        {
+        if let Some(before) = self.offset {
             let offset_before = self.stepped.map_or(before, |step| step.offset_before);
-            self.stepped = far(offset_before).then_some(Step { at: steady, offset_before });
+            if !far(offset_before) {
+                self.stepped = None; // Never stepped, or back.
+            } else if far(before) {
+                self.stepped = Some(Step { at: steady, offset_before });
+            }
         }
         if wall < RELEASED {
             return false;
@@ -64,7 +66,12 @@ mod tests {
 
     #[test]
     fn a_box_without_a_battery_is_believed_once_the_network_has_told_the_time() {
-        check(&[(0, 5_000, false), (60_000, 65_000, false), (NOW, 70_000, true), (NOW + 5_000, 75_000, true)]);
+        check(&[
+            (0, 5_000, false),
+            (60_000, 65_000, false),
+            (NOW, 70_000, true),
+            (NOW + 5_000, 75_000, true),
+        ]);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use super::inlet::{Closed, Inlet};
 use crate::grid::Registry;
-use crate::model::{Action, CellIx, Deed, SignalClass};
+use crate::model::{Action, AlarmState, CellIx, Deed, SignalClass};
+use crate::store::alarms::Query;
+use crate::store::{Store, StoreError};
 use crate::world;
 
 /// Who raises it.
@@ -47,22 +49,34 @@ pub struct OwnTrouble {
     trouble: Trouble,
     inlet: Inlet,
     world: world::Shared,
-    /// `None`: not said since the start, and what an earlier run said may still stand.
-    stands: Option<bool>,
+    stands: bool,
 }
 
 impl OwnTrouble {
-    pub fn new(trouble: Trouble, inlet: Inlet, world: world::Shared) -> Self {
-        Self { trouble, inlet, world, stands: None }
+    /// What an earlier run said may still stand.
+    pub async fn resume(
+        trouble: Trouble,
+        inlet: Inlet,
+        world: world::Shared,
+        store: &Store,
+    ) -> Result<Self, StoreError> {
+        let standing = Query {
+            states: vec![AlarmState::Unacknowledged, AlarmState::Acknowledged],
+            classes: vec![SignalClass::Trouble],
+            limit: u32::MAX,
+            ..Query::default()
+        };
+        let stands = store.alarms(standing).await?.iter().any(|alarm| alarm.text == trouble.0);
+        Ok(Self { trouble, inlet, world, stands })
     }
 
     /// Returns when it is on disk.
     pub async fn say(&mut self, stands: bool) -> Result<(), Closed> {
-        if self.stands != Some(stands) {
+        if self.stands != stands {
             let registry = self.world.load().registry.clone();
             let action = if stands { self.trouble.begins(&registry) } else { self.trouble.ends(&registry) };
             let _ = self.inlet.act(action).await?; // Refused only when there is nothing to end.
-            self.stands = Some(stands);
+            self.stands = stands;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::mark::Mark;
 use super::schema::{self, Found};
 use super::torn::{self, Torn};
-use super::{StoreError, is_damage, journal, registry, salvage};
+use super::{StoreError, is_damage, journal, salvage};
 
 /// Who opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn open_whole(path: &Path) -> Result<(Connection, Vec<String>, bool), StoreError
     };
     let _ = fs::remove_file(broken_flag(path)); // There rarely is one.
     let failed = |source| refusal(path, source);
-    findings.extend(registry::mend(&connection).map_err(failed)?);
+    findings.extend(salvage::mend(&connection).map_err(failed)?);
     let newest = journal::last(&connection).map_err(failed)?;
     let have = newest.map_or(0, |(seq, _)| seq);
     let missing = mark.filter(|(seq, _)| have < *seq);

@@ -112,7 +112,7 @@ fn load<T: DeserializeOwned>(connection: &Connection, table: &str) -> Result<Vec
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         let place: i64 = row.get(0)?;
-        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let text = record::text(row.get_ref(1)?);
         records.push(record::read(text, format_args!("row {place} of {table}"))?);
     }
     Ok(records)

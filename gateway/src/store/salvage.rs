@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::file::{self, beside};
-use super::{StoreError, journal};
+use super::{StoreError, journal, record, registry};
 use crate::clock;
 
 /// Most important first. All have a number as their key, except the last two words.
@@ -55,6 +55,27 @@ pub fn look_through(connection: &Connection) -> Result<(), String> {
         .map_err(|error| format!("table journal: {error}"))
 }
 
+/// Single records that can no longer be used; each is said once, and alerts whose state makes no sense are sent again.
+pub fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut told = registry::mend(connection)?;
+    let mut statement = connection.prepare("SELECT id, record FROM alarms")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        if !record::is_whole(record::text(row.get_ref(1)?)) {
+            let id: i64 = row.get(0)?;
+            told.push(format!("alarm A-{id} cannot be read"));
+        }
+    }
+    let strange = connection.execute(
+        "UPDATE outbox SET state = 'pending' WHERE state NOT IN ('pending', 'delivered', 'given_up', 'withdrawn')",
+        (),
+    )?;
+    if 0 < strange {
+        told.push(format!("{strange} alerts of the outbox are damaged and are sent again"));
+    }
+    Ok(told)
+}
+
 /// Moves the store at `path` aside and puts what can be read into a new one. Says what was done, one sentence each.
 pub fn salvage(path: &Path, why: &str) -> Result<Vec<String>, StoreError> {
     let aside = aside(path);
@@ -66,6 +87,7 @@ pub fn salvage(path: &Path, why: &str) -> Result<Vec<String>, StoreError> {
     }
     let mut told = vec![format!("the store was damaged ({why}) and is kept as {}", aside.display())];
     let mut new = file::open_unlocked(path, true)?;
+    new.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(StoreError::Write)?; // Its first page may be needed.
     new.pragma_update(None, "synchronous", "OFF").map_err(StoreError::Write)?; // One sync at the end.
     match open_damaged(&aside, path) {
         Ok(old) => {

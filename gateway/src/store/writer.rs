@@ -198,6 +198,7 @@ impl Desk {
                 return Err(error);
             }
         };
+        counter!("gridwarden_store_commits_total").increment(1);
         for news in told {
             if let Some(batch) = news.batch {
                 let seq = batch.seq;

@@ -81,7 +81,7 @@ async fn every_attempt_is_kept() {
     assert_eq!(store.attempts(AlarmId(1)).await.unwrap(), expected);
     let error =
         store.attempted("A-99", moment(3).wall, Outcome::GaveUp { error: "?".into() }).await.unwrap_err();
-    assert!(error.to_string().contains("row 99"), "{error}");
+    assert!(error.to_string().contains("`A-99`"), "{error}");
 }
 
 #[tokio::test]

@@ -124,7 +124,9 @@ impl Unrecorded {
         let row = Row { attempts: row.attempts + 1, ..row };
         let state = match outcome {
             Outcome::Retry { next_at, .. } if !stored => State::Waiting { next_at },
-            outcome => State::Told { at, outcome, record_at: Steady(0) },
+            outcome @ (Outcome::Delivered { .. } | Outcome::Retry { .. } | Outcome::GaveUp { .. }) => {
+                State::Told { at, outcome, record_at: Steady(0) }
+            }
         };
         alerts.insert(row.alert.key.clone(), Held { row, stored, state });
     }

@@ -72,14 +72,7 @@ fn open_whole(path: &Path) -> Result<(Connection, Vec<String>, bool), StoreError
             Err(_) => salvage::look_through(connection).err(),
         },
         // Only a file that we have written ourselves is touched.
-        Err(fault) if mark.is_some() => match fault {
-            StoreError::Foreign { .. } => Some("its first page makes no sense".to_owned()),
-            StoreError::Open { source, .. } if is_damage(source) => Some(source.to_string()),
-            StoreError::TooNew { found, .. } if *found > schema::KNOWN + 1_000 => {
-                Some(format!("it says that it has version {found}"))
-            }
-            _ => None,
-        },
+        Err(fault) if mark.is_some() => unusable(fault),
         Err(_) => None,
     };
     let connection = match broken {
@@ -117,6 +110,24 @@ fn open_whole(path: &Path) -> Result<(Connection, Vec<String>, bool), StoreError
         }
     }
     Ok((connection, findings, salvaged))
+}
+
+/// Why a file of ours cannot be one any more.
+fn unusable(fault: &StoreError) -> Option<String> {
+    if let StoreError::Foreign { .. } = fault {
+        return Some("its first page makes no sense".to_owned());
+    }
+    if let StoreError::TooNew { found, .. } = fault
+        && *found > schema::KNOWN + 1_000
+    {
+        return Some(format!("it says that it has version {found}"));
+    }
+    if let StoreError::Open { source, .. } = fault
+        && is_damage(source)
+    {
+        return Some(source.to_string());
+    }
+    None
 }
 
 /// Where a running gateway leaves word for the next start that the file is broken.

@@ -27,13 +27,18 @@ use crate::http::{self, Api};
 use crate::import::import_parsed;
 use crate::io::commands::Commands;
 use crate::io::driver::Driver;
+use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
-use crate::io::{commands, influx, inlet, modbus, mqtt};
+use crate::io::outlast::outlast;
+use crate::io::own_trouble::OwnTrouble;
+use crate::io::self_watch::SelfWatch;
+use crate::io::{commands, influx, inlet, modbus, mqtt, own_trouble};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::model::{AlarmId, AlarmState, Batch, Event, Report};
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
+use crate::notify::unrecorded::Unrecorded;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Worker};
 use crate::service;
@@ -85,6 +90,8 @@ pub struct App {
     sources: Vec<mqtt::Source>,
     metrics: Metrics,
     reload: Reload,
+    /// What the store lost; empty as a rule.
+    damage: String,
 }
 
 impl App {
@@ -95,6 +102,10 @@ impl App {
         }
         let folder = loaded.folder.clone();
         let (store, recovered) = Store::open(&loaded.store_path(), limits(&loaded.config.store))?;
+        let damage = recovered.findings.join("; ");
+        for finding in &recovered.findings {
+            tracing::error!(finding, "the store was damaged");
+        }
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
         import_changed_files(&store, &loaded).await?;
 
@@ -128,6 +139,7 @@ impl App {
             http,
             listener,
             reload: Reload(Arc::default()),
+            damage,
             loaded,
         })
     }
@@ -152,6 +164,7 @@ impl App {
         let (inlet, outlet) = inlet::channel();
         let (new_worlds, worlds) = mpsc::channel(1);
         let mut tasks = Supervisor::new(stop.clone());
+        let unrecorded = Arc::<Unrecorded>::default();
 
         // Consumers first, so that nothing a source brings waits for them.
         let driver = Driver::new(
@@ -164,6 +177,8 @@ impl App {
             worlds,
             config.store.commit_interval(),
             seq,
+            unrecorded.clone(),
+            health.essential("disk"),
         );
         // The engine takes over what was imported or edited while it was away.
         new_worlds.send(World::clone(&world.load())).await.expect("the driver holds the other end");
@@ -172,7 +187,13 @@ impl App {
         if let Some(influx) = &config.influx {
             let settings = influx::Settings::from_config(influx, &station, folder)?;
             let status = Arc::new(influx::Status::reporting_to(health.informative("influx")));
-            tasks.spawn("influx", influx::run(settings, store.clone(), world.clone(), status, stop.clone()));
+            let (store, world, stop) = (store.clone(), world.clone(), stop.clone());
+            tasks.spawn(
+                "influx",
+                outlast("influx", stop.clone(), move || {
+                    influx::run(settings.clone(), store.clone(), world.clone(), status.clone(), stop.clone())
+                }),
+            );
         }
         let worker = |channel: Arc<dyn Channel>| Worker {
             station: station.clone(),
@@ -182,11 +203,32 @@ impl App {
             clock,
             check: health.informative(format!("channel:{}", channel.name())),
             channel,
+            unrecorded: unrecorded.clone(),
         };
         for webhook in &config.webhooks {
             let channel = Arc::new(Webhook::from_config(webhook, folder)?);
             tasks.spawn("webhook", worker(channel).run(stop.clone()));
         }
+
+        let whole = health.informative("store damage");
+        whole.fine();
+        if !self.damage.is_empty() {
+            whole.wrong(self.damage);
+            let action = Event::Action(own_trouble::DAMAGE.begins(&world.load().registry));
+            inlet.send(Inbound { events: vec![action], ..Inbound::default() }).await?;
+        }
+
+        let resume = |trouble| OwnTrouble::resume(trouble, inlet.clone(), world.clone(), &store);
+        let watch = SelfWatch {
+            clock,
+            store: store.clone(),
+            written_per_day_max: u64::from(*config.store.written_mb_per_day_max.get_ref()) << 20,
+            clock_check: health.informative("clock"),
+            wear_check: health.informative("wear"),
+            clock_trouble: resume(own_trouble::CLOCK).await?,
+            wear_trouble: resume(own_trouble::WEAR).await?,
+        };
+        tasks.spawn("self watch", watch.run(stop.clone()));
 
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;
@@ -239,7 +281,11 @@ impl App {
                 live: live.clone(),
                 check: health.informative("alarm_mqtt"),
             };
-            tasks.spawn("alarm changes", changes.run(stop.clone()));
+            let ended = stop.clone();
+            tasks.spawn(
+                "alarm changes",
+                outlast("alarm changes", stop.clone(), move || changes.clone().run(ended.clone())),
+            );
         }
 
         tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));
@@ -341,6 +387,10 @@ async fn recover(
         Some(Err(_)) | None => world.rules.clone(),
     };
     let started = crate::clock::instant();
+    if recovered.salvaged {
+        let last = recovered.last.map_or(0, |(seq, _)| seq);
+        return Ok((salvage(store, registry, rules, clock).await?, last));
+    }
     let (mut engine, mut seq) = match recovered.snapshot {
         None => (Engine::new(registry, rules, clock.now()), 0),
         Some((seq, snapshot)) => match Engine::restore(&snapshot, registry.clone(), rules.clone()) {
@@ -417,6 +467,7 @@ async fn keep_world(
 ) -> anyhow::Result<()> {
     let mut look = interval(REGISTRY_LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut missed = false;
     loop {
         let changed = select! {
             () = stop.cancelled() => return Ok(()),
@@ -446,15 +497,19 @@ async fn keep_world(
                 }
             },
         };
-        if changed {
-            // A disk that cannot be read now must not end the station: it works on with what it knows.
+        if changed || missed {
             let new = match make_world(&loaded, &store).await {
                 Ok(new) => new,
                 Err(fault) => {
-                    tracing::error!("cannot read the registry; the old one stays in force: {fault:#}");
+                    tracing::error!(
+                        fault = format!("{fault:#}"),
+                        "registry and rules cannot be taken over yet; trying again"
+                    );
+                    missed = true;
                     continue;
                 }
             };
+            missed = false;
             tracing::info!(version = new.registry.version(), "registry and rules are taken over");
             if new_worlds.send(new).await.is_err() {
                 return Ok(()); // The driver has ended; so does everything else.

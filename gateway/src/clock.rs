@@ -2,64 +2,107 @@
 //!
 //! [`Clock`] is handed to whoever needs `now`. The steady clock continues from where the journal left it, plus the
 //! downtime the wall clock claims, bounded by [`DOWNTIME_MAX`]: a box without a battery-backed clock wakes in 1970 or next year, and
-//! neither may fire every silence timer at once.
+//! neither may fire every silence timer at once. It counts the time the box sleeps too. Whether the wall clock can be believed is judged by it: [`trust`].
+
+pub mod trust;
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
+use self::trust::Trust;
 use crate::units::{Millis, Now, Steady, Timestamp};
 
 /// The most downtime believed when the steady clock continues after a restart.
 pub const DOWNTIME_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
+/// Nobody sleeps longer without looking at the clock: the runtime's timers stand still while the box sleeps, the steady clock does not.
+const SLEEP_MAX: Millis = Millis::from_secs(5);
+
+/// What two clocks say, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Reading {
+    wall: Timestamp,
+    /// Since the box started; never steps, and goes on while the box sleeps.
+    boot: u64,
+}
+
+/// Where readings come from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    System,
+    /// The date begins at `wall`, which a test may step, and goes on with the runtime's clock, which a test can hold still.
+    Simulated { wall: &'static AtomicI64, began: tokio::time::Instant },
+    #[cfg(test)]
+    Hand(&'static Mutex<Reading>),
+}
 
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    started: tokio::time::Instant,
+    source: Source,
+    started: u64,
     origin: Steady,
-    wall: Wall,
-}
-
-/// Where the date comes from.
-#[derive(Clone, Copy, Debug)]
-enum Wall {
-    System,
-    /// What the date was, in milliseconds, when the clock was made; a test may step it.
-    Test(&'static AtomicI64),
+    /// Shared by all copies; one per station, for as long as the process lives.
+    trust: &'static Mutex<Trust>,
 }
 
 impl Clock {
     /// A clock that continues after `last`, the newest moment in the journal, if there is one.
     pub fn continue_after(last: Option<Now>) -> Self {
-        Self::from(Wall::System, last)
+        Self::on(Source::System, last)
     }
 
-    /// The same for a simulation: the date begins at `wall` and goes on with the runtime's clock, which a test can hold still.
+    /// The same for a simulation: the date begins at `wall`, in milliseconds, and goes on with the runtime's clock.
     pub fn simulated(last: Option<Now>, wall: &'static AtomicI64) -> Self {
-        Self::from(Wall::Test(wall), last)
+        Self::on(Source::Simulated { wall, began: ticks() }, last)
     }
 
-    fn from(wall: Wall, last: Option<Now>) -> Self {
-        let mut clock = Self { started: ticks(), origin: Steady(0), wall };
-        if let Some(last) = last {
-            let downtime = clock.now().wall.since(last.wall).min(DOWNTIME_MAX);
-            clock.origin = last.steady + downtime + Millis(1);
-        }
+    fn on(source: Source, last: Option<Now>) -> Self {
+        let begin = source.read();
+        let origin = match last {
+            Some(last) => last.steady + begin.wall.since(last.wall).min(DOWNTIME_MAX) + Millis(1),
+            None => Steady(0),
+        };
+        let trust = Box::leak(Box::new(Mutex::new(Trust::default())));
+        let clock = Self { source, started: begin.boot, origin, trust };
+        clock.trusted();
         clock
     }
 
     pub fn now(&self) -> Now {
-        let passed = Millis(ticks().duration_since(self.started).as_millis() as u64);
-        let wall = match self.wall {
-            Wall::System => wall(),
-            Wall::Test(began) => Timestamp(began.load(Ordering::Relaxed)) + passed,
-        };
-        Now { wall, steady: self.origin + passed }
+        let reading = self.source.read();
+        Now { wall: reading.wall, steady: self.origin + Millis(reading.boot.saturating_sub(self.started)) }
     }
 
-    /// The instant to sleep until for something due at `at`; now, when it is already due.
+    /// Whether the wall clock can be believed now.
+    pub fn trusted(&self) -> bool {
+        let reading = self.source.read();
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner).look(reading.wall, reading.boot)
+    }
+
+    /// The instant to sleep until for something due at `at`; now, when it is already due. Sometimes earlier: look again then.
     pub fn instant_of(&self, at: Steady) -> tokio::time::Instant {
-        let wait = at.since(self.now().steady);
+        let wait = at.since(self.now().steady).min(SLEEP_MAX);
         ticks() + Duration::from_millis(wait.0)
+    }
+}
+
+impl Source {
+    fn read(self) -> Reading {
+        match self {
+            Self::System => {
+                let boot = clock_gettime(ClockId::Boottime);
+                let boot = boot.tv_sec as u64 * 1000 + boot.tv_nsec as u64 / 1_000_000;
+                Reading { wall: wall(), boot }
+            }
+            Self::Simulated { wall, began } => {
+                let passed = ticks().duration_since(began).as_millis() as u64;
+                Reading { wall: Timestamp(wall.load(Ordering::Relaxed)) + Millis(passed), boot: passed }
+            }
+            #[cfg(test)]
+            Self::Hand(hand) => *hand.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 
@@ -82,4 +125,58 @@ pub fn instant() -> Instant {
 /// A monotonic instant of the runtime, which a test can hold still: for deadlines.
 pub fn ticks() -> tokio::time::Instant {
     tokio::time::Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_402_800_000;
+    const HOUR: u64 = 3_600_000;
+
+    fn by_hand(wall: i64, last: Option<Now>) -> (Clock, &'static Mutex<Reading>) {
+        let hand = Box::leak(Box::new(Mutex::new(Reading { wall: Timestamp(wall), boot: 9_000 })));
+        (Clock::on(Source::Hand(hand), last), hand)
+    }
+
+    fn set(hand: &Mutex<Reading>, wall: i64, boot: u64) {
+        *hand.lock().expect("no panic") = Reading { wall: Timestamp(wall), boot };
+    }
+
+    #[test]
+    fn the_steady_clock_follows_no_step_of_the_wall_clock() {
+        let (clock, hand) = by_hand(NOW, None);
+        for (wall, boot) in [(NOW + 365 * 24 * HOUR as i64, 10_000), (0, 11_000), (NOW, 12_000)] {
+            set(hand, wall, boot);
+            assert_eq!(clock.now(), Now { wall: Timestamp(wall), steady: Steady(boot - 9_000) });
+        }
+    }
+
+    #[test]
+    fn a_restart_continues_with_the_downtime_the_wall_clock_claims_within_reason() {
+        let last = Now { wall: Timestamp(NOW), steady: Steady(500) };
+        let origin = |wall| by_hand(wall, Some(last)).0.now().steady;
+        assert_eq!(origin(NOW + 60_000), Steady(60_501), "a minute");
+        assert_eq!(origin(0), Steady(501), "in 1970");
+        assert_eq!(origin(NOW + 365 * 24 * HOUR as i64), Steady(501) + DOWNTIME_MAX, "next year");
+    }
+
+    #[test]
+    fn after_a_sleep_what_was_due_meanwhile_is_due_at_once() {
+        let (clock, hand) = by_hand(NOW, None);
+        let due = clock.now().steady + Millis(HOUR);
+        let wait = clock.instant_of(due) - ticks();
+        assert!(wait <= SLEEP_MAX.as_duration(), "it looks again in {wait:?}");
+        set(hand, NOW + 2 * HOUR as i64, 9_000 + 2 * HOUR);
+        assert!(clock.instant_of(due) <= ticks());
+        assert!(clock.trusted(), "sleep is no step");
+    }
+
+    #[test]
+    fn a_box_in_1970_is_not_believed() {
+        let (clock, hand) = by_hand(20_000, None);
+        assert!(!clock.trusted());
+        set(hand, NOW, 10_000);
+        assert!(clock.trusted());
+    }
 }

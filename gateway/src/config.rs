@@ -73,6 +73,9 @@ pub struct Store {
     pub dead_letters_max: Spanned<u32>,
     #[serde(default = "defaults::outbox_max")]
     pub outbox_max: Spanned<u32>,
+    /// More than this written to the disk in 24 hours raises a trouble alarm; 0: no limit.
+    #[serde(default = "defaults::written_mb_per_day_max")]
+    pub written_mb_per_day_max: Spanned<u32>,
 }
 
 /// Files imported at start when they changed since. Leave out to keep the registry by `gridwarden import` or in the app.
@@ -433,6 +436,7 @@ mod defaults {
         history_max_days: u32 = 400;
         dead_letters_max: u32 = 10_000;
         outbox_max: u32 = 100_000;
+        written_mb_per_day_max: u32 = 10_000;
         max_packet_kb: u32 = 256;
         max_connections: u32 = 20_000;
         messages_per_s_max: u32 = 2_000;

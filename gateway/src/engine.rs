@@ -66,6 +66,8 @@ pub enum Refusal {
     NotAcknowledged(AlarmId),
     #[error("alarm {0} was already resolved by {1}")]
     AlreadyResolved(AlarmId, String),
+    #[error("nothing is raised with these words")]
+    NotRaised,
 }
 
 /// What one batch led to.
@@ -444,7 +446,11 @@ impl Engine {
             }
             Deed::Raise { cell, device, class, text } => {
                 if let Some(alarm) = self.alarms.raised_by_hand(*cell, *device, *class, text) {
-                    self.alarms.repeated_by_hand(turn, alarm, who.to_owned());
+                    if self.alarms.get(alarm).is_some_and(|open| open.alarm.returned.is_some()) {
+                        self.alarms.again(turn, alarm, "raised again");
+                    } else {
+                        self.alarms.repeated_by_hand(turn, alarm, who.to_owned());
+                    }
                     return Ok(alarm);
                 }
                 let new = New {
@@ -459,6 +465,12 @@ impl Engine {
                     who: Some(who.to_owned()),
                 };
                 Ok(self.alarms.raise(turn, None, new))
+            }
+            Deed::End { cell, device, class, text } => {
+                let alarm = self.alarms.raised_by_hand(*cell, *device, *class, text);
+                let alarm = alarm.ok_or(Refusal::NotRaised)?;
+                self.alarms.returned(turn, alarm, "");
+                Ok(alarm)
             }
         }
     }

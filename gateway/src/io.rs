@@ -10,4 +10,8 @@ pub mod letters;
 pub mod listener;
 pub mod modbus;
 pub mod mqtt;
+pub mod outlast;
+pub mod own_trouble;
+pub mod self_watch;
 pub mod tls;
+pub mod wear;

@@ -254,9 +254,28 @@ pub struct Action {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Deed {
-    Acknowledge { alarm: AlarmId, note: Option<String> },
-    Resolve { alarm: AlarmId, disposition: Disposition, note: Option<String> },
-    Raise { cell: CellIx, device: Option<DeviceIx>, class: SignalClass, text: String },
+    Acknowledge {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    Resolve {
+        alarm: AlarmId,
+        disposition: Disposition,
+        note: Option<String>,
+    },
+    Raise {
+        cell: CellIx,
+        device: Option<DeviceIx>,
+        class: SignalClass,
+        text: String,
+    },
+    /// What was raised with the same words is over.
+    End {
+        cell: CellIx,
+        device: Option<DeviceIx>,
+        class: SignalClass,
+        text: String,
+    },
 }
 
 /// The unit of the journal and of the engine's work: what was committed together, and when. A batch without events records that time passed

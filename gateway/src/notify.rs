@@ -2,11 +2,13 @@
 //!
 //! Whether a failure is worth another try is the channel's answer; when, is [`backoff`]'s. Fire goes first and has places of its own, so that slow
 //! answers to lesser alerts never hold it up. Delivery is at least once: a crash between sending and recording sends again, with the same key.
+//! While the store cannot be written, alerts come from memory ([`unrecorded`]): a worker never ends because of the disk.
 //! A channel is added as a file here that implements [`Channel`].
 
 pub mod alarm_mqtt;
 pub mod backoff;
 pub mod mqtt;
+pub mod unrecorded;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -25,11 +27,12 @@ use crate::grid::Registry;
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::SignalClass;
-use crate::store::outbox::{Outcome, Row};
+use crate::store::outbox::{Due, Outcome, Row};
 use crate::store::{Store, StoreError};
-use crate::units::{Millis, Timestamp};
+use crate::units::{Millis, Steady, Timestamp};
 use crate::view::AlarmView;
 use crate::world;
+use unrecorded::{ToRecord, Unrecorded};
 
 /// Alerts of one channel on their way at the same time, below fire.
 const AT_ONCE_MAX: usize = 8;
@@ -39,6 +42,10 @@ const FIRE_AT_ONCE_MAX: usize = 8;
 const ATTEMPTS_MAX: u32 = 300;
 /// How long attempts on their way may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// A store that does not answer in this time is asked again later.
+const READ_WITHIN: Duration = Duration::from_secs(3);
+/// When the store failed, it is asked again after this long.
+const AGAIN: Millis = Millis(1_000);
 
 /// One way to tell people.
 pub trait Channel: Send + Sync + 'static {
@@ -126,6 +133,8 @@ pub struct Worker {
     pub clock: Clock,
     /// Informative: `channel:<name>`.
     pub check: Check,
+    /// Shared with the driver and the other workers.
+    pub unrecorded: Arc<Unrecorded>,
 }
 
 impl Worker {
@@ -134,41 +143,82 @@ impl Worker {
         self.check.fine();
         let working = AtomicBool::new(true);
         let mut changed = self.store.outbox_changed();
+        let mut in_memory = self.unrecorded.changed();
         let mut places = Places::default();
         let mut flying = FuturesUnordered::new();
+        let mut recording = FuturesUnordered::new();
+        let mut readable = true;
         loop {
             changed.mark_unchanged(); // Before the store is asked, or a change between would be slept through.
-            let limit = (places.taken.len() + AT_ONCE_MAX + FIRE_AT_ONCE_MAX) as u32;
-            let due = self.store.due(self.channel.name(), self.clock.now().steady, limit).await?;
-            for row in due.rows {
-                if places.take(row.id, row.alert.class) {
+            in_memory.mark_unchanged();
+            let now = self.clock.now().steady;
+            for row in self.unrecorded.due(self.channel.name(), now) {
+                if places.take(&row.alert.key, row.alert.class) {
+                    self.unrecorded.fly(&row.alert.key);
                     flying.push(self.attempt(row, &working));
                 }
             }
+            let due = self.due(now, &places, &mut readable).await;
+            for row in due.rows {
+                if !self.unrecorded.holds(&row.alert.key) && places.take(&row.alert.key, row.alert.class) {
+                    flying.push(self.attempt(row, &working));
+                }
+            }
+            for told in self.unrecorded.to_record(self.channel.name(), now) {
+                recording.push(self.record(told));
+            }
+            let next_at = due.next_at.into_iter().chain(self.unrecorded.next_at(self.channel.name())).min();
             let next_due = async {
-                match due.next_at {
-                    Some(at) => tokio::time::sleep_until(self.clock.instant_of(at)).await,
+                match next_at {
+                    // A row that finds no place is due already: the next place that is free wakes us.
+                    Some(at) => {
+                        tokio::time::sleep_until(self.clock.instant_of(at.max(now + Millis(20)))).await
+                    }
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some((row, recorded)) = flying.next() => {
-                    recorded?;
-                    places.free(row);
-                }
+                Some(key) = flying.next() => places.free(&key),
+                Some(()) = recording.next() => (),
                 alive = changed.changed() => alive.map_err(|_| StoreError::Stopped)?,
+                _ = in_memory.changed() => (), // Its other end is ours.
                 () = next_due => (),
             }
         }
         // Whoever is cut off here is sent again after the start.
-        let _ = tokio::time::timeout(DRAIN, async { while flying.next().await.is_some() {} }).await;
+        let drain = async {
+            while flying.next().await.is_some() {}
+            for told in self.unrecorded.to_record(self.channel.name(), self.clock.now().steady) {
+                recording.push(self.record(told));
+            }
+            while recording.next().await.is_some() {}
+        };
+        let _ = tokio::time::timeout(DRAIN, drain).await;
         Ok(())
     }
 
-    /// Sends one alert and records what came of it.
-    async fn attempt(&self, row: Row, working: &AtomicBool) -> (u64, Result<(), StoreError>) {
+    /// Rows of the outbox that are due; none while the store cannot be read.
+    async fn due(&self, now: Steady, places: &Places, readable: &mut bool) -> Due {
+        let limit = (places.taken.len() + AT_ONCE_MAX + FIRE_AT_ONCE_MAX + self.unrecorded.len()) as u32;
+        let asked = self.store.due(self.channel.name(), now, limit);
+        let fault = match tokio::time::timeout(READ_WITHIN, asked).await {
+            Ok(Ok(due)) => {
+                *readable = true;
+                return due;
+            }
+            Ok(Err(fault)) => format!("{:#}", anyhow::Error::from(fault)),
+            Err(_) => format!("no answer within {} s", READ_WITHIN.as_secs()),
+        };
+        if std::mem::replace(readable, false) {
+            tracing::error!(channel = self.channel.name(), fault, "the outbox cannot be read; trying again");
+        }
+        Due { rows: Vec::new(), next_at: Some(now + AGAIN) }
+    }
+
+    /// Sends one alert and keeps what came of it, to be recorded.
+    async fn attempt(&self, row: Row, working: &AtomicBool) -> String {
         let begun = clock::instant();
         let sent = if !row.alarm.is_open() {
             Sent::GaveUp { error: "not sent: the alarm was closed before".into() }
@@ -194,12 +244,26 @@ impl Worker {
             }
         };
         metrics::counter!("gridwarden_alerts_total", "channel" => name, "outcome" => word).increment(1);
-        let recorded = self.store.attempted(row.id, now.wall, outcome).await.map(|line| {
-            if let Some((number, alarm, entry)) = line {
-                self.live.alarm(number, alarm, entry);
+        let key = row.alert.key.clone();
+        self.unrecorded.told(row, now.wall, outcome);
+        key
+    }
+
+    async fn record(&self, told: ToRecord) {
+        match self.store.attempted(&told.key, told.at, told.outcome).await {
+            Ok(line) => {
+                self.unrecorded.recorded(&told.key);
+                if let Some((number, alarm, entry)) = line {
+                    self.live.alarm(number, alarm, entry);
+                }
             }
-        });
-        (row.id, recorded)
+            Err(StoreError::Damaged(damage)) => {
+                tracing::error!(damage, "what came of an alert cannot be recorded");
+                self.unrecorded.recorded(&told.key);
+            }
+            // The store says itself that it cannot be written.
+            Err(_) => self.unrecorded.not_recorded(&told.key, told.at, self.clock.now().steady + AGAIN),
+        }
     }
 
     /// Logs once when the channel begins to fail and once when it works again.
@@ -225,26 +289,26 @@ impl Worker {
 /// Which rows are on their way.
 #[derive(Default)]
 struct Places {
-    taken: BTreeMap<u64, SignalClass>,
+    taken: BTreeMap<String, SignalClass>,
 }
 
 impl Places {
     /// `false` when it is already on its way, or there is no place for its class.
-    fn take(&mut self, row: u64, class: SignalClass) -> bool {
+    fn take(&mut self, key: &str, class: SignalClass) -> bool {
         let most = match class {
             SignalClass::Fire => AT_ONCE_MAX + FIRE_AT_ONCE_MAX,
             SignalClass::Supervisory | SignalClass::Trouble | SignalClass::Disabled | SignalClass::Test => {
                 AT_ONCE_MAX
             }
         };
-        if self.taken.contains_key(&row) || most <= self.taken.len() {
+        if self.taken.contains_key(key) || most <= self.taken.len() {
             return false;
         }
-        self.taken.insert(row, class);
+        self.taken.insert(key.to_owned(), class);
         true
     }
 
-    fn free(&mut self, row: u64) {
-        self.taken.remove(&row);
+    fn free(&mut self, key: &str) {
+        self.taken.remove(key);
     }
 }

@@ -14,12 +14,15 @@ mod commit;
 mod file;
 pub mod history;
 pub mod journal;
+mod mark;
 pub mod outbox;
 mod readers;
 mod record;
 pub mod registry;
 pub mod restore;
+mod salvage;
 mod schema;
+mod torn;
 mod upkeep;
 mod writer;
 
@@ -34,6 +37,7 @@ use tokio::sync::watch;
 
 use self::file::Role;
 use self::history::Head;
+use self::mark::Mark;
 use self::readers::Readers;
 use self::writer::{Writer, Writing};
 use crate::engine::Effect;
@@ -73,6 +77,29 @@ pub enum StoreError {
     OutOfOrder { newest: u64, offered: u64 },
     #[error("the store has stopped")]
     Stopped,
+}
+
+impl StoreError {
+    /// Whether the same may work later: the disk is full, cannot be written or read, or does not answer.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Write(error) | Self::Read(error) | Self::Open { source: error, .. } => !is_damage(error),
+            Self::File { .. } => true,
+            Self::TooNew { .. }
+            | Self::Foreign { .. }
+            | Self::InUse { .. }
+            | Self::OlderGateway { .. }
+            | Self::Damaged(_)
+            | Self::OutOfOrder { .. }
+            | Self::Stopped => false,
+        }
+    }
+}
+
+/// Whether the file itself is broken: trying again does not help.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 /// Bounds of what is kept.
@@ -125,6 +152,10 @@ pub struct Recovered {
     pub last: Option<(u64, Now)>,
     /// The newest intact engine snapshot and the batch it was taken after. Every batch after it is still in the journal.
     pub snapshot: Option<(u64, Vec<u8>)>,
+    /// What was damaged and is lost, a sentence each.
+    pub findings: Vec<String>,
+    /// The file was beyond repair and this is what could be read of it: alarms are more certain than the engine's snapshot.
+    pub salvaged: bool,
 }
 
 /// A handle; cheap to clone. When the last one is dropped, what was asked for is finished and the file is closed.
@@ -180,16 +211,21 @@ impl Store {
     }
 
     fn start(path: &Path, role: Role, limits: Option<Limits>) -> Result<(Self, Recovered), StoreError> {
-        let (connection, lock) = file::open(path, role)?;
+        let file::Opened { connection, lock, findings, salvaged } = file::open(path, role)?;
         let recovered = journal::recover(&connection)
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        let recovered = Recovered { findings, salvaged, ..recovered };
         let newest = recovered.last.map_or(0, |(seq, _)| seq);
         let signals = Arc::new(Signals {
             newest: watch::Sender::new(newest),
             outbox: watch::Sender::new(0),
             head: Head::default(),
         });
-        let writer = Writer::start(connection, lock, limits, signals.clone())
+        let mark = lock.is_some().then(|| Mark::open(path));
+        if let (Some(mark), Some((seq, now))) = (&mark, recovered.last) {
+            mark.set(seq, now);
+        }
+        let writer = Writer::start(connection, lock, mark, limits, signals.clone())
             .map_err(|source| StoreError::File { path: path.to_owned(), source })?;
         let readers = Arc::new(Readers::new(path));
         let shared = Shared { path: path.to_owned(), writer, readers, signals };

@@ -30,6 +30,7 @@ fn worker(station: &Station, channel: Arc<dyn Channel>) -> Worker {
         live: station.live.clone(),
         clock: station.clock,
         check,
+        unrecorded: Arc::default(),
     }
 }
 

@@ -213,6 +213,7 @@ impl Driver {
                 let alarm = self.raise(class, cell, device, &text, "manual", &registry).await?;
                 return Ok(Ok(alarm.id));
             }
+            Deed::End { .. } => return Ok(Err(Refusal::NotRaised)),
             Deed::Acknowledge { alarm: id, note } => match of(id) {
                 None => return Ok(Err(Refusal::NoSuchAlarm(id))),
                 Some(Alarm { acknowledged: Some(by), .. }) => {

@@ -121,7 +121,8 @@ fn take(step: &Step, alarm: &mut Alarm, turn: &Turn<'_>, climb: &mut Climb) -> b
     }
     let mut tell = |person: Option<&str>| {
         climb.alerts.extend(step.channels.iter().map(|channel| Alert {
-            key: format!("{}/{number}/{}/{channel}", alarm.id, person.unwrap_or("-")),
+            // With the moment: were the station to lose this alarm with its disk, the next to get its number must not look like a repetition.
+            key: format!("{}/{number}/{}/{channel}@{}", alarm.id, person.unwrap_or("-"), alarm.raised.0),
             alarm: alarm.id,
             class: alarm.class,
             channel: channel.clone(),

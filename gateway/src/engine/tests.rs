@@ -285,11 +285,11 @@ pub fn raise(cell: u32, class: SignalClass, text: &str) -> Does {
     Does::Acts("bob", Deed::Raise { cell: CellIx(cell), device: None, class, text: text.into() })
 }
 
-/// An effect in one line: `A-1 Raised Unacknowledged`, the key of an alert, `withdraw A-1`.
+/// An effect in one line: `A-1 Raised Unacknowledged`, the key of an alert without its moment, `withdraw A-1`.
 pub fn line(effect: &Effect) -> String {
     match effect {
         Effect::Alarm(alarm, entry) => format!("{} {:?} {:?}", alarm.id, entry.what, alarm.state),
-        Effect::Tell(alert) => alert.key.clone(),
+        Effect::Tell(alert) => alert.key.split('@').next().unwrap_or_default().to_owned(),
         Effect::Withdraw(alarm) => format!("withdraw {alarm}"),
     }
 }

@@ -113,6 +113,7 @@ impl From<Refusal> for ApiError {
             Refusal::AlreadyResolved(..) => {
                 (StatusCode::CONFLICT, "already-resolved", "Somebody resolved it before")
             }
+            Refusal::NotRaised => (StatusCode::NOT_FOUND, "no-such-alarm", "There is no such open alarm"),
         };
         Self::named(status, kind, title, detail)
     }

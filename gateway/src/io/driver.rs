@@ -6,8 +6,10 @@
 //!
 //! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), and acknowledged with the rest.
 //!
-//! When the store cannot be written, the driver holds the batch and tries again: its messages stay unacknowledged, the queues fill, the
-//! sources stop reading, and senders keep what they have. It stops only when it is told to.
+//! When the store cannot be written, the messages stay unacknowledged, the queues fill, the sources stop reading, and senders keep what they
+//! have. Only alarms go on, from memory: [`without_disk`]. The driver stops only when it is told to.
+
+mod without_disk;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,11 +24,12 @@ use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
 use super::letters::Letters;
 use crate::clock::{Clock, ticks};
-use crate::engine::backoff::Backoff;
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::{Answer, Applied, Effect, Engine};
+use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Batch, DeadLetter, DeviceIx, Event};
+use crate::model::{Batch, DeadLetter, DeviceIx, Event, Freshness, Quality};
+use crate::notify::unrecorded::Unrecorded;
 use crate::store::{Commit, Committed, Store, StoreError};
 use crate::units::{Millis, Now};
 use crate::world::{self, World};
@@ -44,7 +47,7 @@ const SNAPSHOT_EVENTS: usize = 200_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
 
 /// Where batches go: the [`Store`], or a faulty one in a simulation.
-pub trait Disk: Send + Sync {
+pub trait Disk: Clone + Send + Sync + 'static {
     /// Returns when it is on disk. After an error nothing of it is, or the same is refused as [`StoreError::OutOfOrder`].
     fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 }
@@ -70,6 +73,10 @@ pub struct Driver<D = Store> {
     pub commit_interval: Millis,
     /// Number of the newest batch in the journal.
     pub seq: u64,
+    /// Where the alerts go that cannot be stored.
+    pub unrecorded: Arc<Unrecorded>,
+    /// Essential: whether what is decided gets to the disk.
+    pub disk: Check,
     since_snapshot: usize,
     snapshot_at: Instant,
     /// Routine messages taken from the queue that are in no batch yet, oldest first.
@@ -86,6 +93,15 @@ struct Gathered {
     tickets: Vec<Ticket>,
     /// Place of the action in `events`, and who waits for what becomes of it.
     askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
+}
+
+/// One batch as the engine decided it, and who waits until it is on disk.
+#[derive(Default)]
+struct Decided {
+    commit: Arc<Commit>,
+    tickets: Vec<Ticket>,
+    askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
+    answers: Vec<(usize, Answer)>,
 }
 
 enum Turn {
@@ -107,6 +123,8 @@ impl<D: Disk> Driver<D> {
         worlds: mpsc::Receiver<World>,
         commit_interval: Millis,
         seq: u64,
+        unrecorded: Arc<Unrecorded>,
+        disk: Check,
     ) -> Self {
         let limit = RateLimit::new(engine.rules().allowance(), engine.loud_devices(), clock.now());
         Self {
@@ -119,6 +137,8 @@ impl<D: Disk> Driver<D> {
             worlds,
             commit_interval,
             seq,
+            unrecorded,
+            disk,
             since_snapshot: 0,
             snapshot_at: ticks() + SNAPSHOT_AFTER,
             waiting: VecDeque::new(),
@@ -129,6 +149,7 @@ impl<D: Disk> Driver<D> {
 
     /// Ends when every source has dropped its inlet, after a last snapshot. `give_up` ends it when the store stays broken.
     pub async fn run(mut self, give_up: CancellationToken) -> anyhow::Result<()> {
+        self.disk.fine();
         loop {
             match self.gather().await {
                 Turn::Batch(inbounds) => {
@@ -162,8 +183,7 @@ impl<D: Disk> Driver<D> {
             ..Commit::default()
         };
         self.snapshot_taken();
-        let entries = self.persist(&commit, give_up).await?;
-        self.show(commit, entries);
+        self.persist(Decided { commit: Arc::new(commit), ..Decided::default() }, give_up).await?;
         for device in world.registry.devices() {
             self.live.seen(device.ix, self.engine.seen(device.ix));
         }
@@ -190,7 +210,7 @@ impl<D: Disk> Driver<D> {
         select! {
             biased;
             inbound = self.outlet.urgent.recv() => match inbound {
-                Some(inbound) => return self.urgent(inbound),
+                Some(inbound) => return Turn::Batch(self.urgent(inbound)),
                 // Every source has ended; what they had sent before is still to be done.
                 None => if self.waiting.is_empty() {
                     match self.outlet.routine.recv().await {
@@ -208,7 +228,7 @@ impl<D: Disk> Driver<D> {
         tokio::pin!(interval);
         while self.waiting.len() < BATCH_MAX {
             if let Ok(inbound) = self.outlet.urgent.try_recv() {
-                return self.urgent(inbound);
+                return Turn::Batch(self.urgent(inbound));
             }
             if let Ok(inbound) = self.outlet.routine.try_recv() {
                 self.waiting.push_back(inbound);
@@ -216,7 +236,7 @@ impl<D: Disk> Driver<D> {
             }
             select! {
                 biased;
-                Some(inbound) = self.outlet.urgent.recv() => return self.urgent(inbound),
+                Some(inbound) = self.outlet.urgent.recv() => return Turn::Batch(self.urgent(inbound)),
                 () = &mut interval => break,
                 inbound = self.outlet.routine.recv() => match inbound {
                     Some(inbound) => self.waiting.push_back(inbound),
@@ -230,7 +250,7 @@ impl<D: Disk> Driver<D> {
     }
 
     /// The urgent messages there are, after what their devices said before them and a little of what waits longest.
-    fn urgent(&mut self, first: Inbound) -> Turn {
+    fn urgent(&mut self, first: Inbound) -> Vec<Inbound> {
         let mut urgent = vec![first];
         while urgent.len() < URGENT_MAX
             && let Ok(next) = self.outlet.urgent.try_recv()
@@ -253,7 +273,7 @@ impl<D: Disk> Driver<D> {
         }
         self.waiting = waiting;
         batch.append(&mut urgent);
-        Turn::Batch(batch)
+        batch
     }
 
     /// One batch of it, with every device kept within its allowance and dead letters within theirs.
@@ -282,7 +302,10 @@ impl<D: Disk> Driver<D> {
     }
 
     /// Lets the engine decide. `None` when nothing happened that anybody must remember.
-    fn step(&mut self, events: Vec<Event>, now: Now) -> Option<(Batch, Applied)> {
+    fn step(&mut self, mut events: Vec<Event>, now: Now) -> Option<(Batch, Applied)> {
+        if !self.clock.trusted() {
+            events.iter_mut().for_each(doubt);
+        }
         let batch = Batch { seq: self.seq + 1, now, events };
         let applied = self.engine.apply(&batch);
         if applied.idle {
@@ -300,6 +323,19 @@ impl<D: Disk> Driver<D> {
         snapshot: bool,
         give_up: &CancellationToken,
     ) -> anyhow::Result<()> {
+        match self.decided(gathered, decided, snapshot) {
+            Some(decided) => self.persist(decided, give_up).await,
+            None => Ok(()),
+        }
+    }
+
+    /// `None` when there is nothing to store; then nobody needs to wait.
+    fn decided(
+        &mut self,
+        gathered: Gathered,
+        decided: Option<(Batch, Applied)>,
+        snapshot: bool,
+    ) -> Option<Decided> {
         let (batch, applied) = match decided {
             Some((batch, applied)) => (Some(batch), applied),
             None => (None, Applied::default()),
@@ -307,52 +343,40 @@ impl<D: Disk> Driver<D> {
         let snapshot = snapshot.then(|| self.engine.snapshot());
         if batch.is_none() && gathered.dead.is_empty() && snapshot.is_none() {
             gathered.tickets.into_iter().for_each(Ticket::done);
-            return Ok(());
+            return None;
         }
         if snapshot.is_some() {
             self.snapshot_taken();
         }
         let commit =
             Commit { batch, effects: applied.effects, dead: gathered.dead, snapshot, ..Commit::default() };
-        let entries = self.persist(&commit, give_up).await?;
+        let Gathered { tickets, askers, .. } = gathered;
+        Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
+    }
 
-        gathered.tickets.into_iter().for_each(Ticket::done);
-        for (asker, answer) in gathered.askers.into_iter().zip(applied.answers) {
+    /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
+    async fn persist(&mut self, decided: Decided, give_up: &CancellationToken) -> anyhow::Result<()> {
+        let started = crate::clock::instant();
+        let mut attempt = without_disk::attempt(&self.store, &decided);
+        match tokio::time::timeout(without_disk::STALLED, &mut attempt).await {
+            Ok(Ok(committed)) => {
+                metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
+                self.settle(decided, committed.entries);
+                Ok(())
+            }
+            Ok(Err(fault)) => self.without_disk(decided, Err(fault), give_up).await,
+            Err(_) => self.without_disk(decided, Ok(attempt), give_up).await,
+        }
+    }
+
+    /// It is on disk: acknowledge, answer, show.
+    fn settle(&mut self, decided: Decided, entries: Vec<u64>) {
+        decided.tickets.into_iter().for_each(Ticket::done);
+        for (asker, answer) in decided.askers.into_iter().zip(decided.answers) {
             debug_assert_eq!(asker.0, answer.0, "one answer per action, in order");
             let _ = asker.1.send(answer.1); // The asker may have hung up.
         }
-        self.show(commit, entries);
-        Ok(())
-    }
-
-    /// Until it is on disk. Gives up only when told to.
-    async fn persist(&self, commit: &Commit, give_up: &CancellationToken) -> anyhow::Result<Vec<u64>> {
-        let started = crate::clock::instant();
-        let mut backoff = Backoff::new(Millis(100), Millis::from_secs(5));
-        loop {
-            let fault = match self.store.commit(commit).await {
-                Ok(committed) => {
-                    if backoff.failures() > 0 {
-                        tracing::info!(after = ?started.elapsed(), "the store can be written again");
-                    }
-                    metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
-                    return Ok(committed.entries);
-                }
-                // Trying again cannot help; the next start replays what is on disk.
-                Err(fault @ (StoreError::OutOfOrder { .. } | StoreError::Stopped)) => {
-                    return Err(fault.into());
-                }
-                Err(fault) => fault,
-            };
-            if backoff.failures() == 0 {
-                tracing::error!(fault = %Chain(&fault), "cannot write to the store; nothing is acknowledged until this works. Free disk space or repair the disk");
-            }
-            metrics::counter!("gridwarden_commit_failures_total").increment(1);
-            select! {
-                () = give_up.cancelled() => return Err(fault.into()),
-                () = sleep(backoff.failed(fastrand::f64()).as_duration()) => (),
-            }
-        }
+        self.show(Arc::unwrap_or_clone(decided.commit), entries);
     }
 
     /// What the pages see; after the commit.
@@ -379,7 +403,8 @@ impl<D: Disk> Driver<D> {
                         self.live.alarm(number, *alarm, entry);
                     }
                 }
-                Effect::Tell(_) | Effect::Withdraw(_) => (),
+                Effect::Tell(_) => (),
+                Effect::Withdraw(alarm) => self.unrecorded.withdraw(alarm),
             }
         }
         for device in touched {
@@ -394,6 +419,21 @@ fn devices(inbound: &Inbound) -> impl Iterator<Item = DeviceIx> + '_ {
         Event::Gone { device, .. } => Some(*device),
         Event::Action(_) => None,
     })
+}
+
+/// Our own clock cannot be believed: neither can the times in the event, nor what was made of them. Late by such a clock is not late.
+fn doubt(event: &mut Event) {
+    match event {
+        Event::Report(report) => {
+            for value in &mut report.values {
+                value.quality = value.quality.max(Quality::Uncertain);
+            }
+            if report.freshness == Freshness::Backfill {
+                report.freshness = Freshness::Live;
+            }
+        }
+        Event::Gone { .. } | Event::Action(_) => (),
+    }
 }
 
 /// An error with all its causes, each once.

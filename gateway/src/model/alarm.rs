@@ -187,7 +187,7 @@ pub enum What {
 /// Something to tell one person on one channel. Becomes one row of the outbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// The same for every attempt, so that a receiver can drop repeats: `A-17/2/p-lead/webhook`.
+    /// The same for every attempt, so that a receiver can drop repeats: `A-17/2/p-lead/webhook@1795402800000`, at the end the moment the alarm was raised.
     pub key: String,
     pub alarm: AlarmId,
     pub class: SignalClass,

@@ -29,6 +29,7 @@ const OPEN_MAX: u32 = 10_000;
 /// History lines read at once; after each such page the cursor is written.
 const PAGE: u32 = 64;
 
+#[derive(Clone)]
 pub struct AlarmMqtt {
     pub publisher: Arc<dyn Publisher>,
     /// With `{station}`, `{cell}` and `{alarm}`.

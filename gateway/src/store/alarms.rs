@@ -31,10 +31,7 @@ impl Store {
             let mut rows = statement.query(params_from_iter(values))?;
             let mut alarms = Vec::new();
             while let Some(row) = rows.next()? {
-                match alarm(
-                    AlarmId(unint(row.get(0)?)),
-                    row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?,
-                ) {
+                match alarm(AlarmId(unint(row.get(0)?)), record::text(row.get_ref(1)?)) {
                     Ok(alarm) => alarms.push(alarm),
                     Err(damage) => tracing::error!(%damage, "left out of the list"),
                 }
@@ -80,7 +77,7 @@ impl Store {
             let mut entries = Vec::new();
             while let Some(row) = rows.next()? {
                 let (number, entry) = entry(row)?;
-                let text = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+                let text = record::text(row.get_ref(6)?);
                 entries.push((number, alarm(entry.alarm, text)?, entry));
             }
             Ok(entries)

@@ -122,7 +122,7 @@ fn append(writing: &mut Writing<'_>, batch: PreparedBatch) -> Result<(), Problem
             upto + batch.bytes.len() as i64,
             batch.bytes,
         ])?;
-    writing.news.batch = Some(NewBatch { seq: batch.seq, steady: batch.now.steady, points: batch.points });
+    writing.news.batch = Some(NewBatch { seq: batch.seq, now: batch.now, points: batch.points });
     Ok(())
 }
 

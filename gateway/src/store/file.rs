@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::StoreError;
+use super::mark::Mark;
 use super::schema::{self, Found};
+use super::torn::{self, Torn};
+use super::{StoreError, is_damage, journal, salvage};
 
 /// Who opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +29,129 @@ pub const BUSY_WAIT: Duration = Duration::from_secs(10);
 const CHECKPOINT_PAGES: u32 = 2000;
 const WAL_BYTES_KEPT: u32 = 64 << 20;
 
-/// The writer's connection, and the lock to hold while it is open.
-pub fn open(path: &Path, role: Role) -> Result<(Connection, Option<File>), StoreError> {
+/// An open store.
+pub struct Opened {
+    /// The writer's connection.
+    pub connection: Connection,
+    /// To hold while it is open.
+    pub lock: Option<File>,
+    /// What was damaged and is lost, a sentence each.
+    pub findings: Vec<String>,
+    /// It is a new file with what could be read of a damaged one.
+    pub salvaged: bool,
+}
+
+/// A gateway also looks whether what it left behind is still whole.
+pub fn open(path: &Path, role: Role) -> Result<Opened, StoreError> {
     let folder = folder(path);
     fs::create_dir_all(folder).map_err(at(folder))?;
     let lock = take_lock(path)?;
     if role == Role::Gateway && lock.is_none() {
         return Err(StoreError::InUse { path: path.to_owned() });
     }
+    if role == Role::Beside {
+        let connection = open_unlocked(path, lock.is_some())?;
+        return Ok(Opened { connection, lock: None, findings: Vec::new(), salvaged: false });
+    }
+    let (connection, findings, salvaged) = open_whole(path)?;
+    Ok(Opened { connection, lock, findings, salvaged })
+}
+
+/// Opens what an earlier run left, moves it aside when it is beyond repair, and finds out what is missing.
+fn open_whole(path: &Path) -> Result<(Connection, Vec<String>, bool), StoreError> {
+    let (mark, torn) = (Mark::read(path), torn::look(&wal(path)));
+    let mut findings = Vec::new();
+    let mut salvaged = false;
+    let opened = open_unlocked(path, true);
+    let broken = match &opened {
+        Ok(connection) => match fs::read_to_string(broken_flag(path)) {
+            Ok(reason) => Some(reason),
+            Err(_) => salvage::look_through(connection).err(),
+        },
+        // Only a file that we have written ourselves is touched.
+        Err(fault) if mark.is_some() => unusable(fault),
+        Err(_) => None,
+    };
+    let connection = match broken {
+        None => opened?,
+        Some(why) => {
+            drop(opened);
+            findings.extend(salvage::salvage(path, &why)?);
+            salvaged = true;
+            open_unlocked(path, true)?
+        }
+    };
+    let _ = fs::remove_file(broken_flag(path)); // There rarely is one.
+    let failed = |source| refusal(path, source);
+    findings.extend(salvage::mend(&connection).map_err(failed)?);
+    let newest = journal::last(&connection).map_err(failed)?;
+    let have = newest.map_or(0, |(seq, _)| seq);
+    let missing = mark.filter(|(seq, _)| have < *seq);
+    if let Some((seq, now)) = missing {
+        findings.push(format!(
+            "the newest {} batches ({} to {seq}) are missing although they were acknowledged",
+            seq - have,
+            have + 1
+        ));
+        journal::go_on_after(&connection, seq, Some(now)).map_err(failed)?;
+    }
+    if let Some(Torn { bytes, frames, commits }) = torn {
+        let cut = format!(
+            "the end of the write-ahead log was torn: {bytes} bytes in {frames} pages with {commits} ends of transactions were cut off"
+        );
+        // One transaction that was being written is what any power cut leaves.
+        if missing.is_some() || 1 < commits {
+            findings.push(cut);
+        } else {
+            tracing::warn!("{cut}; nobody had been told that they are safe");
+        }
+    }
+    Ok((connection, findings, salvaged))
+}
+
+/// Why a file of ours cannot be one any more.
+fn unusable(fault: &StoreError) -> Option<String> {
+    if let StoreError::Foreign { .. } = fault {
+        return Some("its first page makes no sense".to_owned());
+    }
+    if let StoreError::TooNew { found, .. } = fault
+        && *found > schema::KNOWN + 1_000
+    {
+        return Some(format!("it says that it has version {found}"));
+    }
+    if let StoreError::Open { source, .. } = fault
+        && is_damage(source)
+    {
+        return Some(source.to_string());
+    }
+    None
+}
+
+/// Where a running gateway leaves word for the next start that the file is broken.
+fn broken_flag(path: &Path) -> PathBuf {
+    beside(path, "-broken")
+}
+
+/// The file turned out to be broken while it was in use; the next start moves it aside.
+pub fn note_broken(path: &Path, reason: &str) {
+    let flag = broken_flag(path);
+    if !flag.exists() {
+        tracing::error!(
+            reason,
+            "the store is damaged; the next start moves it aside and saves what can be read"
+        );
+        let _ = fs::write(flag, reason); // When even this fails, the next start looks for itself.
+    }
+}
+
+/// Without asking who else uses it.
+pub fn open_unlocked(path: &Path, may_create: bool) -> Result<Connection, StoreError> {
+    let folder = folder(path);
     let is_new = !path.exists();
-    if is_new && lock.is_some() {
+    if is_new && may_create {
         make_private(path).map_err(at(path))?;
     }
-    let mut connection = connect(path, lock.is_some()).map_err(|source| refusal(path, source))?;
+    let mut connection = connect(path, may_create).map_err(|source| refusal(path, source))?;
     if is_new {
         // Else a power cut could take the new file's name away with all that is in it.
         sync_folder(folder)?;
@@ -49,13 +161,13 @@ pub fn open(path: &Path, role: Role) -> Result<(Connection, Option<File>), Store
         Found::Ours { version } if version > schema::KNOWN => {
             return Err(StoreError::TooNew { path: path.to_owned(), found: version, known: schema::KNOWN });
         }
-        Found::Ours { version } if version < schema::KNOWN && lock.is_none() => {
+        Found::Ours { version } if version < schema::KNOWN && !may_create => {
             return Err(StoreError::OlderGateway { path: path.to_owned() });
         }
         Found::Empty | Found::Ours { .. } => (),
     }
     prepare(&mut connection).map_err(|source| refusal(path, source))?;
-    Ok((connection, lock.filter(|_| role == Role::Gateway)))
+    Ok(connection)
 }
 
 /// A connection that cannot change anything.

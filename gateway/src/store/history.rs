@@ -14,7 +14,7 @@ pub(super) use head::Head;
 pub use sample::Sample;
 
 use crate::model::{Batch, DeviceIx, Event, Metric, Quality};
-use crate::units::{Steady, Timestamp};
+use crate::units::{Now, Timestamp};
 
 use super::{Store, StoreError, journal};
 
@@ -120,7 +120,7 @@ impl Store {
 /// What the writer hands over after a commit.
 pub(super) struct NewBatch {
     pub seq: u64,
-    pub steady: Steady,
+    pub now: Now,
     pub points: Vec<Point>,
 }
 

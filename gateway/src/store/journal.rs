@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Audit, Problem, Recovered, Store, StoreError, commit, int, unint};
 use crate::model::{Batch, DeadLetter};
 use crate::units::{Now, Steady, Timestamp};
-use crate::wire::journal::decode;
+use crate::wire::journal::{decode, encode};
 
 impl Store {
     /// Number of the newest committed batch; changes wake the consumers.
@@ -186,6 +186,36 @@ pub(super) fn last(connection: &Connection) -> rusqlite::Result<Option<(u64, Now
         .optional()
 }
 
+/// The highest number that a batch was ever known by.
+pub(super) fn highest_number(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .query_row(
+            "SELECT max(coalesce((SELECT max(seq) FROM journal), 0), coalesce((SELECT max(seq) FROM snapshots), 0),
+                coalesce((SELECT max(seq) FROM cursors), 0))",
+            (),
+            |row| row.get(0),
+        )
+        .map(unint)
+}
+
+/// Batches up to `seq` are lost: their numbers are not given again, or a cursor would skip what comes under them.
+pub(super) fn go_on_after(connection: &Connection, seq: u64, now: Option<Now>) -> rusqlite::Result<()> {
+    let last = last(connection)?;
+    if seq <= last.map_or(0, |(last, _)| last) {
+        return Ok(());
+    }
+    let moment = |now: Option<Now>| now.unwrap_or_default();
+    let (before, marked) = (moment(last.map(|(_, now)| now)), moment(now));
+    let now = Now { wall: before.wall.max(marked.wall), steady: before.steady.max(marked.steady) };
+    let bytes = encode(&Batch { seq, now, events: Vec::new() });
+    connection.execute(
+        "INSERT INTO journal (seq, wall, steady, readings, upto, bytes)
+         VALUES (?1, ?2, ?3, 0, coalesce((SELECT max(upto) FROM journal), 0) + length(?4), ?4)",
+        params![int(seq), now.wall.0, int(now.steady.0), bytes],
+    )?;
+    Ok(())
+}
+
 /// Keeps the newest two: should the last one be damaged, the journal still reaches back to the one before.
 pub(super) fn save_snapshot(connection: &Connection, bytes: &[u8]) -> rusqlite::Result<()> {
     let seq = last(connection)?.map_or(0, |(seq, _)| seq);
@@ -212,5 +242,5 @@ pub(super) fn recover(connection: &Connection) -> rusqlite::Result<Recovered> {
         }
         tracing::error!(seq, "an engine snapshot is damaged; taking the one before");
     }
-    Ok(Recovered { last: last(connection)?, snapshot })
+    Ok(Recovered { last: last(connection)?, snapshot, ..Recovered::default() })
 }

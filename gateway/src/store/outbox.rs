@@ -76,11 +76,13 @@ impl Store {
     /// Returns that line with its number and the alarm, for those who watch.
     pub async fn attempted(
         &self,
-        row: u64,
+        key: &str,
         at: Timestamp,
         outcome: Outcome,
     ) -> Result<Option<(u64, Alarm, Entry)>, StoreError> {
+        let key = key.to_owned();
         self.write(move |writing| {
+            let row = rows::with_key(writing.connection, &key)?;
             let alert = record_attempt(writing.connection, row, at, &outcome)?;
             let Some((number, entry)) = finish(writing.connection, row, &alert, at, &outcome)? else {
                 return Ok(None);

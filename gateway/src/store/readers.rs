@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::{Problem, StoreError, file};
+use super::{Problem, StoreError, file, is_damage};
 
 const CONNECTIONS_MAX: usize = 4;
 
@@ -39,7 +39,12 @@ impl Readers {
         let result = in_one_view(&connection, work);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result.map_err(|problem| match problem {
-            Problem::Sql(error) => StoreError::Read(error),
+            Problem::Sql(error) => {
+                if is_damage(&error) {
+                    file::note_broken(&self.path, &error.to_string());
+                }
+                StoreError::Read(error)
+            }
             Problem::Store(error) => error,
         })
     }

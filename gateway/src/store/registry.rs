@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Audit, Problem, Store, StoreError, commit, int, record, unint};
-use crate::grid::Rows;
+use crate::grid::{Cell, Device, Duty, Person, Rows};
+use crate::model::{CellIx, DeviceIx, DeviceKind};
+use crate::units::Timestamp;
 
 impl Store {
     pub async fn load_registry(&self) -> Result<Rows, StoreError> {
@@ -110,10 +112,85 @@ fn load<T: DeserializeOwned>(connection: &Connection, table: &str) -> Result<Vec
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         let place: i64 = row.get(0)?;
-        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let text = record::text(row.get_ref(1)?);
         records.push(record::read(text, format_args!("row {place} of {table}"))?);
     }
     Ok(records)
+}
+
+/// Records that can no longer be read must not keep the station from starting: a cell or device gives way to a retired one in its place, a person or duty
+/// goes, and the files of `[registry]` are imported anew. Says what is lost.
+pub(super) fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let cell = |place: u32| {
+        record::write(&Cell {
+            ix: CellIx(place),
+            code: format!("damaged-{place}"),
+            name: "?".into(),
+            scheme: "damaged".into(),
+            parent: None,
+            kind: "damaged".into(),
+            polygons: Vec::new(),
+            retired: true,
+        })
+    };
+    let device = |place: u32| {
+        record::write(&Device {
+            ix: DeviceIx(place),
+            id: format!("damaged-{place}"),
+            kind: DeviceKind::Other,
+            name: "?".into(),
+            address: format!("native:damaged-{place}"),
+            cells: Vec::new(),
+            place: String::new(),
+            position: None,
+            silent_after: None,
+            registered: Timestamp(0),
+            retired: true,
+        })
+    };
+    let mut told = Vec::new();
+    for place in unreadable::<Cell>(connection, "cells", |cell| Some(cell.ix.0))? {
+        connection.execute("UPDATE cells SET record = ?2 WHERE place = ?1", params![place, cell(place)])?;
+        told.push(format!("cell {place} of the registry cannot be read and is retired"));
+    }
+    for place in unreadable::<Device>(connection, "devices", |device| Some(device.ix.0))? {
+        connection
+            .execute("UPDATE devices SET record = ?2 WHERE place = ?1", params![place, device(place)])?;
+        told.push(format!("device {place} of the registry cannot be read and is retired"));
+    }
+    for place in unreadable::<Person>(connection, "people", |_| None)? {
+        connection.execute("DELETE FROM people WHERE place = ?1", [place])?;
+        told.push(format!("person {place} of the registry cannot be read and is left out"));
+    }
+    for place in unreadable::<Duty>(connection, "duties", |_| None)? {
+        connection.execute("DELETE FROM duties WHERE place = ?1", [place])?;
+        told.push(format!("duty {place} of the registry cannot be read and is left out"));
+    }
+    if !told.is_empty() {
+        connection.execute("DELETE FROM memo WHERE name LIKE 'registry.file:%'", ())?;
+    }
+    Ok(told)
+}
+
+/// Places of records that make no sense, or say that they stand elsewhere.
+fn unreadable<T: DeserializeOwned>(
+    connection: &Connection,
+    table: &str,
+    number: impl Fn(&T) -> Option<u32>,
+) -> rusqlite::Result<Vec<u32>> {
+    let mut statement = connection.prepare(&format!("SELECT place, record FROM {table} ORDER BY place"))?;
+    let mut rows = statement.query(())?;
+    let mut places = Vec::new();
+    while let Some(row) = rows.next()? {
+        let place: u32 = row.get(0)?;
+        let good = row.get_ref(1)?.as_str().is_ok_and(|text| {
+            record::read::<T>(text, table).is_ok_and(|record| number(&record).is_none_or(|own| own == place))
+        });
+        if !good {
+            places.push(place);
+        }
+    }
+    Ok(places)
 }
 
 /// Writes only what differs: an import of ten thousand devices usually changes a few.

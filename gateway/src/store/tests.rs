@@ -2,6 +2,7 @@
 
 mod care;
 mod commit;
+mod damage;
 mod journal;
 mod kill;
 mod outbox;

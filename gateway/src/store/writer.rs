@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -15,8 +16,9 @@ use rusqlite::ffi;
 use tokio::sync::{mpsc, oneshot};
 
 use super::history::NewBatch;
+use super::mark::Mark;
 use super::upkeep::Upkeep;
-use super::{Limits, Problem, Signals, StoreError};
+use super::{Limits, Problem, Signals, StoreError, file, is_damage};
 use crate::clock;
 
 /// How many requests may wait, and how many share a transaction at most.
@@ -91,11 +93,12 @@ impl Writer {
     pub fn start(
         connection: Connection,
         lock: Option<File>,
+        mark: Option<Mark>,
         limits: Option<Limits>,
         signals: Arc<Signals>,
     ) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel(QUEUE_MAX);
-        let desk = Desk { connection, limits, signals, upkeep: Upkeep::default(), failing: false };
+        let desk = Desk { connection, mark, limits, signals, upkeep: Upkeep::default(), failing: false };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             desk.serve(inbox);
             drop(lock); // Only after the connection is closed.
@@ -128,6 +131,7 @@ impl Drop for Writer {
 /// The writer thread's own things.
 struct Desk {
     connection: Connection,
+    mark: Option<Mark>,
     limits: Option<Limits>,
     signals: Arc<Signals>,
     upkeep: Upkeep,
@@ -164,6 +168,11 @@ impl Desk {
         match failure {
             Some(error) => {
                 counter!("gridwarden_store_failures_total").increment(1);
+                if is_damage(error)
+                    && let Some(path) = self.connection.path()
+                {
+                    file::note_broken(Path::new(path), &error.to_string());
+                }
                 if !self.failing {
                     tracing::error!(%error, "the store cannot commit; whoever asked is told, and nothing of it is on disk");
                 }
@@ -189,9 +198,13 @@ impl Desk {
                 return Err(error);
             }
         };
+        counter!("gridwarden_store_commits_total").increment(1);
         for news in told {
             if let Some(batch) = news.batch {
                 let seq = batch.seq;
+                if let Some(mark) = &self.mark {
+                    mark.set(seq, batch.now);
+                }
                 self.signals.head.take(batch);
                 self.signals.newest.send_replace(seq);
             }

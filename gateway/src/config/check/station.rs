@@ -56,6 +56,7 @@ fn check_store(page: &mut Page<'_>, config: &Config) {
     range(page, "journal_max_days", &store.journal_max_days, 1..=3_650);
     range(page, "history_max_days", &store.history_max_days, 1..=36_500);
     range(page, "dead_letters_max", &store.dead_letters_max, 1..=10_000_000);
+    range(page, "written_mb_per_day_max", &store.written_mb_per_day_max, 0..=10_000_000);
     range(page, "outbox_max", &store.outbox_max, 1_000..=100_000_000);
     if store.path.as_os_str().is_empty() || store.path.ends_with("/") {
         page.wrong(

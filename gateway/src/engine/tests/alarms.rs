@@ -182,6 +182,23 @@ fn raised_by_hand_it_uses_the_ladder_of_its_class() {
 }
 
 #[test]
+fn what_was_raised_with_words_ends_and_begins_again_with_the_same_words() {
+    let end = || {
+        let (cell, text) = (CellIx(2), "the station's disk".into());
+        Does::Acts("gridwarden", Deed::End { cell, device: None, class: SignalClass::Test, text })
+    };
+    let begin = || raise(2, SignalClass::Test, "the station's disk");
+    check(
+        &[(0, begin()), (1, end()), (2, end()), (3, begin())],
+        &[
+            (0, "A-1 Raised Unacknowledged"),
+            (1, "A-1 Returned ReturnedUnacknowledged"),
+            (3, "A-1 ActiveAgain Unacknowledged"),
+        ],
+    );
+}
+
+#[test]
 fn a_resolved_fire_of_a_device_that_falls_silent_is_over() {
     let others = |at| [HALL, HYDRANT, LOST].map(|device| (at, Does::Says(says(device, &[]))));
     let script = [

@@ -68,7 +68,7 @@ impl Head {
     pub fn take(&self, batch: NewBatch) {
         let mut inner = self.lock();
         if batch.seq == inner.upto + 1 && inner.has_room() {
-            inner.push(batch.seq, batch.steady, batch.points);
+            inner.push(batch.seq, batch.now.steady, batch.points);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::model::{Freshness, Report, Value};
 use crate::store::tests::{LIMITS, Place, fresh, moment};
 use crate::store::{Commit, upkeep};
 use crate::units::Now;
+use crate::units::Steady;
 
 const METRIC: Metric = Metric::TEMPERATURE;
 

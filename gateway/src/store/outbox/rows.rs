@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Attempt, Outcome, Row, line};
 use crate::model::{AlarmId, Alert, Entry};
-use crate::store::{Problem, StoreError, alarms, int, unint};
+use crate::store::{Problem, StoreError, alarms, int, record, unint};
 use crate::units::{Steady, Timestamp};
 
 /// The columns that [`alert`] reads, from place 0.
@@ -41,7 +41,7 @@ pub fn due(connection: &Connection, channel: &str, now: Steady, limit: u32) -> R
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
         let alert = alert(row)?;
-        match alarms::alarm(alert.alarm, row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?) {
+        match alarms::alarm(alert.alarm, record::text(row.get_ref(9)?)) {
             Ok(alarm) => due.push(Row { id: unint(row.get(7)?), alert, alarm, attempts: row.get(8)? }),
             Err(damage) => tracing::error!(%damage, key = alert.key, "cannot tell anybody about this alarm"),
         }
@@ -60,8 +60,7 @@ pub fn attempts(connection: &Connection, alarm: AlarmId) -> Result<Vec<Attempt>,
     let mut attempts = Vec::new();
     while let Some(row) = rows.next()? {
         let next_at = row.get::<_, Option<i64>>(11)?.map(|at| Steady(unint(at)));
-        let outcome =
-            outcome(row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?, row.get(10)?, next_at)?;
+        let outcome = outcome(record::text(row.get_ref(9)?), row.get(10)?, next_at)?;
         attempts.push(Attempt {
             alert: alert(row)?,
             number: row.get(7)?,
@@ -79,6 +78,14 @@ fn outcome(word: &str, detail: String, next_at: Option<Steady>) -> Result<Outcom
         ("given_up", None) => Ok(Outcome::GaveUp { error: detail }),
         _ => Err(StoreError::Damaged(format!("an attempt cannot have come to `{word}`"))),
     }
+}
+
+pub fn with_key(connection: &Connection, key: &str) -> Result<u64, Problem> {
+    let row = connection
+        .prepare_cached("SELECT id FROM outbox WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(unint(row.ok_or_else(|| StoreError::Damaged(format!("there is no alert `{key}` in the outbox")))?))
 }
 
 /// Adds the attempt and counts it on its row.

@@ -42,7 +42,10 @@ async fn the_same_key_is_the_same_alert() {
     tell(&store, [alert(1, SignalClass::Fire, 1)]).await;
     assert_eq!(due(&store, 0).await.len(), 1);
     let row = store.due("hook", Steady(0), 1).await.unwrap().rows.remove(0);
-    store.attempted(row.id, moment(2).wall, Outcome::Delivered { receipt: "204".into() }).await.unwrap();
+    store
+        .attempted(&row.alert.key, moment(2).wall, Outcome::Delivered { receipt: "204".into() })
+        .await
+        .unwrap();
     tell(&store, [alert(1, SignalClass::Fire, 1)]).await;
     assert_eq!(due(&store, u64::MAX >> 1).await.len(), 0, "delivered once is enough");
 }
@@ -54,7 +57,7 @@ async fn every_attempt_is_kept() {
     tell(&store, [alert(1, SignalClass::Fire, 1)]).await;
     let row = store.due("hook", Steady(5), 1).await.unwrap().rows.remove(0);
     let retry = Outcome::Retry { error: "connection refused".into(), next_at: Steady(500) };
-    assert_eq!(store.attempted(row.id, moment(2).wall, retry.clone()).await.unwrap(), None);
+    assert_eq!(store.attempted(&row.alert.key, moment(2).wall, retry.clone()).await.unwrap(), None);
     let waiting = store.due("hook", Steady(499), 9).await.unwrap();
     assert_eq!((waiting.rows.len(), waiting.next_at), (0, Some(Steady(500))));
     let due = store.due("hook", Steady(500), 9).await.unwrap();
@@ -62,7 +65,7 @@ async fn every_attempt_is_kept() {
 
     let delivered = Outcome::Delivered { receipt: "204 No Content".into() };
     let (number, its_alarm, line) =
-        store.attempted(row.id, moment(3).wall, delivered.clone()).await.unwrap().expect("a line");
+        store.attempted(&row.alert.key, moment(3).wall, delivered.clone()).await.unwrap().expect("a line");
     assert_eq!((line.what, line.detail.as_str()), (What::Told, "wang-li by hook: 204 No Content"));
     assert_eq!(its_alarm, alarm(1, SignalClass::Fire));
     assert_eq!(store.entries(AlarmId(1)).await.unwrap().last(), Some(&(number, line)));
@@ -76,8 +79,9 @@ async fn every_attempt_is_kept() {
     };
     let expected = [attempt(1, 2, retry), attempt(2, 3, delivered)];
     assert_eq!(store.attempts(AlarmId(1)).await.unwrap(), expected);
-    let error = store.attempted(99, moment(3).wall, Outcome::GaveUp { error: "?".into() }).await.unwrap_err();
-    assert!(error.to_string().contains("row 99"), "{error}");
+    let error =
+        store.attempted("A-99", moment(3).wall, Outcome::GaveUp { error: "?".into() }).await.unwrap_err();
+    assert!(error.to_string().contains("`A-99`"), "{error}");
 }
 
 #[tokio::test]
@@ -93,7 +97,7 @@ async fn an_answer_withdraws_what_is_not_sent_yet() {
     assert_eq!(due(&store, 0).await, ["A-2/1/wang-li/hook"]);
     // The one being sent comes back as failed: it is not tried again.
     let retry = Outcome::Retry { error: "time-out".into(), next_at: Steady(1) };
-    store.attempted(sending.id, moment(2).wall, retry).await.unwrap();
+    store.attempted(&sending.alert.key, moment(2).wall, retry).await.unwrap();
     assert_eq!(due(&store, 9).await, ["A-2/1/wang-li/hook"]);
     assert_eq!(store.attempts(AlarmId(1)).await.unwrap().len(), 1);
 }

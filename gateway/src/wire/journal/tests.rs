@@ -57,6 +57,9 @@ fn action() -> impl Strategy<Value = Action> {
         (any::<u32>(), proptest::option::of(any::<u32>()), "\\PC{0,40}").prop_map(|(cell, device, text)| {
             Deed::Raise { cell: CellIx(cell), device: device.map(DeviceIx), class: SignalClass::Fire, text }
         }),
+        (any::<u32>(), "\\PC{0,40}").prop_map(|(cell, text)| {
+            Deed::End { cell: CellIx(cell), device: None, class: SignalClass::Trouble, text }
+        }),
     ];
     ("\\PC{0,12}", deed).prop_map(|(who, what)| Action { who, what })
 }

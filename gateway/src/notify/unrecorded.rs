@@ -1,0 +1,176 @@
+//! Alerts that are told before, or recorded after, the disk takes them.
+//!
+//! While the store cannot be written, the driver puts its alerts here and the workers send them from memory. Later the same alerts, with the same keys, come into
+//! the outbox; whoever was told by then is not told again, what came of it is only recorded. The outcome of every attempt passes through here too:
+//! should recording it fail, the row is not sent again and again but recorded when the disk allows. Bounded by what the driver holds and the workers send.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::model::AlarmId;
+use crate::store::outbox::{Outcome, Row};
+use crate::units::{Steady, Timestamp};
+
+#[derive(Default)]
+pub struct Unrecorded {
+    alerts: Mutex<BTreeMap<String, Held>>,
+    changes: watch::Sender<u64>,
+}
+
+struct Held {
+    row: Row,
+    /// Whether the outbox has a row with this key.
+    stored: bool,
+    state: State,
+}
+
+enum State {
+    Waiting { next_at: Steady },
+    Flying,
+    Told { at: Timestamp, outcome: Outcome, record_at: Steady },
+    Recording { outcome: Outcome },
+}
+
+/// What came of one attempt, to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToRecord {
+    pub key: String,
+    pub at: Timestamp,
+    pub outcome: Outcome,
+}
+
+impl Unrecorded {
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// From the driver: nobody has stored this one, tell it all the same.
+    pub fn add(&self, row: Row) {
+        let state = State::Waiting { next_at: Steady(0) };
+        self.lock().insert(row.alert.key.clone(), Held { row, stored: false, state });
+        self.tell();
+    }
+
+    /// From the driver: somebody has answered this alarm.
+    pub fn withdraw(&self, alarm: AlarmId) {
+        let gone = |held: &Held| held.row.alert.alarm == alarm && matches!(held.state, State::Waiting { .. });
+        self.lock().retain(|_, held| !gone(held));
+    }
+
+    /// From the driver: this one is in the outbox now. Nobody has tried to send it yet: then the outbox is its only place.
+    pub fn stored(&self, key: &str) {
+        let mut alerts = self.lock();
+        if let Some(held) = alerts.get_mut(key) {
+            held.stored = true;
+            if held.row.attempts == 0 && matches!(held.state, State::Waiting { .. }) {
+                alerts.remove(key);
+            }
+        }
+        drop(alerts);
+        self.tell();
+    }
+
+    /// Whether the outbox's row with this key must be left alone.
+    pub fn holds(&self, key: &str) -> bool {
+        self.lock().contains_key(key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Alerts of one channel to send now, worst class first, then oldest.
+    pub fn due(&self, channel: &str, now: Steady) -> Vec<Row> {
+        let alerts = self.lock();
+        let due = |held: &&Held| {
+            held.row.alert.channel == channel
+                && matches!(held.state, State::Waiting { next_at } if next_at <= now)
+        };
+        let mut rows: Vec<Row> = alerts.values().filter(due).map(|held| held.row.clone()).collect();
+        rows.sort_by_key(|row| (row.alert.class, row.alert.alarm, row.alert.step));
+        rows
+    }
+
+    /// When there is something to do for this channel, if nothing changes before.
+    pub fn next_at(&self, channel: &str) -> Option<Steady> {
+        let alerts = self.lock();
+        let of_channel = alerts.values().filter(|held| held.row.alert.channel == channel);
+        of_channel
+            .filter_map(|held| match held.state {
+                State::Waiting { next_at } => Some(next_at),
+                State::Told { record_at, .. } => held.stored.then_some(record_at),
+                State::Flying | State::Recording { .. } => None,
+            })
+            .min()
+    }
+
+    /// It is on its way.
+    pub fn fly(&self, key: &str) {
+        if let Some(held) = self.lock().get_mut(key) {
+            held.state = State::Flying;
+        }
+    }
+
+    /// What came of an attempt; of a row that is not here it was the outbox's.
+    pub fn told(&self, row: Row, at: Timestamp, outcome: Outcome) {
+        let mut alerts = self.lock();
+        let stored = alerts.get(&row.alert.key).is_none_or(|held| held.stored);
+        let row = Row { attempts: row.attempts + 1, ..row };
+        let state = match outcome {
+            Outcome::Retry { next_at, .. } if !stored => State::Waiting { next_at },
+            outcome @ (Outcome::Delivered { .. } | Outcome::Retry { .. } | Outcome::GaveUp { .. }) => {
+                State::Told { at, outcome, record_at: Steady(0) }
+            }
+        };
+        alerts.insert(row.alert.key.clone(), Held { row, stored, state });
+    }
+
+    /// What can be recorded now for one channel; each is handed out once.
+    pub fn to_record(&self, channel: &str, now: Steady) -> Vec<ToRecord> {
+        let mut alerts = self.lock();
+        let mut found = Vec::new();
+        for (key, held) in alerts.iter_mut().filter(|(_, held)| held.stored) {
+            if held.row.alert.channel == channel
+                && let State::Told { at, outcome, record_at } = &held.state
+                && *record_at <= now
+            {
+                found.push(ToRecord { key: key.clone(), at: *at, outcome: outcome.clone() });
+                held.state = State::Recording { outcome: outcome.clone() };
+            }
+        }
+        found
+    }
+
+    /// The outbox knows it.
+    pub fn recorded(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
+    /// The disk did not take it; what was to be tried again is tried from memory, the rest recorded after `again_at`.
+    pub fn not_recorded(&self, key: &str, at: Timestamp, again_at: Steady) {
+        let mut alerts = self.lock();
+        let Some(held) = alerts.get_mut(key) else { return };
+        if let State::Recording { outcome } = &held.state {
+            held.state = match outcome {
+                Outcome::Retry { next_at, .. } => State::Waiting { next_at: *next_at },
+                Outcome::Delivered { .. } | Outcome::GaveUp { .. } => {
+                    State::Told { at, outcome: outcome.clone(), record_at: again_at }
+                }
+            };
+        }
+    }
+
+    fn tell(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

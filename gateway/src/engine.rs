@@ -155,7 +155,7 @@ impl Engine {
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
         let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
         let forgave = self.forgive_own_absence(now.steady);
-        self.now = now;
+        let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);
         let mut answers = Vec::new();
         for (at, event) in batch.events.iter().enumerate() {
@@ -169,7 +169,10 @@ impl Engine {
         }
         self.advance(&mut turn); // What the events made due at once.
         let idle = batch.events.is_empty() && !matured && !forgave;
-        if !idle {
+        if idle {
+            // It is not in the journal: a snapshot must not be of a later moment than the clock knows after a restart without a date.
+            self.now = before;
+        } else {
             self.busy = now.steady;
         }
         Applied { effects: turn.effects, answers, idle }

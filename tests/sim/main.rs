@@ -114,6 +114,13 @@ fn seed_41_an_alarm_was_forgotten_by_the_replay() {
     live(41, None);
 }
 
+/// A snapshot of a later moment than the journal's last, then a restart with a date in the past: timers waited for the clock to catch up.
+#[test]
+fn seeds_4455_and_9922_timers_waited_for_the_clock() {
+    live(4455, None);
+    live(9922, None);
+}
+
 /// The seed in SEED, else the first.
 #[test]
 fn one_seed() {

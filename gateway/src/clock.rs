@@ -33,7 +33,10 @@ struct Reading {
 enum Source {
     System,
     /// The date begins at `wall`, which a test may step, and goes on with the runtime's clock, which a test can hold still.
-    Simulated { wall: &'static AtomicI64, began: tokio::time::Instant },
+    Simulated {
+        wall: &'static AtomicI64,
+        began: tokio::time::Instant,
+    },
     #[cfg(test)]
     Hand(&'static Mutex<Reading>),
 }

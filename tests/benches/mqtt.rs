@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateway::clock::{Clock, instant};
 use gateway::engine::Engine;
+use gateway::health::Health;
 use gateway::io::driver::Driver;
 use gateway::io::inlet;
 use gateway::io::listener::{Intake, Listener};
@@ -107,6 +108,8 @@ async fn bare_listener(folder: &str) {
         new_worlds,
         Millis(200),
         0,
+        Arc::default(),
+        Arc::<Health>::default().essential("disk"),
     );
     tasks.spawn(driver.run(stop.clone()));
     let settings = toml::from_str("bind = '127.0.0.1:0'\nmessages_per_s_max = 100000000").unwrap();

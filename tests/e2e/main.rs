@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
-mod crash;
 mod commands;
+mod crash;
+mod disk;
 mod field;
 mod flood;
-mod disk;
 mod http;
 mod influx;
 mod listener;

@@ -12,6 +12,7 @@ use fastrand::Rng;
 use gateway::clock::Clock;
 use gateway::decode::Message;
 use gateway::engine::{Answer, Engine};
+use gateway::health::Health;
 use gateway::io::acks::AckLine;
 use gateway::io::driver::Driver;
 use gateway::io::inlet::{self, Inbound, Inlet, Safe};
@@ -158,6 +159,8 @@ impl Life {
             worlds,
             interval,
             seq,
+            Arc::default(),
+            Arc::<Health>::default().essential("disk"),
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(driver.run(CancellationToken::new()));

@@ -88,7 +88,7 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
                             fire.resolved |= fire.acknowledged;
                         }
                     }
-                    Deed::Raise { .. } => (),
+                    Deed::Raise { .. } | Deed::End { .. } => (),
                 },
                 Event::Report(_) | Event::Gone { .. } => (),
             }

@@ -593,6 +593,7 @@ async fn a_slow_reader_loses_readings_but_no_alarm() {
                 assert_eq!(event.data["device"], "HY-0001");
                 readings += 1;
             }
+            "presence" => assert_eq!(event.data["device"], "HY-0001", "its first report shows that it lives"),
             other => panic!("unexpected {other}"),
         }
     }

@@ -134,7 +134,7 @@ async fn a_dead_line_to_the_broker_is_noticed() {
     eventually("connected", 20, || async { (connected() == 1).then_some(()) }).await;
     proxy.silent.send_replace(true);
     eventually("the loss is noticed", 30, || async {
-        process.log().contains("the broker cannot be reached").then_some(())
+        process.log().contains("the connection to the broker is lost").then_some(())
     })
     .await;
     proxy.silent.send_replace(false);

@@ -114,7 +114,8 @@ fn seed_41_an_alarm_was_forgotten_by_the_replay() {
     live(41, None);
 }
 
-/// A snapshot of a later moment than the journal's last, then a restart with a date in the past: timers waited for the clock to catch up.
+/// A snapshot of a later moment than the journal's last, then a restart with a date in the past: timers waited for the clock to catch up. 9922 also
+/// has an outage of the disk longer than ten seconds, after which the station's own trouble alarm came and went for ever and starved all telemetry.
 #[test]
 fn seeds_4455_and_9922_timers_waited_for_the_clock() {
     live(4455, None);

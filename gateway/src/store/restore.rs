@@ -37,7 +37,7 @@ pub fn restore(path: &Path, backup: &Path, now: Timestamp) -> Result<Option<Path
         }
     }
     // Of no use without the file that is gone, and harm beside another one.
-    for ending in ["-wal", "-shm"] {
+    for ending in ["-wal", "-shm", "-mark", "-broken"] {
         remove_if_there(&file::beside(path, ending)).map_err(at)?;
     }
     fs::rename(&copy, path).map_err(at)?;

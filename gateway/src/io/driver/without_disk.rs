@@ -94,7 +94,7 @@ impl<D: Disk> Driver<D> {
         let mut backoff = Backoff::new(Millis(100), Millis::from_secs(5));
         let mut held = Held::default();
         let mut said = false;
-        let (mut retry_at, trouble_at) = (ticks(), ticks() + TROUBLE_AFTER);
+        let (mut retry_at, mut trouble_at) = (ticks(), ticks() + TROUBLE_AFTER);
         self.hold(&mut held, first);
         let (mut running, mut fault) = match begun {
             Ok(attempt) => (Some(attempt), None),
@@ -157,6 +157,7 @@ impl<D: Disk> Driver<D> {
                     self.say_trouble(&mut held, true);
                 }
                 Next::Attempted(Ok(committed)) => {
+                    trouble_at = ticks() + TROUBLE_AFTER; // Only one commit that hangs is a trouble, not many that went well.
                     if let Some(stored) = held.pop() {
                         self.stored(stored, committed.entries);
                     }

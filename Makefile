@@ -11,7 +11,7 @@ PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
 	@echo "make test   every test, against real neighbours"
-	@echo "make torture  the long runs: kills, and how long a start takes"
+	@echo "make torture  the long runs: kills, floods, simulated histories, fuzzing (hours)"
 	@echo "make check  formatting, lints"
 	@echo "make bench  measurements, as ratios against a baseline in the same run"
 

@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 
 use crate::clock;
 use crate::config::Loaded;
-use crate::grid::import::{self, Parsed};
+use crate::grid::import::{self, Parsed, Read};
+use crate::problem::Problems;
 use crate::store::{Audit, Store};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +23,27 @@ pub enum What {
 pub async fn import_file(loaded: &Loaded, what: What, file: &Path, dry_run: bool) -> anyhow::Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let name = file.display().to_string();
-    let parsed = parse(what, &name, &bytes)?;
+    let read = read(what, &name, &bytes).map_err(refused)?;
     let store = Store::open_beside(&loaded.store_path())?;
-    let difference = import_parsed(&store, &[parsed], &name, dry_run).await?;
-    Ok(difference)
+    if !read.problems.is_empty() {
+        let rows = store.load_registry().await?;
+        return Err(refused(read.against(&rows, clock::wall())));
+    }
+    import_parsed(&store, &[read.parsed], &name, dry_run).await
 }
 
-fn parse(what: What, name: &str, bytes: &[u8]) -> anyhow::Result<Parsed> {
-    let parsed = match what {
-        What::Cells => import::parse_cells(name, bytes),
-        What::Devices => import::parse_devices(name, bytes),
-        What::People => import::parse_people(name, bytes),
-    };
-    parsed.map_err(|problems| anyhow::anyhow!("nothing was imported:\n{problems}"))
+fn read(what: What, name: &str, bytes: &[u8]) -> Result<Read, Problems> {
+    match what {
+        What::Cells => {
+            import::parse_cells(name, bytes).map(|parsed| Read { parsed, problems: Problems::default() })
+        }
+        What::Devices => import::read_devices(name, bytes),
+        What::People => import::read_people(name, bytes),
+    }
+}
+
+fn refused(problems: Problems) -> anyhow::Error {
+    anyhow::anyhow!("nothing was imported:\n{problems}")
 }
 
 /// Merges what was parsed into the stored registry. Tried again when somebody else changed the registry meanwhile.
@@ -48,8 +57,7 @@ pub async fn import_parsed(
     for _ in 0..TRIES {
         let rows = store.load_registry().await?;
         let before = rows.version;
-        let (rows, difference) = import::merge_all(&rows, parsed, clock::wall())
-            .map_err(|problems| anyhow::anyhow!("nothing was imported:\n{problems}"))?;
+        let (rows, difference) = import::merge_all(&rows, parsed, clock::wall()).map_err(refused)?;
         let text = difference.to_string();
         if dry_run {
             return Ok(format!("{text}This was a dry run: nothing was changed.\n"));

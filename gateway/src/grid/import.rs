@@ -10,15 +10,17 @@ pub mod people;
 pub mod text;
 
 pub use cells::parse_cells;
-pub use devices::parse_devices;
+pub use devices::{parse_devices, read_devices};
 pub use merge::{Diff, merge, merge_all};
-pub use people::parse_people;
+pub use people::{parse_people, read_people};
+
+use std::collections::HashSet;
 
 use crate::model::DeviceKind;
 use crate::problem::{Problems, Severity, Spot, instead};
 use crate::units::Timestamp;
 
-use super::Role;
+use super::{Role, Rows};
 use text::Field;
 
 /// A value from a file and where it stands.
@@ -33,6 +35,33 @@ pub struct Placed<T> {
 pub struct Parsed {
     pub file: String,
     pub rows: ParsedRows,
+}
+
+/// One file as far as it makes sense: the rows without a mistake of their own, and every mistake.
+#[derive(Debug)]
+pub struct Read {
+    pub parsed: Parsed,
+    pub problems: Problems,
+}
+
+impl Read {
+    /// The file, if nothing in it is wrong by itself.
+    pub fn whole(self) -> Result<Parsed, Problems> {
+        if self.problems.is_empty() { Ok(self.parsed) } else { Err(self.problems) }
+    }
+
+    /// Every mistake in it, those too that only show when it is laid over the registry. Cells stand on each other, so the rest of a file of cells
+    /// says nothing while one of them is wrong.
+    pub fn against(self, rows: &Rows, now: Timestamp) -> Problems {
+        let mut problems = self.problems;
+        let alone = matches!(self.parsed.rows, ParsedRows::Devices(_) | ParsedRows::People(_));
+        if (alone || problems.is_empty())
+            && let Err(more) = merge(rows, &self.parsed, now)
+        {
+            problems.extend(more);
+        }
+        problems.sorted()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -213,12 +242,16 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn finish(self, rows: ParsedRows) -> Result<Parsed, Problems> {
-        if self.problems.is_empty() {
-            Ok(Parsed { file: self.file.to_owned(), rows })
-        } else {
-            Err(self.problems.sorted())
+    /// Rows with a mistake of their own are left out.
+    fn finish(self, mut rows: ParsedRows) -> Read {
+        let bad: HashSet<u32> = self.problems.iter().map(|problem| problem.line).collect();
+        match &mut rows {
+            ParsedRows::Cells(cells) => cells.retain(|row| !bad.contains(&row.code.at.line)),
+            ParsedRows::Devices(devices) => devices.retain(|row| !bad.contains(&row.id.at.line)),
+            ParsedRows::People(people) => people.retain(|row| !bad.contains(&row.id.at.line)),
         }
+        let parsed = Parsed { file: self.file.to_owned(), rows };
+        Read { parsed, problems: self.problems.sorted() }
     }
 }
 
@@ -261,4 +294,18 @@ fn bad_code(code: &str) -> Option<String> {
 /// `1.38E+10`: what Excel makes of a long number.
 fn excel_number(text: &str) -> bool {
     text.contains("E+") && text.chars().all(|c| c.is_ascii_digit() || ".E+".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bad_rows_are_named_at_once_whatever_is_wrong_with_them() {
+        let csv = "id,kind,name,cell\nD-1,smoke_detektor,a,NOWHERE\nD-2,smoke_detector,b,NOWHERE\nD-3,smoke_detector,,NOWHERE\n";
+        let read = read_devices("devices.csv", csv.as_bytes()).expect("a table of devices");
+        let problems = read.against(&Rows::default(), Timestamp(0));
+        let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, [2, 3, 4], "{problems}");
+    }
 }

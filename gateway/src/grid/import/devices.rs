@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::text::Field;
-use super::{Column, DeviceRow, Parsed, ParsedRows, Placed, Table, bad_code, cells::in_range};
+use super::{Column, DeviceRow, Parsed, ParsedRows, Placed, Read, Table, bad_code, cells::in_range};
 use crate::model::DeviceKind;
 use crate::problem::{Problems, nearest};
 
@@ -58,6 +58,11 @@ const KINDS: &[(&str, DeviceKind)] = &[
 const ADDRESSES: &[&str] = &["native", "z2m", "lora", "frigate", "modbus"];
 
 pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
+    read_devices(file, bytes)?.whole()
+}
+
+/// An error only when it is no table of devices at all.
+pub fn read_devices(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
     let mut table = Table::read(file, bytes, COLUMNS)?;
     let mut rows = Vec::new();
     let mut seen: HashMap<String, u32> = HashMap::new();
@@ -90,7 +95,7 @@ pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
         };
         rows.push(device);
     }
-    table.finish(ParsedRows::Devices(rows))
+    Ok(table.finish(ParsedRows::Devices(rows)))
 }
 
 fn kind(table: &mut Table<'_>, row: &[Field]) -> DeviceKind {

@@ -9,7 +9,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use super::text::Field;
-use super::{Column, DutyRow, Parsed, ParsedRows, PersonRow, Table, bad_code, excel_number};
+use super::{Column, DutyRow, Parsed, ParsedRows, PersonRow, Read, Table, bad_code, excel_number};
 use crate::grid::Role;
 use crate::problem::{Problems, instead};
 use crate::units::Timestamp;
@@ -43,6 +43,11 @@ const ROLES: &[(&str, Role)] = &[
 ];
 
 pub fn parse_people(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
+    read_people(file, bytes)?.whole()
+}
+
+/// An error only when it is no table of people at all.
+pub fn read_people(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
     let mut table = Table::read(file, bytes, COLUMNS)?;
     let mut rows: Vec<PersonRow> = Vec::new();
     let mut firsts: HashMap<String, usize> = HashMap::new();
@@ -64,7 +69,7 @@ pub fn parse_people(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
         let duty = duty(&mut table, &row);
         rows.push(PersonRow { id, name, phone, duty, retired });
     }
-    table.finish(ParsedRows::People(rows))
+    Ok(table.finish(ParsedRows::People(rows)))
 }
 
 /// Digits, `+`, `-` and spaces; kept as written.

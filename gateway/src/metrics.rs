@@ -105,15 +105,15 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             describe();
-            metrics::counter!("gridwarden_messages_total", "source" => "listener").increment(3);
+            metrics::counter!("gridwarden_messages_total").increment(3);
             metrics::gauge!("gridwarden_alarms_open", "class" => "fire").set(2.0);
             metrics::histogram!("gridwarden_commit_seconds").record(0.004);
         });
         let text = handle.render();
         for line in [
             "# TYPE gridwarden_messages_total counter",
-            "# HELP gridwarden_messages_total Messages received",
-            "gridwarden_messages_total{source=\"listener\"} 3",
+            "# HELP gridwarden_messages_total Messages that reached",
+            "gridwarden_messages_total 3",
             "gridwarden_alarms_open{class=\"fire\"} 2",
             "gridwarden_commit_seconds_bucket{le=\"0.0025\"} 0",
             "gridwarden_commit_seconds_bucket{le=\"0.005\"} 1",

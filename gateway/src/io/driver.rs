@@ -279,6 +279,7 @@ impl<D: Disk> Driver<D> {
     /// One batch of it, with every device kept within its allowance and dead letters within theirs.
     fn merge(&mut self, inbounds: Vec<Inbound>, now: Now) -> Gathered {
         let mut gathered = Gathered::default();
+        metrics::counter!("gridwarden_messages_total").increment(inbounds.len() as u64);
         for inbound in inbounds {
             match inbound.safe {
                 Safe::Nobody => (),
@@ -384,8 +385,12 @@ impl<D: Disk> Driver<D> {
         let Commit { batch, effects, .. } = commit;
         let mut touched: Vec<DeviceIx> = Vec::new();
         if let Some(batch) = batch {
+            let mut readings = 0;
             let reports = batch.events.into_iter().filter_map(|event| match event {
-                Event::Report(report) => Some(report),
+                Event::Report(report) => {
+                    readings += report.values.len() as u64;
+                    Some(report)
+                }
                 Event::Gone { device, .. } => {
                     touched.push(device);
                     None
@@ -393,6 +398,7 @@ impl<D: Disk> Driver<D> {
                 Event::Action(_) => None,
             });
             self.live.reports(reports);
+            metrics::counter!("gridwarden_readings_total").increment(readings);
         }
         let mut entries = entries.into_iter();
         for effect in effects {

@@ -8,8 +8,8 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     (
         "gridwarden_messages_total",
         Counter,
-        &["source"],
-        "Messages received: a publish, a Modbus answer, an uplink.",
+        &[],
+        "Messages that reached the driver, from every source and from people.",
     ),
     ("gridwarden_listener_connections", Gauge, &[], "Clients connected to the MQTT listener."),
     ("gridwarden_listener_messages_total", Counter, &[], "Messages published to the MQTT listener."),

@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// Open alarms, oldest first.
-    pub fn open_alarms(&self) -> impl Iterator<Item = &Alarm> {
+    pub fn open_alarms(&self) -> impl DoubleEndedIterator<Item = &Alarm> {
         self.alarms.iter().map(|open| &open.alarm)
     }
 

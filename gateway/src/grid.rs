@@ -4,6 +4,7 @@
 //! `Arc` and replaced whole after an import. Positions ([`DeviceIx`], [`CellIx`]) are given by the store and never reused, so the
 //! engine's tables stay aligned across imports; a retired device keeps its place.
 
+pub mod dwellings;
 pub mod import;
 pub mod locate;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::{Millis, Timestamp};
+use dwellings::{Building, Dwellings, Household};
 
 /// A node of a grid scheme. Schemes overlap; each is a forest of any depth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,6 +122,8 @@ pub struct Rows {
     pub devices: Vec<Device>,
     pub people: Vec<Person>,
     pub duties: Vec<Duty>,
+    pub buildings: Vec<Building>,
+    pub households: Vec<Household>,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +137,9 @@ pub struct Registry {
     /// Primary cell of each device.
     homes: Vec<Option<CellIx>>,
     duties_by_cell: HashMap<CellIx, Vec<usize>>,
+    dwellings: Dwellings,
+    /// Hydrants and cameras in service: what a card looks for.
+    landmarks: Vec<DeviceIx>,
 }
 
 impl Registry {
@@ -161,7 +168,14 @@ impl Registry {
                 duties_by_cell.entry(cell).or_default().push(at);
             }
         }
+        let dwellings = Dwellings::new(&rows.buildings, &rows.households);
+        let landmark =
+            |kind| matches!(kind, DeviceKind::Hydrant | DeviceKind::Camera | DeviceKind::AccessCamera);
+        let landmarks =
+            in_service().filter(|device| landmark(device.kind)).map(|device| device.ix).collect();
         Arc::new(Self {
+            dwellings,
+            landmarks,
             rows,
             cells_by_code,
             devices_by_id,
@@ -191,6 +205,16 @@ impl Registry {
 
     pub fn people(&self) -> &[Person] {
         &self.rows.people
+    }
+
+    /// Who lives where. Personal: whoever shows it must ask for the right, and record the look.
+    pub fn dwellings(&self) -> &Dwellings {
+        &self.dwellings
+    }
+
+    /// Hydrants and cameras in service.
+    pub fn landmarks(&self) -> impl Iterator<Item = &Device> {
+        self.landmarks.iter().filter_map(|&ix| self.device(ix))
     }
 
     pub fn device(&self, ix: DeviceIx) -> Option<&Device> {

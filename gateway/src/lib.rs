@@ -26,6 +26,8 @@ pub mod clock;
 
 pub mod live;
 
+pub mod card;
+
 pub mod health;
 
 pub mod metrics;

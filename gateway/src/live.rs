@@ -2,13 +2,16 @@
 //!
 //! Filled by the driver after each commit. A reader that is too slow loses its place in the stream and fetches a fresh snapshot.
 
+pub mod trend;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::broadcast;
 
 use crate::engine::Seen;
-use crate::model::{Alarm, DeviceIx, Entry, Freshness, Report, Value};
+use crate::model::{Alarm, DeviceIx, Entry, Freshness, Metric, Quality, Report, Value};
 use crate::units::Timestamp;
+use trend::Trend;
 
 /// How many changes a slow reader may lag behind.
 pub const LAG_MAX: usize = 1024;
@@ -44,6 +47,8 @@ pub struct DeviceNow {
     pub last_seen: Option<Timestamp>,
     /// `None` until the engine has an opinion.
     pub online: Option<bool>,
+    /// Of its pressure, for a device that measures one.
+    pub pressure: Option<Box<Trend>>,
 }
 
 pub struct Live {
@@ -89,6 +94,9 @@ impl Live {
                     received: report.received,
                     freshness: report.freshness,
                 };
+                if value.metric == Metric::PRESSURE && value.quality != Quality::Bad {
+                    now.pressure.get_or_insert_default().take(new.time, value.value);
+                }
                 match now.latest.iter_mut().find(|latest| latest.value.metric == value.metric) {
                     Some(old) if new.time < old.time => (),
                     Some(old) => *old = new,

@@ -9,6 +9,7 @@
 //! in `wire/journal.rs`.
 
 pub mod alarms;
+pub mod cards;
 pub mod care;
 mod commit;
 mod file;
@@ -40,8 +41,9 @@ use self::history::Head;
 use self::mark::Mark;
 use self::readers::Readers;
 use self::writer::{Writer, Writing};
+use crate::card::Card;
 use crate::engine::Effect;
-use crate::model::{Batch, DeadLetter};
+use crate::model::{AlarmId, Batch, DeadLetter};
 use crate::units::{Now, Timestamp};
 
 /// One variant per thing that the caller, or the operator, would do something different about.
@@ -117,6 +119,8 @@ pub struct Limits {
 pub struct Commit {
     pub batch: Option<Batch>,
     pub effects: Vec<Effect>,
+    /// Of the alarms that are raised in `effects`.
+    pub cards: Vec<(AlarmId, Card)>,
     pub dead: Vec<DeadLetter>,
     pub audit: Vec<Audit>,
     /// Small texts to remember under a name, see [`Store::recall`].

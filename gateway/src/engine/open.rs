@@ -77,7 +77,7 @@ impl OpenAlarms {
         self.last
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Open> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Open> {
         self.open.values()
     }
 

@@ -23,12 +23,13 @@ use tokio_util::sync::CancellationToken;
 use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
 use super::letters::Letters;
+use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::{Answer, Applied, Effect, Engine};
 use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Batch, DeadLetter, DeviceIx, Event, Freshness, Quality};
+use crate::model::{Alarm, AlarmId, Batch, DeadLetter, DeviceIx, Event, Freshness, Quality, What};
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::{Commit, Committed, Store, StoreError};
 use crate::units::{Millis, Now};
@@ -351,10 +352,26 @@ impl<D: Disk> Driver<D> {
         if snapshot.is_some() {
             self.snapshot_taken();
         }
-        let commit =
-            Commit { batch, effects: applied.effects, dead: gathered.dead, snapshot, ..Commit::default() };
+        let (effects, dead) = (applied.effects, gathered.dead);
+        let cards = self.cards(&effects);
+        let commit = Commit { batch, effects, cards, dead, snapshot, ..Commit::default() };
         let Gathered { tickets, askers, .. } = gathered;
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
+    }
+
+    /// One for each alarm that was raised.
+    fn cards(&self, effects: &[Effect]) -> Vec<(AlarmId, Card)> {
+        let raised = effects.iter().filter_map(|effect| match effect {
+            Effect::Alarm(alarm, entry) if entry.what == What::Raised => Some(alarm),
+            Effect::Alarm(..) | Effect::Tell(_) | Effect::Withdraw(_) => None,
+        });
+        let world = self.world.load();
+        let live = |device| self.live.device(device);
+        let card = |alarm: &Box<Alarm>| {
+            let sources = Sources { registry: &world.registry, now: alarm.raised, live: &live };
+            (alarm.id, Card::of(alarm, &sources, self.engine.open_alarms().rev()))
+        };
+        raised.map(card).collect()
     }
 
     /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.

@@ -4,9 +4,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
-use super::{Audit, Commit, Committed, Problem, StoreError, alarms, int, journal, outbox, registry, unint};
+use super::{Audit, Commit, Committed, Problem, StoreError, alarms, cards, int, journal, outbox, registry, unint};
+use crate::card::Card;
 use crate::engine::Effect;
-use crate::model::{DeadLetter, Event};
+use crate::model::{AlarmId, DeadLetter, Event};
 use crate::units::{Now, Timestamp};
 use crate::wire::journal::encode;
 
@@ -16,6 +17,7 @@ const PAYLOAD_BYTES_KEPT: usize = 16 << 10;
 pub struct Prepared {
     batch: Option<PreparedBatch>,
     effects: Vec<Effect>,
+    cards: Vec<(AlarmId, Card)>,
     dead: Vec<DeadLetter>,
     audit: Vec<Audit>,
     memo: Vec<(&'static str, String)>,
@@ -40,10 +42,11 @@ impl Prepared {
             bytes: encode(batch),
             points: history::points(batch),
         });
-        let Commit { batch: _, effects, dead, audit, memo, snapshot } = commit;
+        let Commit { batch: _, effects, cards, dead, audit, memo, snapshot } = commit;
         Self {
             batch,
             effects: effects.clone(),
+            cards: cards.clone(),
             dead: dead.clone(),
             audit: audit.clone(),
             memo: memo.clone(),
@@ -62,6 +65,7 @@ impl Prepared {
             match effect {
                 Effect::Alarm(alarm, entry) => {
                     alarms::save(writing.connection, alarm)?;
+                    cards::count(writing.connection, alarm, entry)?;
                     committed.entries.push(alarms::add_entry(writing.connection, entry)?);
                 }
                 Effect::Tell(alert) => {
@@ -73,6 +77,9 @@ impl Prepared {
                     writing.news.outbox = true;
                 }
             }
+        }
+        for (alarm, card) in &self.cards {
+            cards::save(writing.connection, *alarm, card)?;
         }
         if told {
             writing.news.outbox = true;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Audit, Problem, Store, StoreError, commit, int, record, unint};
+use crate::grid::dwellings::{Building, Household};
 use crate::grid::{Cell, Device, Duty, Person, Rows};
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::Timestamp;
@@ -22,6 +23,8 @@ impl Store {
                 devices: load(connection, "devices")?,
                 people: load(connection, "people")?,
                 duties: load(connection, "duties")?,
+                buildings: load(connection, "buildings")?,
+                households: load(connection, "households")?,
             })
         })
         .await
@@ -42,6 +45,8 @@ impl Store {
             ("devices", texts(&rows.devices), true),
             ("people", texts(&rows.people), false),
             ("duties", texts(&rows.duties), false),
+            ("buildings", texts(&rows.buildings), false),
+            ("households", texts(&rows.households), false),
         ];
         self.write(move |writing| {
             if version(writing.connection)? + 1 != new {
@@ -165,6 +170,14 @@ pub(super) fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     for place in unreadable::<Duty>(connection, "duties", |_| None)? {
         connection.execute("DELETE FROM duties WHERE place = ?1", [place])?;
         told.push(format!("duty {place} of the registry cannot be read and is left out"));
+    }
+    for place in unreadable::<Building>(connection, "buildings", |_| None)? {
+        connection.execute("DELETE FROM buildings WHERE place = ?1", [place])?;
+        told.push(format!("building {place} of the registry cannot be read and is left out"));
+    }
+    for place in unreadable::<Household>(connection, "households", |_| None)? {
+        connection.execute("DELETE FROM households WHERE place = ?1", [place])?;
+        told.push(format!("household {place} of the registry cannot be read and is left out"));
     }
     if !told.is_empty() {
         connection.execute("DELETE FROM memo WHERE name LIKE 'registry.file:%'", ())?;

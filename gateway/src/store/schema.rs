@@ -120,6 +120,20 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX chunks_by_series ON chunks (series, id, first, last);
     CREATE INDEX chunks_by_age ON chunks (steady);
     ",
+    // Who lives where, the card of each alarm, and what came of a device's alarms.
+    "
+    CREATE TABLE buildings (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE households (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE cards (alarm INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE tallies (
+        id INTEGER PRIMARY KEY,
+        device INTEGER NOT NULL,
+        rule TEXT NOT NULL,
+        what TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        UNIQUE (device, rule, what)
+    ) STRICT;
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

@@ -16,6 +16,8 @@ mod neighbours;
 mod notify;
 mod page;
 mod path;
+mod reload;
 mod service;
 mod simulator;
+mod stop;
 mod time;

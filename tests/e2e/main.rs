@@ -14,6 +14,7 @@ mod modbus;
 mod mqtt;
 mod neighbours;
 mod notify;
+mod oracle;
 mod page;
 mod path;
 mod reload;

@@ -152,7 +152,8 @@ mod tests {
     const HOUR: u64 = 3_600_000;
 
     fn by_hand(wall: i64, last: Option<Now>) -> (Clock, &'static Mutex<Reading>) {
-        let hand = Box::leak(Box::new(Mutex::new(Reading { wall: Timestamp(wall), boot: 9_000, awake: 9_000 })));
+        let hand =
+            Box::leak(Box::new(Mutex::new(Reading { wall: Timestamp(wall), boot: 9_000, awake: 9_000 })));
         (Clock::on(Source::Hand(hand), last), hand)
     }
 

@@ -193,7 +193,8 @@ async fn a_really_full_file_system_holds_up_no_fire() {
     // What fits into pages that are there already may still be stored; then there is no room for anything.
     let mut stored = 0u32;
     let unanswered = loop {
-        let mut routine = running.publisher("gridwarden/up/SD-4", &json!({"values": {"battery": stored % 100}}));
+        let mut routine =
+            running.publisher("gridwarden/up/SD-4", &json!({"values": {"battery": stored % 100}}));
         match tokio::time::timeout(Duration::from_secs(3), routine.wait()).await {
             Ok(status) => assert!(status.unwrap().success()),
             Err(_) => break routine,
@@ -303,8 +304,10 @@ async fn a_store_that_cannot_be_read_does_not_end_the_station() {
     running.signal("HUP").await;
     eventually("some task cannot read", 40, || async {
         let log = running.log();
-        (log.contains("trying again") || log.contains("cannot look at the registry") || log.contains("is refused"))
-            .then_some(())
+        (log.contains("trying again")
+            || log.contains("cannot look at the registry")
+            || log.contains("is refused"))
+        .then_some(())
     })
     .await;
     // Every task has had its turn: they look every two to five seconds.
@@ -354,7 +357,11 @@ async fn the_ceiling_of_wear_raises_the_stations_trouble() {
     .await;
     assert!(alarm["text"].as_str().unwrap().contains("disk"), "{alarm}");
     let ready = running.get("/readyz").await.unwrap();
-    assert_eq!((&ready["checks"]["wear"]["fine"], &ready["ready"]), (&json!(false), &json!(true)), "{ready:#}");
+    assert_eq!(
+        (&ready["checks"]["wear"]["fine"], &ready["ready"]),
+        (&json!(false), &json!(true)),
+        "{ready:#}"
+    );
     assert!(ready["checks"]["wear"]["detail"].as_str().unwrap().contains("the limit is 1 MB"), "{ready:#}");
     running.kill().await;
 }

@@ -19,7 +19,9 @@ fn rewrite(store: &Connection, change: impl Fn(&mut Batch) -> bool) {
         let (seq, now, bytes) = row.unwrap();
         let mut batch = decode(seq as u64, now, &bytes).unwrap();
         if batch.events.iter().any(|event| matches!(event, Event::Report(_))) && change(&mut batch) {
-            store.execute("UPDATE journal SET bytes = ?2 WHERE seq = ?1", params![seq, encode(&batch)]).unwrap();
+            store
+                .execute("UPDATE journal SET bytes = ?2 WHERE seq = ?1", params![seq, encode(&batch)])
+                .unwrap();
             return;
         }
     }
@@ -50,24 +52,32 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a reading has another value",
-        |store| rewrite(store, |batch| {
-            first_report(batch).values[0].value += 1.0;
-            true
-        }),
+        |store| {
+            rewrite(store, |batch| {
+                first_report(batch).values[0].value += 1.0;
+                true
+            })
+        },
         "the journal has",
     ),
     (
         "a reading that nobody sent",
-        |store| rewrite(store, |batch| {
-            let mut stranger = first_report(batch).clone();
-            stranger.device = DeviceIx(0);
-            stranger.device_time = Some(Timestamp(stranger.time().0 + 1_234_567));
-            batch.events.push(Event::Report(stranger));
-            true
-        }),
+        |store| {
+            rewrite(store, |batch| {
+                let mut stranger = first_report(batch).clone();
+                stranger.device = DeviceIx(0);
+                stranger.device_time = Some(Timestamp(stranger.time().0 + 1_234_567));
+                batch.events.push(Event::Report(stranger));
+                true
+            })
+        },
         "that nobody sent",
     ),
-    ("an alarm is gone", |store| one(store, "DELETE FROM alarms WHERE id = (SELECT min(id) FROM alarms)"), "lost, or another device's"),
+    (
+        "an alarm is gone",
+        |store| one(store, "DELETE FROM alarms WHERE id = (SELECT min(id) FROM alarms)"),
+        "lost, or another device's",
+    ),
     (
         "an alarm too many",
         |store| {
@@ -78,23 +88,53 @@ const PLANTED: &[Planted] = &[
         },
         "raised for no fire",
     ),
-    ("raised twice", |store| {
-        one(store, "INSERT INTO entries (alarm, at, what, who, detail) SELECT alarm, at, what, who, detail FROM entries WHERE what = 'raised' LIMIT 1");
-    }, "raised 2 times"),
-    ("a clear is gone", |store| {
-        one(store, "DELETE FROM entries WHERE number = (SELECT min(number) FROM entries WHERE what = 'returned')");
-    }, "returned 0 times"),
+    (
+        "raised twice",
+        |store| {
+            one(
+                store,
+                "INSERT INTO entries (alarm, at, what, who, detail) SELECT alarm, at, what, who, detail FROM entries WHERE what = 'raised' LIMIT 1",
+            );
+        },
+        "raised 2 times",
+    ),
+    (
+        "a clear is gone",
+        |store| {
+            one(
+                store,
+                "DELETE FROM entries WHERE number = (SELECT min(number) FROM entries WHERE what = 'returned')",
+            );
+        },
+        "returned 0 times",
+    ),
     (
         "a person's action is gone",
-        |store| one(store, "UPDATE alarms SET record = replace(substr(record, 1, length(record) - 10), 'acknowledge-', 'forgotten-') WHERE id = (SELECT min(id) FROM alarms)"),
+        |store| {
+            one(
+                store,
+                "UPDATE alarms SET record = replace(substr(record, 1, length(record) - 10), 'acknowledge-', 'forgotten-') WHERE id = (SELECT min(id) FROM alarms)",
+            )
+        },
         "was answered, and the alarm says",
     ),
-    ("an alert is gone", |store| {
-        one(store, "DELETE FROM outbox WHERE id = (SELECT min(id) FROM outbox WHERE state = 'delivered')");
-    }, "was delivered and is not in the store"),
-    ("an alert is left over", |store| {
-        one(store, "UPDATE outbox SET state = 'pending' WHERE id = (SELECT min(id) FROM outbox)");
-    }, "at the end"),
+    (
+        "an alert is gone",
+        |store| {
+            one(
+                store,
+                "DELETE FROM outbox WHERE id = (SELECT min(id) FROM outbox WHERE state = 'delivered')",
+            );
+        },
+        "was delivered and is not in the store",
+    ),
+    (
+        "an alert is left over",
+        |store| {
+            one(store, "UPDATE outbox SET state = 'pending' WHERE id = (SELECT min(id) FROM outbox)");
+        },
+        "at the end",
+    ),
 ];
 
 fn one(store: &Connection, sql: &str) {
@@ -111,7 +151,8 @@ async fn the_oracle_complains_of_every_kind_of_planted_loss() {
     let plan = Plan { seed: 7, kills: 1, collectors: 1, smoke_detectors: 2, broker: false };
     let mut evidence = run(&plan).await.unwrap();
     let honest = evidence.store();
-    let faults = async |evidence: &tests::crash::Evidence, store: &Path| evidence.judge(store).await.unwrap().faults;
+    let faults =
+        async |evidence: &tests::crash::Evidence, store: &Path| evidence.judge(store).await.unwrap().faults;
     let folder = tempfile::tempdir().unwrap();
     let untouched = folder.path().join("untouched.db");
     drop(copy(&honest, &untouched));
@@ -134,5 +175,8 @@ async fn the_oracle_complains_of_every_kind_of_planted_loss() {
     let lost = keys.into_iter().next().expect("somebody was told");
     evidence.deliveries.retain(|delivery| delivery.headers["idempotency-key"] != lost);
     let found = faults(&evidence, &untouched).await;
-    assert!(found.iter().any(|fault| fault.contains("is delivered, says the store")), "a page is gone: {found:#?}");
+    assert!(
+        found.iter().any(|fault| fault.contains("is delivered, says the store")),
+        "a page is gone: {found:#?}"
+    );
 }

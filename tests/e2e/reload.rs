@@ -61,7 +61,11 @@ async fn a_refused_reload_is_seen_until_a_good_one() {
         station.signal("HUP").await;
         let refused = finding(false).await;
         assert!(refused["detail"].as_str().unwrap().contains(file), "{file}: {refused}");
-        assert!(station.log().contains(refused["detail"].as_str().unwrap().rsplit(": ").next().unwrap().trim_end()));
+        assert!(
+            station
+                .log()
+                .contains(refused["detail"].as_str().unwrap().rsplit(": ").next().unwrap().trim_end())
+        );
         station.publish("gridwarden/up/HY-1", &json!({"values": {"pressure": 200}})).await;
         site.write(file, &text);
         station.signal("HUP").await;

@@ -74,7 +74,8 @@ async fn hanging() -> (Site, FaultyDisk, Running) {
     station.publish("gridwarden/up/SD-4", &json!({"values": {"battery": 90}})).await;
     disk.hangs_altogether();
     let unacknowledged = station.publisher("gridwarden/up/SD-1", &json!({"values": {"smoke": true}}));
-    eventually("the commit hangs", 30, || async { station.log().contains("a commit hangs").then_some(()) }).await;
+    eventually("the commit hangs", 30, || async { station.log().contains("a commit hangs").then_some(()) })
+        .await;
     drop(unacknowledged);
     (site, disk, station)
 }

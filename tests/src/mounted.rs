@@ -12,7 +12,8 @@ pub struct Mounted {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(arguments).output().map_err(|fault| format!("{program}: {fault}"))?;
+    let output =
+        Command::new(program).args(arguments).output().map_err(|fault| format!("{program}: {fault}"))?;
     match output.status.success() {
         true => Ok(()),
         false => Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
@@ -53,7 +54,8 @@ impl Mounted {
         let mounts = std::fs::read_to_string("/proc/mounts").map_err(|fault| fault.to_string())?;
         let folder = text(&self.folder);
         let line = mounts.lines().find(|line| line.split(' ').nth(1) == Some(folder));
-        let device = line.and_then(|line| line.split(' ').next()?.strip_prefix("/dev/")).ok_or("it is not mounted")?;
+        let device =
+            line.and_then(|line| line.split(' ').next()?.strip_prefix("/dev/")).ok_or("it is not mounted")?;
         let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
         std::fs::write(&trigger, "1").map_err(|fault| format!("{trigger}: {fault}"))
     }

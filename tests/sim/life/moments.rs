@@ -61,10 +61,17 @@ fn an_older_clear_waits_and_a_newer_fire_overtakes(failing: u32) {
         let platter = life.disk.platter();
         let said: Vec<_> = platter.batches[before as usize..]
             .iter()
-            .flat_map(|batch| batch.events.iter().map(move |event| (batch.seq, crate::disk::number_of(event))))
-            .filter_map(|(seq, number)| number.filter(|(device, _)| *device == DETECTOR as u32).map(|of| (seq, of.1)))
+            .flat_map(|batch| {
+                batch.events.iter().map(move |event| (batch.seq, crate::disk::number_of(event)))
+            })
+            .filter_map(|(seq, number)| {
+                number.filter(|(device, _)| *device == DETECTOR as u32).map(|of| (seq, of.1))
+            })
             .collect();
-        assert!(matches!(said[..], [(clear, 1), (fire, 2)] if clear == fire), "in its device's order, in one batch: {said:?}");
+        assert!(
+            matches!(said[..], [(clear, 1), (fire, 2)] if clear == fire),
+            "in its device's order, in one batch: {said:?}"
+        );
     });
 }
 
@@ -93,7 +100,10 @@ fn when_the_answer_of_a_kept_commit_is_lost_the_driver_ends_and_the_next_start_h
             matches!(fault.downcast_ref(), Some(StoreError::OutOfOrder { newest, offered }) if newest == offered),
             "{fault:#}"
         );
-        assert!(life.devices[DETECTOR].line.as_mut().unwrap().take_ready().is_empty(), "nobody knew that it was kept");
+        assert!(
+            life.devices[DETECTOR].line.as_mut().unwrap().take_ready().is_empty(),
+            "nobody knew that it was kept"
+        );
         life.process = Some(process);
         life.disk.faults().losing = 0;
         life.cut(Duration::from_secs(1)).await;
@@ -116,7 +126,11 @@ fn a_sleep_of_the_box_is_nobodys_silence() {
         sleep(Duration::from_secs(10)).await;
         life.asleep.fetch_add(580_000, Ordering::Relaxed); // Silent after 600 s: due 10 s after waking.
         sleep(Duration::from_secs(580)).await;
-        assert_eq!(life.alarm_of(hydrant), None, "heard of 590 s ago on a clock that does not count the sleep");
+        assert_eq!(
+            life.alarm_of(hydrant),
+            None,
+            "heard of 590 s ago on a clock that does not count the sleep"
+        );
         sleep(Duration::from_secs(30)).await;
         assert!(life.alarm_of(hydrant).is_some(), "but real silence is noticed");
     });

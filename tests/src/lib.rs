@@ -6,6 +6,7 @@ pub mod crash;
 pub mod databases;
 pub mod faulty_disk;
 pub mod mad;
+pub mod mounted;
 pub mod neighbours;
 pub mod pressure;
 pub mod process;

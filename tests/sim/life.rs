@@ -376,7 +376,8 @@ impl Life {
             let safe = Safe::Ticket(line.issue(*number));
             device.tried += 1;
             assert!(
-                process.inlet.try_send(Inbound { events, dead, safe }).is_ok() || process.driver.is_empty()
+                process.inlet.try_send(Inbound { events, dead, safe, ..Inbound::default() }).is_ok()
+                    || process.driver.is_empty()
             );
         }
     }
@@ -390,7 +391,7 @@ impl Life {
             let message =
                 Message { topic: &topic, payload: b"offline", retained: false, dup: false, received };
             let (events, dead) = intake("listener", &message, &process.world.load());
-            let _ = process.inlet.try_send(Inbound { events, dead, safe: Safe::Nobody });
+            let _ = process.inlet.try_send(Inbound { events, dead, ..Inbound::default() });
         } else {
             self.send(ix);
         }

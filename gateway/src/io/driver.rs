@@ -281,7 +281,7 @@ impl<D: Disk> Driver<D> {
         Turn::Batch(self.waiting.drain(..many).collect())
     }
 
-    /// The urgent messages there are, after what their devices said before them and a little of what waits longest.
+    /// The urgent messages there are, with what their devices said before and after them, and a little of what waits longest.
     fn urgent(&mut self, first: Inbound) -> Vec<Inbound> {
         let mut urgent = vec![first];
         while urgent.len() < URGENT_MAX
@@ -305,6 +305,8 @@ impl<D: Disk> Driver<D> {
         }
         self.waiting = waiting;
         batch.append(&mut urgent);
+        // What a device said after its fire comes after it: an "all clear" that is already here must end it, not be used up before.
+        batch.sort_by_key(|inbound| inbound.place);
         batch
     }
 

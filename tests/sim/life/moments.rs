@@ -85,6 +85,34 @@ fn nor_does_it_while_the_disk_fails() {
     an_older_clear_waits_and_a_newer_fire_overtakes(100);
 }
 
+/// Fire and all clear are both there before the driver's turn: the fire is raised, and then it returns.
+fn a_clear_after_its_fire_is_not_used_up(failing: u32) {
+    moment(async {
+        let mut life = begun();
+        sleep(Duration::from_secs(1)).await;
+        life.disk.faults().failing = failing;
+        if failing != 0 {
+            life.said(1, "\"smoke\":true");
+            sleep(Duration::from_secs(1)).await;
+        }
+        life.said(DETECTOR, "\"smoke\":true");
+        life.said(DETECTOR, "\"smoke\":false");
+        life.disk.faults().failing = 0;
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(life.alarm_of(DETECTOR), Some(AlarmState::ReturnedUnacknowledged));
+    });
+}
+
+#[test]
+fn a_clear_that_is_queued_with_its_fire_ends_it() {
+    a_clear_after_its_fire_is_not_used_up(0);
+}
+
+#[test]
+fn also_while_the_disk_fails() {
+    a_clear_after_its_fire_is_not_used_up(100);
+}
+
 /// A commit is kept and its answer is lost: the driver must end, for the batch would be refused for ever; the next start has it.
 #[test]
 fn when_the_answer_of_a_kept_commit_is_lost_the_driver_ends_and_the_next_start_has_it() {

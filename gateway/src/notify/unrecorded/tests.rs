@@ -201,7 +201,8 @@ enum Step {
     Add(u64),
     Stored(u64),
     Withdraw(u64),
-    Attempt(u64, bool),
+    Fly(u64),
+    Land(bool),
     Record(bool),
 }
 
@@ -211,7 +212,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         alarm.clone().prop_map(Step::Add),
         alarm.clone().prop_map(Step::Stored),
         alarm.clone().prop_map(Step::Withdraw),
-        (alarm, any::<bool>()).prop_map(|(alarm, taken)| Step::Attempt(alarm, taken)),
+        alarm.prop_map(Step::Fly),
+        any::<bool>().prop_map(Step::Land),
         any::<bool>().prop_map(Step::Record),
     ]
 }
@@ -222,7 +224,7 @@ proptest! {
     #[test]
     fn nothing_taken_or_answered_is_told_again(steps in prop::collection::vec(any_step(), 1..60)) {
         let unrecorded = Unrecorded::default();
-        let (mut added, mut stored, mut over) = (vec![], vec![], vec![]);
+        let (mut added, mut stored, mut over, mut flying) = (vec![], vec![], vec![], vec![]);
         for step in steps {
             match step {
                 // The engine tells each alert once.
@@ -238,14 +240,17 @@ proptest! {
                     over.push(alarm);
                     unrecorded.withdraw(AlarmId(alarm));
                 }
-                Step::Attempt(alarm, is_taken) => {
-                    let found = unrecorded.due("hook", Steady(10)).into_iter().find(|row| row.alert.alarm.0 == alarm);
-                    if let Some(row) = found {
+                Step::Fly(alarm) => {
+                    let mut due = unrecorded.due("hook", Steady(10)).into_iter();
+                    if let Some(row) = due.find(|row| row.alert.alarm.0 == alarm) {
                         unrecorded.fly(&row.alert.key);
-                        unrecorded.told(row, AT, if is_taken { taken() } else { again_at(10) });
-                        over.extend(is_taken.then_some(alarm));
+                        flying.push(row);
                     }
                 }
+                Step::Land(is_taken) => if let Some(row) = flying.pop() {
+                    over.extend(is_taken.then_some(row.alert.alarm.0));
+                    unrecorded.told(row, AT, if is_taken { taken() } else { again_at(10) });
+                },
                 Step::Record(works) => {
                     for told in unrecorded.to_record("hook", Steady(10)) {
                         prop_assert!(stored.iter().any(|&alarm| fire(alarm).alert.key == told.key));

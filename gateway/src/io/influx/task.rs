@@ -63,6 +63,10 @@ struct Confirmed {
 impl<S: Sink> Task<S> {
     pub async fn run(self) -> anyhow::Result<()> {
         let cursor = self.store.cursor(CONSUMER).await?;
+        if cursor == 0 {
+            // Also what is dropped before the server was ever reached is counted.
+            self.store.move_cursor(CONSUMER, 0, Vec::new()).await?;
+        }
         self.status.update(|now| now.cursor = cursor);
         let bytes_max = AtomicUsize::new(BYTES_MAX);
         let (parcels, ready) = mpsc::channel(1);

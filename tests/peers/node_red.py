@@ -13,14 +13,14 @@ PROGRAM = ROOT / ".run/peers/node-red/node_modules/node-red/red.js"
 
 def flow(broker_port, url):
     return [
-        {"id": "tab", "type": "tab", "label": "alerts"},
-        {"id": "broker", "type": "mqtt-broker", "broker": "127.0.0.1", "port": str(broker_port), "clientid": "flow",
+        {"id": "page", "type": "tab", "label": "alerts"},
+        {"id": "street", "type": "mqtt-broker", "broker": "127.0.0.1", "port": str(broker_port), "clientid": "flow",
          "autoConnect": True, "protocolVersion": "4", "keepalive": "15", "cleansession": False},
-        {"id": "in", "type": "mqtt in", "z": "tab", "topic": "gridwarden/up/#", "qos": "1", "datatype": "utf8",
-         "broker": "broker", "inputs": 0, "wires": [["function"]]},
-        {"id": "function", "type": "function", "z": "tab", "outputs": 1, "wires": [["out"]],
+        {"id": "heard", "type": "mqtt in", "z": "page", "topic": "gridwarden/up/#", "qos": "1", "datatype": "utf8",
+         "broker": "street", "inputs": 0, "wires": [["step"]]},
+        {"id": "step", "type": "function", "z": "page", "outputs": 1, "wires": [["post"]],
          "func": "msg.payload = { device: msg.topic.split('/').pop() }; msg.headers = {}; return msg;"},
-        {"id": "out", "type": "http request", "z": "tab", "method": "POST", "ret": "txt", "url": url, "wires": [[]]},
+        {"id": "post", "type": "http request", "z": "page", "method": "POST", "ret": "txt", "url": url, "wires": [[]]},
     ]
 
 

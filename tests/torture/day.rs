@@ -14,9 +14,11 @@ use tests::site::program;
 const DAY: usize = 86_400_000;
 /// Memory is sampled and shown at so many places of the day.
 const HOURS: usize = 24;
-const RSS_MB_MAX: u64 = 300;
-/// How much more memory the whole day may take than its first hour.
-const GROWTH_MB_MAX: u64 = 64;
+/// Most of it is the local history's unsealed head, which holds a million points at the most.
+const RSS_MB_MAX: u64 = 400;
+/// The head is full after so many points, that is a quarter of the day; from there on memory may grow by so much.
+const FULL_AFTER: usize = DAY / 4;
+const GROWTH_MB_MAX: u64 = 48;
 const FIRES: usize = 50;
 
 fn main() {
@@ -81,14 +83,15 @@ async fn run(points: usize, journal_max_mb: u32) {
     let (arrived, dropped) = (bench.points_arrived() - before, bench.dropped());
     draining.note = format!("{:.0} points/s", arrived as f64 / drained.as_secs_f64());
 
-    let (first, worst) = (memory[0], memory.iter().copied().max().unwrap_or_default());
+    let full = memory[(FULL_AFTER * HOURS / points).clamp(1, HOURS) - 1];
+    let worst = memory.iter().copied().max().unwrap_or_default();
     let mut text = table(&[normal.clone(), away.clone(), draining.clone()]);
     // A string takes it.
     let _ = write!(
         text,
         "\n| the outage | |\n|---|---|\n\
          | points that came while InfluxDB was away | {points} in {:.0} s ({:.0} points/s) |\n\
-         | memory in the first 24th, at worst | {first} MB, {worst} MB |\n\
+         | memory after a quarter of a day, at worst | {full} MB, {worst} MB |\n\
          | in the journal at the end of it | {kept} points, {} MB, {:.2} bytes a point; journal_max_mb = {journal_max_mb} |\n\
          | the store with local history, index and WAL | {file_mb} MB |\n\
          | dropped because the journal was full | {dropped} |\n\
@@ -107,7 +110,7 @@ async fn run(points: usize, journal_max_mb: u32) {
     std::fs::write(folder.join(format!("day-{points}-{journal_max_mb}.md")), &text).expect("writable");
 
     assert!(worst.max(draining.rss_mb) < RSS_MB_MAX, "memory: {worst} MB, {} MB", draining.rss_mb);
-    assert!(worst < first + GROWTH_MB_MAX, "memory grows: {memory:?} MB");
+    assert!(worst < full + GROWTH_MB_MAX, "memory grows: {memory:?} MB");
     if 0 < dropped_before {
         eventually("the loss is an alarm", 30, || async {
             let alarms = bench.process.get("/api/v1/alarms?open=true&class=trouble&limit=200").await;

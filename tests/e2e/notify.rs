@@ -164,7 +164,8 @@ async fn a_refusal_inside_a_200_is_a_failure_with_its_reason_kept() {
     );
     assert_eq!(said(1), "the receiver refused the alert, it is no complete JSON; it answered 200");
     assert_eq!(said(2), "delivered 200: {\"errcode\":0,\"errmsg\":\"ok\"}");
-    let keys: Vec<_> = receiver.received().iter().map(|got| got.header("idempotency-key").to_owned()).collect();
+    let keys: Vec<_> =
+        receiver.received().iter().map(|got| got.header("idempotency-key").to_owned()).collect();
     assert_eq!(keys, ["A-1/1/wang-li/duty-app"; 3]);
     end(station, tasks).await;
 }

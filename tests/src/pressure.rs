@@ -157,15 +157,21 @@ impl Bench {
             "station.toml",
             &station.replacen(
                 "commit_interval_ms = 20",
-                &format!("commit_interval_ms = 200\njournal_max_mb = {}\nwritten_mb_per_day_max = 0", limits.journal_max_mb),
+                &format!(
+                    "commit_interval_ms = 200\njournal_max_mb = {}\nwritten_mb_per_day_max = 0",
+                    limits.journal_max_mb
+                ),
                 1,
             ),
         );
         let rules = std::fs::read_to_string(site.file("rules.toml")).expect("written");
-        site.write("rules.toml", &format!(
-            "[flood]\nreports_at_once_max = {}\nreports_per_minute_max = {}\n{rules}",
-            limits.reports_at_once_max, limits.reports_per_minute_max
-        ));
+        site.write(
+            "rules.toml",
+            &format!(
+                "[flood]\nreports_at_once_max = {}\nreports_per_minute_max = {}\n{rules}",
+                limits.reports_at_once_max, limits.reports_per_minute_max
+            ),
+        );
         site.write("devices.csv", &devices(scale, limits.detectors));
         let process = Process::start(program, &site).await;
         Self {

@@ -104,9 +104,9 @@ impl SelfWatch {
         let Ok(dropped) = self.store.dropped(CONSUMER).await else { return was }; // The store says itself when it fails.
         let losing = losses.look(dropped, self.clock.now().steady);
         match losing {
-            true => self
-                .journal_check
-                .wrong(format!("it is full, and InfluxDB has not taken what is dropped: {dropped} readings so far")),
+            true => self.journal_check.wrong(format!(
+                "it is full, and InfluxDB has not taken what is dropped: {dropped} readings so far"
+            )),
             false => self.journal_check.fine(),
         }
         if losing && !was {

@@ -117,9 +117,10 @@ async fn judge(mut response: Response, accepted: Option<&Accepted>, now: Timesta
     if status.is_success() {
         return match accepted.and_then(|accepted| accepted.refusal(&body)) {
             None => Sent::Delivered { receipt: said },
-            Some(refusal) => {
-                Sent::Retry { error: format!("the receiver refused the alert, {refusal}; it answered {said}"), after }
-            }
+            Some(refusal) => Sent::Retry {
+                error: format!("the receiver refused the alert, {refusal}; it answered {said}"),
+                after,
+            },
         };
     }
     if again(status) {

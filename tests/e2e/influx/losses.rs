@@ -81,7 +81,8 @@ async fn what_is_dropped_before_influxdb_was_ever_reached_is_counted_and_an_alar
     })
     .await;
     assert!(dropped < 3_000, "{dropped} of 3,005 readings");
-    let said = tokio::time::timeout(std::time::Duration::from_secs(20), next_action(&mut outlet)).await.unwrap();
+    let said =
+        tokio::time::timeout(std::time::Duration::from_secs(20), next_action(&mut outlet)).await.unwrap();
     let Deed::Raise { text, class, .. } = said.what else { panic!("an alarm is raised") };
     assert_eq!((text.as_str(), class), (own_trouble::LOSS.0, gateway::model::SignalClass::Trouble));
     assert!(health.all()["journal"].state.as_ref().unwrap_err().contains("readings so far"));

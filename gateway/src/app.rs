@@ -207,10 +207,13 @@ impl App {
             clock,
             store: store.clone(),
             written_per_day_max: u64::from(*config.store.written_mb_per_day_max.get_ref()) << 20,
+            sends_to_influx: config.influx.is_some(),
             clock_check: health.informative("clock"),
             wear_check: health.informative("wear"),
+            journal_check: health.informative("journal"),
             clock_trouble: resume(own_trouble::CLOCK).await?,
             wear_trouble: resume(own_trouble::WEAR).await?,
+            loss_trouble: resume(own_trouble::LOSS).await?,
         };
         tasks.spawn("self watch", watch.run(stop.clone()));
 

@@ -4,6 +4,7 @@
 
 mod commands;
 mod crash;
+mod crowd;
 mod disk;
 mod field;
 mod flood;
@@ -14,8 +15,11 @@ mod modbus;
 mod mqtt;
 mod neighbours;
 mod notify;
+mod oracle;
 mod page;
 mod path;
+mod reload;
 mod service;
 mod simulator;
+mod stop;
 mod time;

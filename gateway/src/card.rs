@@ -178,11 +178,9 @@ impl Spot {
         match (self.position, device.position) {
             (Some(here), Some(there)) => {
                 let metres = metres(here, there);
-                (metres <= NEAR_M).then_some(Some(metres as u32))
+                (metres <= NEAR_M).then_some(Some(metres.round() as u32))
             }
-            (Some(_) | None, Some(_) | None) => {
-                (registry.home(device.ix) == Some(self.cell)).then_some(None)
-            }
+            (Some(_) | None, Some(_) | None) => (registry.home(device.ix) == Some(self.cell)).then_some(None),
         }
     }
 }

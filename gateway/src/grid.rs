@@ -171,8 +171,7 @@ impl Registry {
         let dwellings = Dwellings::new(&rows.buildings, &rows.households);
         let landmark =
             |kind| matches!(kind, DeviceKind::Hydrant | DeviceKind::Camera | DeviceKind::AccessCamera);
-        let landmarks =
-            in_service().filter(|device| landmark(device.kind)).map(|device| device.ix).collect();
+        let landmarks = in_service().filter(|device| landmark(device.kind)).map(|device| device.ix).collect();
         Arc::new(Self {
             dwellings,
             landmarks,

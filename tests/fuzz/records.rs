@@ -98,6 +98,7 @@ pub fn station() -> (Arc<Registry>, Arc<RuleBook>) {
         devices: (0..3).map(|n| device(n, &format!("SD-{n}"), &["S-1".into()])).collect(),
         people: vec![person("ann"), person("bob")],
         duties: vec![duty("ann", "S"), duty("bob", "S-1")],
+        ..Rows::default()
     };
     let registry = Registry::build(rows);
     let rules: Rules = toml::from_str(RULES).unwrap();

@@ -168,5 +168,6 @@ fn rows() -> Rows {
             duty("bob", "b2", Role::Worker),
             duty("carl", "street", Role::Lead),
         ],
+        ..Rows::default()
     }
 }

@@ -370,5 +370,6 @@ pub fn neighbourhood() -> Rows {
             duty("zhao-qiang", "XL-02", Role::Lead),
             duty("chen-jie", "XL", Role::Lead),
         ],
+        ..Rows::default()
     }
 }

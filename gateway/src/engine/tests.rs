@@ -169,6 +169,7 @@ pub fn rows() -> Rows {
             duty("carl", "community", Role::Lead),
             duty("dora", "street", Role::Lead),
         ],
+        ..Rows::default()
     }
 }
 

@@ -14,6 +14,7 @@ use super::Api;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params, Switch};
 use super::model::{Acknowledgement, AlarmDetail, AttemptView, NewAlarm, Page, ResolutionRequest};
+use super::people;
 use super::problem::ApiError;
 use crate::grid::Registry;
 use crate::model::{Action, AlarmId, AlarmState, Deed, SignalClass};
@@ -121,19 +122,35 @@ pub async fn list(
     Ok(Json(Page { items, next: page.next }))
 }
 
-/// One alarm with its history and every attempt to tell somebody.
+/// One alarm with its history, every attempt to tell somebody, and its card.
+///
+/// Who lives there is shown to those who may handle alarms, and every look is recorded in the audit log.
 #[utoipa::path(get, path = "/api/v1/alarms/{id}", tag = "alarms", operation_id = "getAlarm",
     params(("id" = String, Path, description = "Such as A-17")),
     responses((status = 200, description = "The alarm", body = AlarmDetail)))]
-pub async fn one(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<AlarmDetail>, ApiError> {
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Json<AlarmDetail>, ApiError> {
     let id = parse(&id)?;
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
-    let (history, attempts) = tokio::try_join!(api.store.entries(id), api.store.attempts(id))?;
+    let (history, attempts, card) =
+        tokio::try_join!(api.store.entries(id), api.store.attempts(id), api.store.card(id))?;
+    let card = match card {
+        Some(card) if card.household.is_some() && !caller.read_only => {
+            people::audit(&api, &caller, format!("card of {id}"), &[card.place.as_str()]).await?;
+            Some(card)
+        }
+        Some(card) => Some(card.impersonal()),
+        None => None,
+    };
     let world = api.world.load();
     Ok(Json(AlarmDetail {
         alarm: AlarmView::of(&alarm, &world.registry),
         history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
         attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &world.registry)).collect(),
+        card,
     }))
 }
 

@@ -7,6 +7,7 @@ pub use grid::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::card::Card;
 use crate::grid::Registry;
 use crate::model::{DeadLetter, Disposition, SignalClass};
 use crate::store::outbox::{Attempt, Outcome};
@@ -38,6 +39,8 @@ pub struct AlarmDetail {
     pub history: Vec<EntryView>,
     /// Every attempt to tell somebody, oldest first. Delivered means that the other side took it, not that a person heard it.
     pub attempts: Vec<AttemptView>,
+    /// What somebody who goes there must know, as it was when the alarm was raised; none for an alarm from before there were cards.
+    pub card: Option<Card>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -95,7 +95,12 @@ pub async fn people(
 }
 
 /// Who looked at whom; on disk before it is shown.
-async fn audit(api: &Api, caller: &Caller, target: String, shown: &[&str]) -> Result<(), ApiError> {
+pub(super) async fn audit(
+    api: &Api,
+    caller: &Caller,
+    target: String,
+    shown: &[&str],
+) -> Result<(), ApiError> {
     if shown.is_empty() {
         return Ok(());
     }

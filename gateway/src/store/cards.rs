@@ -82,8 +82,8 @@ fn counted(alarm: &Alarm, what: What) -> Option<String> {
 }
 
 fn device_record(connection: &Connection, device: DeviceIx) -> rusqlite::Result<Record> {
-    let mut statement = connection
-        .prepare_cached("SELECT what, sum(count) FROM tallies WHERE device = ?1 GROUP BY what")?;
+    let mut statement =
+        connection.prepare_cached("SELECT what, sum(count) FROM tallies WHERE device = ?1 GROUP BY what")?;
     let mut rows = statement.query([device.0])?;
     let mut record = Record::default();
     while let Some(row) = rows.next()? {

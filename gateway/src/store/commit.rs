@@ -4,7 +4,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
-use super::{Audit, Commit, Committed, Problem, StoreError, alarms, cards, int, journal, outbox, registry, unint};
+use super::{
+    Audit, Commit, Committed, Problem, StoreError, alarms, cards, int, journal, outbox, registry, unint,
+};
 use crate::card::Card;
 use crate::engine::Effect;
 use crate::model::{AlarmId, DeadLetter, Event};

@@ -37,8 +37,20 @@ const TABLES: &[&str] = &[
 ];
 const NAMED_TABLES: &[&str] = &["memo", "cursors"];
 /// Small and needed for work: looked through at every start.
-const LOOKED_THROUGH: &[&str] =
-    &["registry", "cells", "devices", "people", "duties", "memo", "cursors", "snapshots", "alarms", "outbox"];
+const LOOKED_THROUGH: &[&str] = &[
+    "registry",
+    "cells",
+    "devices",
+    "people",
+    "duties",
+    "buildings",
+    "households",
+    "memo",
+    "cursors",
+    "snapshots",
+    "alarms",
+    "outbox",
+];
 const PAGE: usize = 4096;
 /// Rows in one transaction.
 const ROWS: usize = 2_000;

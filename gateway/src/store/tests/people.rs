@@ -43,6 +43,7 @@ fn rows(version: u64, devices: u32) -> Rows {
         devices: (0..devices).map(device).collect(),
         people: vec![person],
         duties: vec![duty],
+        ..Rows::default()
     }
 }
 

@@ -358,7 +358,7 @@ fn normal_header(text: &str) -> String {
 }
 
 /// A code or id that can stand in topics, paths and addresses. Says what is wrong with it.
-fn bad_code(code: &str) -> Option<String> {
+pub(super) fn bad_code(code: &str) -> Option<String> {
     if code.len() > 64 {
         return Some(format!("`{code}` is longer than 64 bytes; choose a shorter one"));
     }

@@ -232,6 +232,16 @@ mod tests {
         assert_eq!(weekly, Some(at("2026-12-07T08:00:00+08:00")));
     }
 
+    /// The hour from 02:00 comes twice; 03:00 comes once, after both.
+    #[test]
+    fn a_shift_after_the_double_hour_begins_after_both() {
+        let berlin = Zone::named("Europe/Berlin").expect("known");
+        let edge = hours("Sun 03:00-03:30").next_edge(at("2026-10-25T00:00:00Z"), &berlin);
+        assert_eq!(edge, Some(at("2026-10-25T03:00:00+01:00")));
+        let early = minute_of_week(berlin.shown(at("2026-10-25T02:30:00+01:00")));
+        assert!(!hours("Sun 03:00-03:30").hold(early) && hours("Sun 02:30-03:00").hold(early));
+    }
+
     proptest! {
         /// The next edge is where holding changes, to the minute, over both changes of the clocks.
         #[test]

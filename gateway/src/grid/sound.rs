@@ -6,6 +6,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::duty::overlap;
+use super::import::absences::REASON_CHARACTERS_MAX;
+use super::import::bad_code;
+use super::import::people::{bad_contact, bad_phone};
 use super::{Person, Role, Rows};
 use crate::problem::nearest;
 use crate::units::Timestamp;
@@ -46,6 +49,7 @@ pub fn faults(rows: &Rows, now: Timestamp) -> Vec<Fault> {
         devices: rows.devices.iter().filter(|device| !device.retired).map(|d| d.id.as_str()).collect(),
     };
     let mut found = Vec::new();
+    people(rows, &mut found);
     duties(rows, &known, now, &mut found);
     leads(rows, &mut found);
     absences(rows, &known, &mut found);
@@ -87,6 +91,31 @@ impl Known<'_> {
     fn untrained(&self, id: &str, until: Option<Timestamp>) -> Option<Timestamp> {
         let end = self.people.get(id)?.trained_until?;
         until.is_none_or(|until| end < until).then_some(end)
+    }
+}
+
+/// A table has found these by itself already; an edit has not.
+fn people(rows: &Rows, found: &mut Vec<Fault>) {
+    const NAME_CHARACTERS_MAX: usize = 100;
+    const CONTACTS_MAX: usize = 32;
+    for person in &rows.people {
+        let mut wrong =
+            |message: String| found.push(Fault { about: vec![About::Person(person.id.clone())], message });
+        bad_code(&person.id).map(|bad| wrong(format!("the id {bad}")));
+        let length = person.name.chars().count();
+        if length == 0 || NAME_CHARACTERS_MAX < length || person.name.chars().any(char::is_control) {
+            wrong(format!(
+                "the name of `{}` is empty or longer than {NAME_CHARACTERS_MAX} characters; write it on one line",
+                person.id
+            ));
+        }
+        bad_phone(&person.phone).map(|bad| wrong(bad.to_owned()));
+        if CONTACTS_MAX < person.contacts.len() {
+            wrong(format!("`{}` has more than {CONTACTS_MAX} contacts; keep those that are used", person.id));
+        }
+        for (channel, address) in &person.contacts {
+            bad_contact(channel, address).map(&mut wrong);
+        }
     }
 }
 
@@ -174,6 +203,9 @@ fn absences(rows: &Rows, known: &Known<'_>, found: &mut Vec<Fault>) {
             .then(|| known.no_person(person))
             .flatten()
             .map(&mut wrong);
+        if REASON_CHARACTERS_MAX < absence.reason.chars().count() {
+            wrong(format!("the reason is longer than {REASON_CHARACTERS_MAX} characters; write it shorter"));
+        }
         if absence.until.is_some_and(|until| until <= absence.from) {
             wrong(format!(
                 "the absence of `{person}` ends before it begins; write a later `until`, or leave it empty"

@@ -42,16 +42,24 @@ impl Store {
     /// else somebody else changed it meanwhile: `Ok(false)`, and nothing is written.
     pub async fn save_registry(&self, rows: Rows, audit: Audit) -> Result<bool, StoreError> {
         check(&rows)?;
-        let new = rows.version;
-        let tables = [
-            ("cells", texts(&rows.cells), true),
-            ("devices", texts(&rows.devices), true),
-            ("people", texts(&rows.people), false),
-            ("duties", texts(&rows.duties), false),
-            ("absences", texts(&rows.absences), false),
-            ("teams", texts(&rows.teams), false),
-        ];
-        let zone = rows.zone.name().to_owned();
+        let grid = [("cells", texts(&rows.cells), true), ("devices", texts(&rows.devices), true)];
+        let tables = grid.into_iter().chain(people_tables(&rows)).collect();
+        self.replace_tables(rows.version, rows.zone, tables, audit).await
+    }
+
+    /// The same for people, duties, absences and teams only: a change by hand must not read and write a city's devices.
+    pub async fn save_people(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
+        let tables = people_tables(rows).into_iter().collect();
+        self.replace_tables(rows.version, rows.zone.clone(), tables, audit).await
+    }
+
+    async fn replace_tables(
+        &self,
+        new: u64,
+        zone: Zone,
+        tables: Vec<(&'static str, Vec<String>, bool)>,
+        audit: Audit,
+    ) -> Result<bool, StoreError> {
         self.write(move |writing| {
             if version(writing.connection)? + 1 != new {
                 return Ok(false);
@@ -59,7 +67,7 @@ impl Store {
             for (table, texts, only_grows) in tables {
                 replace(writing.connection, table, texts, only_grows)?;
             }
-            remember(writing.connection, ZONE_MEMO, &zone)?;
+            remember(writing.connection, ZONE_MEMO, zone.name())?;
             writing.connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
             commit::add_audit(writing, &audit)?;
             Ok(true)
@@ -77,6 +85,15 @@ impl Store {
         let name = name.to_owned();
         self.read(move |connection| Ok(recall(connection, &name)?)).await
     }
+}
+
+fn people_tables(rows: &Rows) -> [(&'static str, Vec<String>, bool); 4] {
+    [
+        ("people", texts(&rows.people), false),
+        ("duties", texts(&rows.duties), false),
+        ("absences", texts(&rows.absences), false),
+        ("teams", texts(&rows.teams), false),
+    ]
 }
 
 fn recall(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {

@@ -58,7 +58,8 @@ fn who_leaves_answers_for_nothing_from_that_instant() {
     assert_eq!((left.version, who(&left, 0, NOW + DAY)), (6, None));
     assert_eq!(left.duties[0].until, Some(NOW + DAY), "what was stays on record");
     assert!(refused(&left, &Edit::Assign(lead("wang", "B"))).contains("`wang` has left"));
-    let back = done(&left, &Edit::Person(Person { id: "wang".into(), ..Person::default() }));
+    let back =
+        done(&left, &Edit::Person(Person { id: "wang".into(), name: "王".into(), ..Person::default() }));
     assert_eq!(who(&back, 0, NOW + DAY), None, "who comes back gets duties anew");
 }
 
@@ -108,11 +109,39 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
         ),
         (Edit::Assign(Duty { from: NOW + Millis(1), ..lead("wang", "A") }), "twice at the same time"),
         (Edit::Assign(Duty { hours: hours("08:00-20:00"), ..lead("zhao", "A") }), "both lead"),
+        (
+            Edit::Person(Person { id: "a b".into(), name: "n".into(), ..Person::default() }),
+            "the id `a b` holds ' '",
+        ),
+        (Edit::Person(Person { id: "x".into(), ..Person::default() }), "the name of `x` is empty"),
+        (
+            Edit::Person(Person {
+                id: "x".into(),
+                name: "n".into(),
+                phone: "1.38E+10".into(),
+                ..Person::default()
+            }),
+            "Excel rewrote",
+        ),
+        (
+            Edit::Person(Person {
+                id: "x".into(),
+                name: "n".into(),
+                contacts: [("ntfy".into(), "a\nb".into())].into(),
+                ..Person::default()
+            }),
+            "no address for `ntfy`",
+        ),
         (Edit::Absent(away("wang", "wang", 3)), "cannot stand in for himself"),
         (Edit::Absent(away("wang", "zhaoo", 3)), "there is no person `zhaoo`; did you mean `zhao`?"),
         (Edit::Absent(away("wang", "li", 3)), "the stand-in `li` is trained until"),
         (
-            Edit::Person(Person { id: "wang".into(), trained_until: Some(NOW), ..Person::default() }),
+            Edit::Person(Person {
+                id: "wang".into(),
+                name: "王".into(),
+                trained_until: Some(NOW),
+                ..Person::default()
+            }),
             "`wang` is trained until",
         ),
     ] {
@@ -155,7 +184,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => absence.prop_map(|absence| Edit::Back { person: absence.person, from: absence.from }),
         1 => id().prop_map(|person| Edit::Leave { person }),
         1 => (id(), prop::option::of(day())).prop_map(|(id, trained_until)| {
-            Edit::Person(Person { id, trained_until, ..Person::default() })
+            Edit::Person(Person { id, name: "n".into(), trained_until, ..Person::default() })
         }),
     ]
 }

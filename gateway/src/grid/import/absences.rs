@@ -18,7 +18,7 @@ const UNTIL: usize = 2;
 const STAND_IN: usize = 3;
 const REASON: usize = 4;
 const CANCELLED: usize = 5;
-const REASON_CHARACTERS_MAX: usize = 200;
+pub const REASON_CHARACTERS_MAX: usize = 200;
 
 /// An error only when it is no table of absences at all.
 pub fn read_absences(file: &str, bytes: &[u8]) -> Result<Read, Problems> {

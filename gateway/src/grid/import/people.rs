@@ -35,8 +35,9 @@ const UNTIL: usize = 6;
 const RETIRED: usize = 7;
 const HOURS: usize = 8;
 const TRAINED_UNTIL: usize = 9;
-/// What a phone or a mailbox is called can be long; a whole page cannot be meant.
+/// The address of a browser's push service can be long; a whole page cannot be meant.
 const CONTACT_BYTES_MAX: usize = 500;
+const CHANNEL_BYTES_MAX: usize = 64;
 
 pub fn parse_people(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
     read_people(file, bytes)?.whole()
@@ -76,32 +77,42 @@ pub fn read_people(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
 fn contacts(table: &mut Table<'_>, row: &[Field]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (channel, field) in table.open_fields(row) {
-        if field.text.len() > CONTACT_BYTES_MAX || field.text.chars().any(char::is_control) {
-            let message = format!("this is no address for `{channel}`; write one line, or leave it empty");
-            table.wrong(field.at, message);
+        if let Some(wrong) = bad_contact(&channel, &field.text) {
+            table.wrong(field.at, wrong);
         }
         found.push((channel, field.text));
     }
     found
 }
 
-/// Digits, `+`, `-` and spaces; kept as written.
 fn phone(table: &mut Table<'_>, row: &[Field]) -> String {
     let field = table.field(row, PHONE);
-    let digits = field.text.chars().filter(char::is_ascii_digit).count();
-    let strange = field.text.chars().any(|c| !c.is_ascii_digit() && !"+- ()".contains(c));
-    if excel_number(&field.text) {
-        table.wrong(
-            field.at,
-            "Excel rewrote this telephone number; format the column as text and enter it again",
-        );
-    } else if !field.text.is_empty() && (strange || !(3..=20).contains(&digits)) {
-        table.wrong(
-            field.at,
-            "this is no telephone number; write digits, such as 025-00000000, or leave it empty",
-        );
+    if let Some(wrong) = bad_phone(&field.text) {
+        table.wrong(field.at, wrong);
     }
     field.text
+}
+
+/// Digits, `+`, `-` and spaces; kept as written.
+pub fn bad_phone(text: &str) -> Option<&'static str> {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let strange = text.chars().any(|c| !c.is_ascii_digit() && !"+- ()".contains(c));
+    if excel_number(text) {
+        Some("Excel rewrote this telephone number; format the column as text and enter it again")
+    } else if !text.is_empty() && (strange || !(3..=20).contains(&digits)) {
+        Some("this is no telephone number; write digits, such as 025-00000000, or leave it empty")
+    } else {
+        None
+    }
+}
+
+/// The address itself is not repeated.
+pub fn bad_contact(channel: &str, address: &str) -> Option<String> {
+    let channel_is_bad = channel.is_empty() || CHANNEL_BYTES_MAX < channel.len();
+    if channel_is_bad || CONTACT_BYTES_MAX < address.len() || address.chars().any(char::is_control) {
+        return Some(format!("this is no address for `{channel}`; write one line, or leave it empty"));
+    }
+    None
 }
 
 fn duty(table: &mut Table<'_>, row: &[Field]) -> Option<DutyRow> {

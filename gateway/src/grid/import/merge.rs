@@ -99,8 +99,14 @@ impl Merge<'_> {
     fn settle(&mut self, spots: &HashMap<About, Vec<Spot>>) {
         edit::sort(&mut self.rows);
         for fault in sound::faults(&self.rows, self.now) {
-            let places: BTreeSet<Spot> =
-                fault.about.iter().filter_map(|about| spots.get(about)).flatten().copied().collect();
+            let places = |whole_person: bool| -> BTreeSet<Spot> {
+                let asked =
+                    fault.about.iter().filter(|about| matches!(about, About::Person(_)) == whole_person);
+                asked.filter_map(|about| spots.get(about)).flatten().copied().collect()
+            };
+            // The row of the person only where no row of the file says it closer.
+            let places =
+                Some(places(false)).filter(|found| !found.is_empty()).unwrap_or_else(|| places(true));
             for at in places {
                 self.wrong(at, fault.message.clone());
             }

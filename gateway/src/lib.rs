@@ -50,4 +50,6 @@ pub mod service;
 
 pub mod import;
 
+pub mod vacancies;
+
 pub mod app;

@@ -18,6 +18,7 @@ mod notify;
 mod oracle;
 mod page;
 mod path;
+mod people;
 mod reload;
 mod service;
 mod simulator;

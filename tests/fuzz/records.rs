@@ -84,13 +84,14 @@ pub fn station() -> (Arc<Registry>, Arc<RuleBook>) {
         polygons: Vec::new(),
         retired: false,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new() };
+    let person = |id: &str| Person { id: id.into(), name: id.into(), ..Person::default() };
     let duty = |person: &str, cell: &str| Duty {
         person: person.into(),
         cell: cell.into(),
         role: Role::Lead,
         from: Timestamp(0),
         until: None,
+        hours: None,
     };
     let rows = Rows {
         version: 1,

@@ -150,8 +150,9 @@ fn rows() -> Rows {
         role,
         from: Timestamp(i64::MIN),
         until: None,
+        hours: None,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new() };
+    let person = |id: &str| Person { id: id.into(), name: id.into(), ..Person::default() };
     Rows {
         version: 1,
         cells: vec![

@@ -19,6 +19,7 @@ use crate::health::Check;
 use crate::import::import_parsed;
 use crate::problem::Severity;
 use crate::store::Store;
+use crate::units::Zone;
 use crate::world::{self, World};
 
 /// How often the registry is looked at for an import by another process.
@@ -56,7 +57,7 @@ pub async fn take_in_files(
     match registry {
         Some(files) => {
             if !files.is_empty() {
-                import(store, &files).await?;
+                import(store, &files, &loaded.config.station.time_zone).await?;
             }
             check.fine();
         }
@@ -80,9 +81,13 @@ pub async fn take_in_files(
     Ok(loaded)
 }
 
-async fn import(store: &Store, files: &[RegistryFile]) -> anyhow::Result<()> {
+/// Also when there are no files: the registry may still be in another time zone.
+async fn import(store: &Store, files: &[RegistryFile], zone: &Zone) -> anyhow::Result<()> {
     let parsed: Vec<_> = files.iter().map(|file| file.parsed.clone()).collect();
-    let difference = import_parsed(store, &parsed, "[registry]", false).await?;
+    let difference = import_parsed(store, &parsed, zone, "[registry]", false).await?;
+    if files.is_empty() {
+        return Ok(());
+    }
     tracing::info!("imported the files of [registry]: {}", difference.lines().next().unwrap_or("no change"));
     for FileMark { name, sha256 } in files.iter().map(|file| &file.mark) {
         store.remember(&memo(name), sha256.as_deref().context("a file that was read has a hash")?).await?;

@@ -142,8 +142,9 @@ pub fn rows() -> Rows {
         role,
         from: Timestamp(0),
         until: None,
+        hours: None,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.to_uppercase(), phone: String::new() };
+    let person = |id: &str| Person { id: id.into(), name: id.to_uppercase(), ..Person::default() };
     Rows {
         version: 1,
         cells: vec![

@@ -1,8 +1,10 @@
 //! What the API shows besides alarms ([`crate::view`]), and the bodies it takes.
 
 mod grid;
+mod people;
 
 pub use grid::*;
+pub use people::*;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -21,6 +21,8 @@ const TABLES: &[&str] = &[
     "devices",
     "people",
     "duties",
+    "absences",
+    "teams",
     "buildings",
     "households",
     "alarms",
@@ -43,6 +45,8 @@ const LOOKED_THROUGH: &[&str] = &[
     "devices",
     "people",
     "duties",
+    "absences",
+    "teams",
     "buildings",
     "households",
     "memo",
@@ -175,6 +179,8 @@ fn copy(old: &Connection, new: &mut Connection, table: &str, key: &str) -> rusql
     'again: while after < end {
         let mut statement = match old.prepare(&select) {
             Ok(statement) => statement,
+            // The file is older than the table.
+            Err(error) if error.to_string().contains("no such table") => return Ok(None),
             Err(error) => return Ok(Some(format!("table {table} cannot be read: {error}"))),
         };
         let rows = statement.query([after]);

@@ -120,7 +120,12 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX chunks_by_series ON chunks (series, id, first, last);
     CREATE INDEX chunks_by_age ON chunks (steady);
     ",
-    // Who lives where, the card of each alarm, and what came of a device's alarms.
+    // 2
+    "
+    CREATE TABLE absences (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE teams (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    ",
+    // 3: who lives where, the card of each alarm, and what came of a device's alarms.
     "
     CREATE TABLE buildings (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
     CREATE TABLE households (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;

@@ -21,6 +21,8 @@ pub enum What {
     People,
     Absences,
     Teams,
+    Buildings,
+    Households,
 }
 
 /// Returns what changed, or would change, for people to read.
@@ -46,6 +48,8 @@ fn read(what: What, name: &str, bytes: &[u8]) -> Result<Read, Problems> {
         What::People => import::read_people(name, bytes),
         What::Absences => import::read_absences(name, bytes),
         What::Teams => import::read_teams(name, bytes),
+        What::Buildings => import::read_buildings(name, bytes),
+        What::Households => import::read_households(name, bytes),
     }
 }
 

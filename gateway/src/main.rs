@@ -32,7 +32,7 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
-    /// Import cells (GeoJSON), devices, people, absences or teams (CSV) into the registry
+    /// Import cells (GeoJSON), devices, people, absences, teams, buildings or households (CSV) into the registry
     Import {
         what: What,
         file: PathBuf,
@@ -71,6 +71,8 @@ enum What {
     People,
     Absences,
     Teams,
+    Buildings,
+    Households,
 }
 
 impl From<What> for import::What {
@@ -81,6 +83,8 @@ impl From<What> for import::What {
             What::People => import::What::People,
             What::Absences => import::What::Absences,
             What::Teams => import::What::Teams,
+            What::Buildings => import::What::Buildings,
+            What::Households => import::What::Households,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod absences;
 pub mod cells;
 pub mod devices;
+pub mod dwellings;
 pub mod merge;
 pub mod moment;
 pub mod people;
@@ -15,6 +16,7 @@ pub mod text;
 pub use absences::read_absences;
 pub use cells::parse_cells;
 pub use devices::{parse_devices, read_devices};
+pub use dwellings::{read_buildings, read_households};
 pub use merge::{Diff, merge, merge_all};
 pub use moment::Moment;
 pub use people::{parse_people, read_people};
@@ -26,6 +28,7 @@ use crate::model::DeviceKind;
 use crate::problem::{Problems, Severity, Spot, instead};
 use crate::units::Timestamp;
 
+use super::dwellings::{Building, Household};
 use super::{Hours, Role, Rows, TeamKind};
 use text::Field;
 
@@ -77,6 +80,22 @@ pub enum ParsedRows {
     People(Vec<PersonRow>),
     Absences(Vec<AbsenceRow>),
     Teams(Vec<TeamRow>),
+    Buildings(Vec<BuildingRow>),
+    Households(Vec<HouseholdRow>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildingRow {
+    pub cell: Placed<String>,
+    pub building: Building,
+    pub retired: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HouseholdRow {
+    pub cell: Placed<String>,
+    pub household: Household,
+    pub retired: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -169,6 +188,8 @@ impl Parsed {
             ParsedRows::People(rows) => rows.len(),
             ParsedRows::Absences(rows) => rows.len(),
             ParsedRows::Teams(rows) => rows.len(),
+            ParsedRows::Buildings(rows) => rows.len(),
+            ParsedRows::Households(rows) => rows.len(),
         }
     }
 
@@ -329,6 +350,8 @@ impl<'a> Table<'a> {
             ParsedRows::People(people) => people.retain(|row| !bad.contains(&row.id.at.line)),
             ParsedRows::Absences(absences) => absences.retain(|row| !bad.contains(&row.person.at.line)),
             ParsedRows::Teams(members) => members.retain(|row| !bad.contains(&row.name.at.line)),
+            ParsedRows::Buildings(rows) => rows.retain(|row| !bad.contains(&row.cell.at.line)),
+            ParsedRows::Households(rows) => rows.retain(|row| !bad.contains(&row.cell.at.line)),
         }
         let parsed = Parsed { file: self.file.to_owned(), rows };
         Read { parsed, problems: self.problems.sorted() }

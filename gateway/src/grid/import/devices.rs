@@ -207,12 +207,10 @@ mod tests {
     use crate::grid::import::{parse_cells, parse_people};
 
     fn devices(text: &str) -> Vec<DeviceRow> {
-        match parse_devices("d.csv", text.as_bytes()).expect("good").rows {
-            ParsedRows::Devices(rows) => rows,
-            ParsedRows::Cells(_) | ParsedRows::People(_) | ParsedRows::Absences(_) | ParsedRows::Teams(_) => {
-                unreachable!("devices were parsed")
-            }
-        }
+        let ParsedRows::Devices(rows) = parse_devices("d.csv", text.as_bytes()).expect("good").rows else {
+            unreachable!("devices were parsed")
+        };
+        rows
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod absences;
 mod cells;
 mod devices;
 mod diff;
+mod dwellings;
 mod people;
 mod teams;
 #[cfg(test)]
@@ -38,6 +39,8 @@ pub fn merge(rows: &Rows, parsed: &Parsed, now: Timestamp) -> Result<(Rows, Diff
         ParsedRows::People(people) => merge.people(people),
         ParsedRows::Absences(absences) => merge.absences(absences),
         ParsedRows::Teams(members) => merge.teams(members),
+        ParsedRows::Buildings(buildings) => merge.buildings(buildings),
+        ParsedRows::Households(households) => merge.households(households),
     }
     if !merge.problems.is_empty() {
         return Err(merge.problems.sorted());

@@ -1,0 +1,78 @@
+//! Buildings and households: a row replaces what stands for the same door; `retired` takes it away, for nothing of a person is kept longer than needed.
+
+use super::super::{BuildingRow, HouseholdRow, Placed};
+use super::Merge;
+
+impl Merge<'_> {
+    pub(super) fn buildings(&mut self, rows: &[BuildingRow]) {
+        for BuildingRow { cell, building, retired } in rows {
+            self.cell_exists(cell);
+            let name = format!("{} {}", building.cell, building.name);
+            let found = self
+                .rows
+                .buildings
+                .iter()
+                .position(|known| (&known.cell, &known.name) == (&building.cell, &building.name));
+            match (found, retired) {
+                (None, true) => (),
+                (None, false) => {
+                    self.diff.add("building", &name);
+                    self.rows.buildings.push(building.clone());
+                }
+                (Some(at), true) => {
+                    self.diff.change("building", &name, &["retired".into()], false, true);
+                    self.rows.buildings.remove(at);
+                }
+                (Some(at), false) if self.rows.buildings[at] != *building => {
+                    self.diff.change("building", &name, &["what is known of it".into()], false, false);
+                    self.rows.buildings[at] = building.clone();
+                }
+                (Some(_), false) => (),
+            }
+        }
+    }
+
+    pub(super) fn households(&mut self, rows: &[HouseholdRow]) {
+        let mut known: std::collections::HashMap<(String, String), usize> = self
+            .rows
+            .households
+            .iter()
+            .enumerate()
+            .map(|(at, known)| ((known.cell.clone(), known.place.clone()), at))
+            .collect();
+        let mut leaving = std::collections::BTreeSet::new();
+        for HouseholdRow { cell, household, retired } in rows {
+            self.cell_exists(cell);
+            let name = format!("{} {}", household.cell, household.place);
+            let key = (household.cell.clone(), household.place.clone());
+            match (known.get(&key).copied(), retired) {
+                (None, true) => (),
+                (None, false) => {
+                    self.diff.add("household", &name);
+                    known.insert(key, self.rows.households.len());
+                    self.rows.households.push(household.clone());
+                }
+                (Some(at), true) => {
+                    self.diff.change("household", &name, &["retired".into()], false, true);
+                    leaving.insert(at);
+                }
+                (Some(at), false) if self.rows.households[at] != *household => {
+                    self.diff.change("household", &name, &["who lives there".into()], false, false);
+                    self.rows.households[at] = household.clone();
+                }
+                (Some(_), false) => (),
+            }
+        }
+        let mut at = 0;
+        self.rows.households.retain(|_| {
+            at += 1;
+            !leaving.contains(&(at - 1))
+        });
+    }
+
+    fn cell_exists(&mut self, cell: &Placed<String>) {
+        if !self.rows.cells.iter().any(|known| known.code == cell.value && !known.retired) {
+            self.wrong(cell.at, format!("there is no cell `{}`; import the cells first", cell.value));
+        }
+    }
+}

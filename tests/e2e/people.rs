@@ -42,8 +42,11 @@ async fn a_person_comes_takes_over_is_absent_and_leaves() {
     assert_eq!(again, json!({ "version": put["version"], "changed": false }));
 
     // What an import refuses is refused here, with the same words, and nothing is stored.
-    let lead = |version: Value| json!({ "person": "sun-yue", "cell": "S1-C1-G1", "role": "lead", "from": "2026-01-01", "version": version });
-    let (status, problem) = send(&station, "POST", "/api/v1/duties", Some(lead(Value::Null))).await;
+    let lead = |version: &Value| {
+        let from = gateway::clock::wall().rfc3339();
+        json!({ "person": "sun-yue", "cell": "S1-C1-G1", "role": "lead", "from": from, "version": version })
+    };
+    let (status, problem) = send(&station, "POST", "/api/v1/duties", Some(lead(&Value::Null))).await;
     assert_eq!((status, &problem["type"]), (422, &json!("urn:gridwarden:problem:unsound-roster")));
     assert!(problem["detail"].as_str().unwrap().contains("both lead the cell `S1-C1-G1`"), "{problem}");
     let (status, _) = send(&station, "DELETE", "/api/v1/people/nobody", None).await;
@@ -54,14 +57,13 @@ async fn a_person_comes_takes_over_is_absent_and_leaves() {
     let (status, left) = send(&station, "DELETE", "/api/v1/people/wang-li", None).await;
     assert_eq!(status, 200, "{left}");
     becomes(&station, "S1-C1-G1", "chen-jie").await;
-    let (status, problem) =
-        send(&station, "POST", "/api/v1/duties", Some(lead(put["version"].clone()))).await;
+    let (status, problem) = send(&station, "POST", "/api/v1/duties", Some(lead(&put["version"]))).await;
     assert_eq!(
         (status, &problem["type"]),
         (409, &json!("urn:gridwarden:problem:registry-changed")),
         "{problem}"
     );
-    let (status, _) = send(&station, "POST", "/api/v1/duties", Some(lead(left["version"].clone()))).await;
+    let (status, _) = send(&station, "POST", "/api/v1/duties", Some(lead(&left["version"]))).await;
     assert_eq!(status, 200);
     becomes(&station, "S1-C1-G1", "sun-yue").await;
 
@@ -83,7 +85,8 @@ async fn a_person_comes_takes_over_is_absent_and_leaves() {
     let path = site.file("data/station.db");
     station.stop().await;
     let store = gateway::store::Store::open_beside(&path).unwrap();
-    let lines: Vec<Audit> = store.audit(None, 100).await.unwrap().into_iter().map(|(_, line)| line).collect();
+    let lines: Vec<Audit> =
+        store.audit(None, 10_000).await.unwrap().into_iter().map(|(_, line)| line).collect();
     let mut told: Vec<&str> =
         lines.iter().map(|line| line.what.as_str()).filter(|what| *what != "people.read").collect();
     told.reverse();

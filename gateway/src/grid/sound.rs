@@ -101,7 +101,9 @@ fn people(rows: &Rows, found: &mut Vec<Fault>) {
     for person in &rows.people {
         let mut wrong =
             |message: String| found.push(Fault { about: vec![About::Person(person.id.clone())], message });
-        bad_code(&person.id).map(|bad| wrong(format!("the id {bad}")));
+        if let Some(bad) = bad_code(&person.id) {
+            wrong(format!("the id {bad}"));
+        }
         let length = person.name.chars().count();
         if length == 0 || NAME_CHARACTERS_MAX < length || person.name.chars().any(char::is_control) {
             wrong(format!(
@@ -109,12 +111,16 @@ fn people(rows: &Rows, found: &mut Vec<Fault>) {
                 person.id
             ));
         }
-        bad_phone(&person.phone).map(|bad| wrong(bad.to_owned()));
+        if let Some(bad) = bad_phone(&person.phone) {
+            wrong(bad.to_owned());
+        }
         if CONTACTS_MAX < person.contacts.len() {
             wrong(format!("`{}` has more than {CONTACTS_MAX} contacts; keep those that are used", person.id));
         }
         for (channel, address) in &person.contacts {
-            bad_contact(channel, address).map(&mut wrong);
+            if let Some(bad) = bad_contact(channel, address) {
+                wrong(bad);
+            }
         }
     }
 }
@@ -131,10 +137,12 @@ fn duties(rows: &Rows, known: &Known<'_>, now: Timestamp, found: &mut Vec<Fault>
             ];
             found.push(Fault { about, message });
         };
-        known.no_cell(cell).map(&mut wrong);
+        if let Some(message) = known.no_cell(cell) {
+            wrong(message);
+        }
         let ended = duty.until.is_some_and(|until| until <= now);
-        if !ended {
-            known.no_person(person).map(&mut wrong);
+        if let Some(message) = known.no_person(person).filter(|_| !ended) {
+            wrong(message);
         }
         if duty.until.is_some_and(|until| until <= duty.from) {
             wrong(format!(
@@ -196,13 +204,11 @@ fn absences(rows: &Rows, known: &Known<'_>, found: &mut Vec<Fault>) {
             ];
             found.push(Fault { about, message });
         };
-        known
-            .people
-            .get(person.as_str())
-            .is_none()
-            .then(|| known.no_person(person))
-            .flatten()
-            .map(&mut wrong);
+        // One who has left may have been absent before.
+        let unknown = !known.people.contains_key(person.as_str());
+        if let Some(message) = known.no_person(person).filter(|_| unknown) {
+            wrong(message);
+        }
         if REASON_CHARACTERS_MAX < absence.reason.chars().count() {
             wrong(format!("the reason is longer than {REASON_CHARACTERS_MAX} characters; write it shorter"));
         }
@@ -224,7 +230,9 @@ fn absences(rows: &Rows, known: &Known<'_>, found: &mut Vec<Fault>) {
             ));
             continue;
         }
-        known.no_person(stand_in).map(&mut wrong);
+        if let Some(message) = known.no_person(stand_in) {
+            wrong(message);
+        }
         if let Some(end) = known.untrained(stand_in, absence.until) {
             let end = last_day(end, rows);
             wrong(format!(
@@ -253,7 +261,9 @@ fn teams(rows: &Rows, known: &Known<'_>, now: Timestamp, found: &mut Vec<Fault>)
             continue;
         }
         for code in &team.cells {
-            known.no_cell(code).map(|message| wrong(whole(), message));
+            if let Some(message) = known.no_cell(code) {
+                wrong(whole(), message);
+            }
         }
         for id in team.devices.iter().filter(|id| !known.devices.contains(id.as_str())) {
             wrong(
@@ -267,7 +277,9 @@ fn teams(rows: &Rows, known: &Known<'_>, now: Timestamp, found: &mut Vec<Fault>)
         let mut people = BTreeSet::new();
         for member in &team.members {
             let about = || About::Member { team: name.clone(), person: member.person.clone() };
-            known.no_person(&member.person).map(|message| wrong(about(), message));
+            if let Some(message) = known.no_person(&member.person) {
+                wrong(about(), message);
+            }
             if !people.insert(&member.person) {
                 wrong(about(), format!("`{}` is in the team `{name}` twice; keep one row", member.person));
             }

@@ -97,9 +97,9 @@ fn a_lapsed_duty_or_a_bad_table_fails_the_check_but_not_the_start() {
         let folder = tempfile::tempdir().unwrap();
         copy(&root().join("tests/config/base"), folder.path());
         copy(&root().join("tests/config").join(mistake), folder.path());
-        let loaded = config::load(&folder.path().join("station.toml")).expect("the gateway starts");
-        assert!(loaded.remarks.any(Severity::Warning), "{mistake}");
-        assert_eq!(loaded.registry.is_some(), imports, "{mistake}");
+        let whole = config::load_whole(&folder.path().join("station.toml")).expect("the gateway starts");
+        assert!(whole.loaded.remarks.any(Severity::Warning), "{mistake}");
+        assert_eq!(whole.registry.is_some(), imports, "{mistake}");
     }
     let folder = tempfile::tempdir().unwrap();
     copy(&root().join("tests/config/base"), folder.path());

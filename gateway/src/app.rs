@@ -1,7 +1,11 @@
 //! The wiring: every channel and every task, in one place, sources first.
 //!
-//! A start opens the store, brings the engine to where the journal ends, and binds every socket before anything runs, so that a wrong address is an error and not
-//! a log line. A stop ends the sources; the driver ends when the last of them has dropped its inlet, and everything accepted is on disk.
+//! A start opens the store, brings the engine to where the journal ends ([`recovery`]), takes in changed files ([`reload`]), and binds every socket before
+//! anything runs, so that a wrong address is an error and not a log line. A stop ends the sources; the driver ends when the last of them has dropped its inlet,
+//! and everything accepted is on disk.
+
+mod recovery;
+mod reload;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,21 +14,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::select;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::rules::Rules;
-use crate::config::{self, Loaded, difference};
-use crate::decode::Topics;
+use crate::config::{self, Loaded};
 use crate::engine::Engine;
-use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 use crate::health::Health;
 use crate::http::{self, Api};
-use crate::import::import_parsed;
 use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
@@ -35,42 +33,27 @@ use crate::io::self_watch::SelfWatch;
 use crate::io::{commands, influx, inlet, modbus, mqtt, own_trouble};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::model::{AlarmId, AlarmState, Batch, Event, Report};
+use crate::model::Event;
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::unrecorded::Unrecorded;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Worker};
 use crate::service;
-use crate::store::alarms::Query;
-use crate::store::{Limits, Recovered, Store, restore};
+use crate::store::{Limits, Store, restore};
 use crate::supervise::Supervisor;
-use crate::world::{self, World};
+use crate::world;
+
+pub use reload::Reload;
 
 /// How long a stop may take before what hangs is named and dropped.
 const GRACE: Duration = Duration::from_secs(20);
-/// Replay reads the journal in pieces of this size.
-const REPLAY_BYTES: usize = 4 << 20;
-/// The live view begins with what this much of the journal's end says.
-const LIVE_BYTES: u64 = 16 << 20;
-/// How often the registry is looked at for an import by another process.
-const REGISTRY_LOOK: Duration = Duration::from_secs(2);
 
 /// Where the station can be reached; the ports that were asked for, or given for port 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
     pub http: SocketAddr,
     pub listener: Option<SocketAddr>,
-}
-
-/// Asks for the configuration to be read again.
-#[derive(Clone)]
-pub struct Reload(Arc<Notify>);
-
-impl Reload {
-    pub fn ask(&self) {
-        self.0.notify_one();
-    }
 }
 
 /// A station that is ready to run: everything is open and bound.
@@ -97,9 +80,6 @@ pub struct App {
 impl App {
     /// `path` is the station.toml that was loaded; a reload reads it again.
     pub async fn start(path: &Path, loaded: Loaded) -> anyhow::Result<Self> {
-        for remark in loaded.remarks.iter() {
-            tracing::warn!("{remark}");
-        }
         let folder = loaded.folder.clone();
         let (store, recovered) = Store::open(&loaded.store_path(), limits(&loaded.config.store))?;
         let damage = recovered.findings.join("; ");
@@ -107,12 +87,14 @@ impl App {
             tracing::error!(finding, "the store was damaged");
         }
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
-        import_changed_files(&store, &loaded).await?;
-
-        let world = make_world(&loaded, &store).await?;
+        // First the past under the registry and rules it had, then what was edited or imported since: the driver begins by taking that over.
+        let before = Registry::build(store.load_registry().await?);
         let live = Arc::new(Live::default());
-        fill_live_view(&store, &live).await?;
-        let (engine, seq) = recover(&store, recovered, &world, &clock, &live).await?;
+        recovery::fill_live_view(&store, &live).await?;
+        let (engine, seq) =
+            recovery::recover(&store, recovered, before.clone(), &loaded.rules, &clock, &live).await?;
+        let loaded = reload::take_in_files(&store, path, loaded).await?;
+        let world = reload::make_world(&loaded, &store, before).await?;
         for device in world.registry.devices() {
             live.seen(device.ix, engine.seen(device.ix));
         }
@@ -138,7 +120,7 @@ impl App {
             seq,
             http,
             listener,
-            reload: Reload(Arc::default()),
+            reload: Reload::default(),
             damage,
             loaded,
         })
@@ -180,8 +162,6 @@ impl App {
             unrecorded.clone(),
             health.essential("disk"),
         );
-        // The engine takes over what was imported or edited while it was away.
-        new_worlds.send(World::clone(&world.load())).await.expect("the driver holds the other end");
         tasks.spawn("driver", driver.run(stop.child_token()));
         tasks.spawn("history", store.clone().keep_history(stop.clone()));
         if let Some(influx) = &config.influx {
@@ -304,7 +284,9 @@ impl App {
         };
         tasks.spawn("metrics", self.metrics.run(stop.clone()));
         tasks.spawn("http", http::serve(self.http, Arc::new(api), stop.clone()));
-        tasks.spawn("registry", keep_world(self.path, loaded, store, world, new_worlds, self.reload, stop));
+        let keeper =
+            reload::Keeper { path: self.path, loaded, store, world, new_worlds, reload: self.reload };
+        tasks.spawn("registry", keeper.run(stop));
         Ok(tasks.run(GRACE).await?)
     }
 }
@@ -316,205 +298,6 @@ fn limits(store: &config::Store) -> Limits {
         history_days_max: *store.history_max_days.get_ref(),
         dead_letters_max: *store.dead_letters_max.get_ref(),
         outbox_rows_max: *store.outbox_max.get_ref(),
-    }
-}
-
-/// Imports the files of `[registry]` when one of them is not what was imported last; all of them or none.
-async fn import_changed_files(store: &Store, loaded: &Loaded) -> anyhow::Result<()> {
-    let Some(files) = &loaded.registry else {
-        // A duty that ended yesterday must not keep a station with a registry from coming back after a power cut.
-        let empty = store.registry_version().await? == 0;
-        anyhow::ensure!(
-            !empty,
-            "a file of [registry] is wrong and the store has no registry yet; see the remarks above"
-        );
-        tracing::error!(
-            "a file of [registry] is wrong: none is imported, the registry stays as it is in the store"
-        );
-        return Ok(());
-    };
-    let memo = |name: &str| format!("registry.file:{name}");
-    let mut changed = false;
-    for file in files {
-        changed |= store.recall(&memo(&file.name)).await?.as_ref() != Some(&file.sha256);
-    }
-    if !changed {
-        return Ok(());
-    }
-    let parsed: Vec<_> = files.iter().map(|file| file.parsed.clone()).collect();
-    let difference = import_parsed(store, &parsed, "[registry]", false).await?;
-    tracing::info!("imported the files of [registry]: {}", difference.lines().next().unwrap_or("no change"));
-    for file in files {
-        store.remember(&memo(&file.name), &file.sha256).await?;
-    }
-    Ok(())
-}
-
-async fn make_world(loaded: &Loaded, store: &Store) -> anyhow::Result<World> {
-    let registry = Registry::build(store.load_registry().await?);
-    let rules = compile(&loaded.rules, &registry);
-    let topics = loaded.config.topics.iter();
-    let topics = topics.map(|topic| (topic.filter.get_ref().clone(), *topic.decoder.get_ref())).collect();
-    Ok(World {
-        registry,
-        rules,
-        rules_text: loaded.rules_text.as_str().into(),
-        topics: Arc::new(Topics(topics)),
-        freshness: Arc::new(loaded.rules.freshness.clone()),
-    })
-}
-
-fn compile(rules: &Rules, registry: &Registry) -> Arc<RuleBook> {
-    let (book, problems) = RuleBook::compile(rules, registry);
-    for problem in problems {
-        tracing::warn!("rules.toml: {problem}");
-    }
-    Arc::new(book)
-}
-
-/// Brings the engine to where the journal ends, under the rules it had then; [`Driver`] gives it the new ones. Effects of replayed batches are dropped: they were
-/// committed with them.
-async fn recover(
-    store: &Store,
-    recovered: Recovered,
-    world: &World,
-    clock: &Clock,
-    live: &Live,
-) -> anyhow::Result<(Engine, u64)> {
-    let registry = world.registry.clone();
-    let rules = match store.recall(world::RULES_MEMO).await?.map(|text| toml::from_str::<Rules>(&text)) {
-        Some(Ok(rules)) => compile(&rules, &registry),
-        Some(Err(_)) | None => world.rules.clone(),
-    };
-    let started = crate::clock::instant();
-    if recovered.salvaged {
-        let last = recovered.last.map_or(0, |(seq, _)| seq);
-        return Ok((salvage(store, registry, rules, clock).await?, last));
-    }
-    let (mut engine, mut seq) = match recovered.snapshot {
-        None => (Engine::new(registry, rules, clock.now()), 0),
-        Some((seq, snapshot)) => match Engine::restore(&snapshot, registry.clone(), rules.clone()) {
-            Ok(engine) => (engine, seq),
-            Err(fault) => {
-                tracing::error!(%fault, "the engine's snapshot cannot be used: open alarms are taken from the store, and presence of every device is armed anew");
-                let last = recovered.last.map_or(0, |(seq, _)| seq);
-                return Ok((salvage(store, registry, rules, clock).await?, last));
-            }
-        },
-    };
-    let mut events = 0;
-    loop {
-        let batches = store.batches_after(seq, REPLAY_BYTES).await?;
-        let Some(last) = batches.last() else { break };
-        seq = last.seq;
-        for batch in batches {
-            engine.apply(&batch);
-            events += batch.events.len();
-            live.reports(reports(batch));
-        }
-    }
-    tracing::info!(
-        batches_to = seq,
-        events_replayed = events,
-        open_alarms = engine.open_alarms().count(),
-        took = ?started.elapsed(),
-        "the engine is where the journal ends"
-    );
-    Ok((engine, seq))
-}
-
-/// The engine's snapshot holds no values; without this, pages would be empty after every restart until each device has spoken.
-async fn fill_live_view(store: &Store, live: &Live) -> anyhow::Result<()> {
-    let mut seq = store.before_the_last(LIVE_BYTES).await?;
-    loop {
-        let batches = store.batches_after(seq, REPLAY_BYTES).await?;
-        let Some(last) = batches.last() else { return Ok(()) };
-        seq = last.seq;
-        batches.into_iter().for_each(|batch| live.reports(reports(batch)));
-    }
-}
-
-fn reports(batch: Batch) -> impl Iterator<Item = Report> {
-    batch.events.into_iter().filter_map(|event| match event {
-        Event::Report(report) => Some(report),
-        Event::Gone { .. } | Event::Action(_) => None,
-    })
-}
-
-/// Without a snapshot that can be read: what the alarm table knows.
-async fn salvage(
-    store: &Store,
-    registry: Arc<Registry>,
-    rules: Arc<RuleBook>,
-    clock: &Clock,
-) -> anyhow::Result<Engine> {
-    let newest = store.alarms(Query { limit: 1, ..Query::default() }).await?;
-    let last = newest.first().map_or(AlarmId(0), |alarm| alarm.id);
-    let states = AlarmState::ALL.into_iter().filter(|&state| state != AlarmState::Closed).collect();
-    let open = store.alarms(Query { states, limit: u32::MAX, ..Query::default() }).await?;
-    Ok(Engine::salvage(registry, rules, clock.now(), last, open))
-}
-
-/// Notices imports by other processes and reads the configuration again when asked; a bad file is refused and the station runs on.
-async fn keep_world(
-    path: PathBuf,
-    mut loaded: Loaded,
-    store: Store,
-    world: world::Shared,
-    new_worlds: mpsc::Sender<World>,
-    reload: Reload,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let mut look = interval(REGISTRY_LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut missed = false;
-    loop {
-        let changed = select! {
-            () = stop.cancelled() => return Ok(()),
-            _ = look.tick() => match store.registry_version().await {
-                Ok(version) => version != world.load().registry.version(),
-                Err(fault) => {
-                    tracing::warn!(%fault, "cannot look at the registry");
-                    false
-                }
-            },
-            () = reload.0.notified() => match config::load(&path) {
-                Ok(new) => match import_changed_files(&store, &new).await {
-                    Ok(()) => {
-                        let difference = difference::of_rules(&loaded.rules_text, &new.rules_text);
-                        tracing::info!(difference, "the configuration was read again; rules and registry are taken over now, sources and addresses at the next start");
-                        loaded = new;
-                        true
-                    }
-                    Err(fault) => {
-                        tracing::error!("the configuration is refused, the old one stays in force: {fault:#}");
-                        false
-                    }
-                },
-                Err(problems) => {
-                    tracing::error!("the configuration is refused, the old one stays in force:\n{problems}");
-                    false
-                }
-            },
-        };
-        if changed || missed {
-            let new = match make_world(&loaded, &store).await {
-                Ok(new) => new,
-                Err(fault) => {
-                    tracing::error!(
-                        fault = format!("{fault:#}"),
-                        "registry and rules cannot be taken over yet; trying again"
-                    );
-                    missed = true;
-                    continue;
-                }
-            };
-            missed = false;
-            tracing::info!(version = new.registry.version(), "registry and rules are taken over");
-            if new_worlds.send(new).await.is_err() {
-                return Ok(()); // The driver has ended; so does everything else.
-            }
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-pub use load::{Loaded, RegistryFile, check_command, load};
+pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
 pub use secret::Secret;
 
 use crate::units::Millis;

@@ -2,7 +2,7 @@
 
 use tests::crash::{Moment, Plan, Victim, torture};
 use tests::neighbours::{eventually, free_port};
-use tests::site::{Site, program};
+use tests::site::{Site, TOKEN, program};
 use tokio::process::Command;
 
 async fn check(plan: Plan) {
@@ -96,5 +96,47 @@ async fn a_backup_under_load_is_restored_by_the_command() {
     assert_eq!(rows("data/station.db"), copy);
     running.start().await.unwrap();
     running.ready().await.unwrap();
+    running.stop_in_order().await.unwrap();
+}
+
+/// What was decided before a crash stays decided, also when files of the registry were edited before the next start: the past is replayed under the registry it had.
+#[tokio::test]
+async fn the_past_is_replayed_under_the_registry_it_had() {
+    let site = Site::new("");
+    let (http, mqtt) = (free_port(), free_port());
+    site.fix_ports(http, mqtt);
+    let mut running = Victim::new(site.file("station.toml"), site.file("log"), http);
+    running.start().await.unwrap();
+    running.ready().await.unwrap();
+    let smoke = async || {
+        let arguments = ["-p", &mqtt.to_string(), "-t", "gridwarden/up/SD-1", "-q", "1"];
+        let mut publish = Command::new("mosquitto_pub");
+        publish.args(arguments).args(["-m", r#"{"values":{"smoke":true}}"#]);
+        assert!(publish.status().await.unwrap().success());
+    };
+    smoke().await;
+    running.kill(Moment::UnderLoad).await.unwrap();
+
+    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
+    site.write(
+        "devices.csv",
+        &devices.replace("SD-1,smoke_detector,厨房烟感,,S1-C1-G1", "SD-1,smoke_detector,厨房烟感,,S1-C1-G2"),
+    );
+    running.start().await.unwrap();
+    running.ready().await.unwrap();
+    let address = format!("http://127.0.0.1:{http}/api/v1");
+    let client = reqwest::Client::new();
+    let acknowledge = client.post(format!("{address}/alarms/A-1/acknowledge")).bearer_auth(TOKEN);
+    let answer = acknowledge.json(&serde_json::json!({})).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+    let alarm: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&alarm["cell"]["code"], &alarm["owner"]["id"]),
+        (&"S1-C1-G1".into(), &"wang-li".into()),
+        "{alarm:#}"
+    );
+    let device = client.get(format!("{address}/devices/SD-1")).bearer_auth(TOKEN).send().await.unwrap();
+    let device: serde_json::Value = device.json().await.unwrap();
+    assert!(device.to_string().contains("S1-C1-G2"), "the edited file is imported: {device:#}");
     running.stop_in_order().await.unwrap();
 }

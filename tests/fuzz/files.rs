@@ -59,8 +59,8 @@ pub fn rules_toml(data: &[u8]) {
 
 fn load(file: &str, data: &[u8], station: &str) -> Option<config::Loaded> {
     std::fs::write(FOLDER.path().join(file), data).unwrap();
-    match config::load(&FOLDER.path().join(station)) {
-        Ok(loaded) => Some(loaded),
+    match config::load_whole(&FOLDER.path().join(station)) {
+        Ok(whole) => Some(whole.loaded),
         Err(problems) => {
             complained(&problems);
             None

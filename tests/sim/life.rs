@@ -105,7 +105,7 @@ pub fn live(seed: u64, shadow: Option<&Path>) -> Tally {
             shadow: shadow.map(|folder| folder.join("store.db")),
             tally: Tally::default(),
         };
-        life.start().await;
+        life.start();
         for _ in 0..life.rng.u32(40..160) {
             life.pause().await;
             life.settle().await;
@@ -117,7 +117,7 @@ pub fn live(seed: u64, shadow: Option<&Path>) -> Tally {
 }
 
 impl Life {
-    async fn start(&mut self) {
+    fn start(&mut self) {
         let shadow = self.shadow.clone().map(|path| self.open_shadow(&path));
         let (clock, engine, seq) = {
             let platter = self.disk.platter();
@@ -146,8 +146,7 @@ impl Life {
         let (inlet, outlet) = inlet::channel();
         let (new_worlds, worlds) = mpsc::channel(1);
         let world = self.town.worlds.last().unwrap().clone();
-        let shared = world.clone().share();
-        new_worlds.send(world).await.unwrap();
+        let shared = world.share();
         let interval = Millis(200);
         let driver = Driver::new(
             engine,
@@ -195,7 +194,7 @@ impl Life {
         self.devices.iter_mut().for_each(|device| device.line = None);
         sleep(away).await;
         self.wall.store(wall.0 + away.as_millis() as i64, Ordering::Relaxed);
-        self.start().await;
+        self.start();
     }
 
     async fn pause(&mut self) {

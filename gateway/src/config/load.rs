@@ -20,7 +20,7 @@ use crate::units::Timestamp;
 /// No file of a station is larger; 369,000 devices are 40 MB.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// All files of a station, checked.
+/// station.toml and rules.toml, checked, and which files `[registry]` names.
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Config,
@@ -28,10 +28,19 @@ pub struct Loaded {
     pub rules_text: String,
     /// Where station.toml stands; relative paths start here.
     pub folder: PathBuf,
-    /// The files of `[registry]`: cells, then devices, then people. `None` when one of them is wrong: import none and keep what the store has.
-    pub registry: Option<Vec<RegistryFile>>,
+    /// The files of `[registry]`, not read further than to tell whether they are those that were imported last.
+    pub registry: Vec<FileMark>,
     /// Warnings and hints, to be logged.
     pub remarks: Problems,
+}
+
+/// Which file, and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMark {
+    /// As written in station.toml, a stable name to remember the hash under.
+    pub name: String,
+    /// Of the file's bytes, in hexadecimal; `None` when it cannot be read.
+    pub sha256: Option<String>,
 }
 
 impl Loaded {
@@ -41,18 +50,34 @@ impl Loaded {
     }
 }
 
+/// A station's files, every one of them read and checked.
+#[derive(Debug)]
+pub struct Whole {
+    pub loaded: Loaded,
+    /// The files of `[registry]`: cells, then devices, then people. `None` when one of them is wrong: import none and keep what the store has.
+    pub registry: Option<Vec<RegistryFile>>,
+}
+
 #[derive(Debug)]
 pub struct RegistryFile {
-    /// As written in station.toml, a stable name to remember the hash under.
-    pub name: String,
-    /// Of the file's bytes, in hexadecimal.
-    pub sha256: String,
+    pub mark: FileMark,
     pub parsed: Parsed,
 }
 
-/// Reads and checks station.toml and every file it names.
+/// Reads and checks station.toml and rules.toml. Those of `[registry]` may have 369,000 rows, and a start after a power cut has no time to read
+/// again what the store has already: they are only marked.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let (loaded, problems, _) = examine(path, clock::wall());
+    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks);
+    usable(loaded, problems)
+}
+
+/// Reads and checks station.toml and every file it names.
+pub fn load_whole(path: &Path) -> Result<Whole, Problems> {
+    let Examined { loaded, problems, registry, .. } = examine(path, clock::wall(), Depth::Rows);
+    Ok(Whole { loaded: usable(loaded, problems)?, registry })
+}
+
+fn usable(loaded: Option<Loaded>, problems: Problems) -> Result<Loaded, Problems> {
     match loaded {
         Some(loaded) if !problems.any(Severity::Error) => Ok(Loaded { remarks: problems, ..loaded }),
         Some(_) | None => Err(problems),
@@ -61,14 +86,16 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 
 /// What `gridwarden check` prints, and whether it is content.
 pub fn check_command(path: &Path) -> (String, bool) {
-    let (loaded, problems, rows) = examine(path, clock::wall());
+    let Examined { loaded, problems, registry, rows } = examine(path, clock::wall(), Depth::Rows);
     let content = loaded.is_some() && !problems.any(Severity::Warning);
     let mut output = problems.to_string();
     if !output.is_empty() {
         output.push('\n');
     }
     match loaded {
-        Some(loaded) if content => output.push_str(&summary(path, &loaded, &rows)),
+        Some(loaded) if content => {
+            output.push_str(&summary(path, &loaded, registry.as_deref(), &rows));
+        }
         Some(_) | None => {
             let count = problems.iter().filter(|problem| problem.severity < Severity::Hint).count();
             output.push_str(&format!("{}: {count} to correct", path.display()));
@@ -78,10 +105,10 @@ pub fn check_command(path: &Path) -> (String, bool) {
     (output, content)
 }
 
-fn summary(path: &Path, loaded: &Loaded, rows: &Rows) -> String {
+fn summary(path: &Path, loaded: &Loaded, registry: Option<&[RegistryFile]>, rows: &Rows) -> String {
     let (config, rules) = (&loaded.config, &loaded.rules);
     let units = config.buses.iter().map(|bus| bus.units.len()).sum();
-    let mut parts = match &loaded.registry {
+    let mut parts = match registry {
         Some(files) if !files.is_empty() => vec![
             counted(rows.cells.len(), "cell", "cells"),
             counted(rows.devices.len(), "device", "devices"),
@@ -112,7 +139,22 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 
 const START: Spot = Spot { line: 1, column: 1 };
 
-fn examine(path: &Path, now: Timestamp) -> (Option<Loaded>, Problems, Rows) {
+/// How far the files of `[registry]` are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Marks,
+    Rows,
+}
+
+#[derive(Default)]
+struct Examined {
+    loaded: Option<Loaded>,
+    problems: Problems,
+    registry: Option<Vec<RegistryFile>>,
+    rows: Rows,
+}
+
+fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
     let mut problems = Problems::default();
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let name = path.display().to_string();
@@ -125,7 +167,7 @@ fn examine(path: &Path, now: Timestamp) -> (Option<Loaded>, Problems, Rows) {
                 Severity::Error,
                 format!("{why}; give the path of station.toml with -c"),
             );
-            return (None, problems, Rows::default());
+            return Examined { problems, ..Examined::default() };
         }
     };
     let (mut station, config) = Page::read::<Config>(&name, &text, &["station", "store", "rules", "http"]);
@@ -141,7 +183,11 @@ fn examine(path: &Path, now: Timestamp) -> (Option<Loaded>, Problems, Rows) {
     };
     let (mut rules_page, rules) = Page::read::<Rules>(&rules_name, &rules_text, &[]);
 
-    let (registry, rows) = read_registry(&mut station, &folder, now, &mut problems);
+    let marks = marks(&station, &folder);
+    let (registry, rows) = match depth {
+        Depth::Marks => (None, Rows::default()),
+        Depth::Rows => read_registry(&mut station, &folder, now, &mut problems),
+    };
     let known = registry.is_some().then(|| Registry::build(rows.clone()));
     let mut inputs = check::Inputs {
         station: &mut station,
@@ -161,10 +207,10 @@ fn examine(path: &Path, now: Timestamp) -> (Option<Loaded>, Problems, Rows) {
         rules,
         rules_text: rules_text.clone(),
         folder,
-        registry,
+        registry: marks,
         remarks: Problems::default(),
     });
-    (loaded, problems.sorted(), rows)
+    Examined { loaded, problems: problems.sorted(), registry, rows }
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
@@ -178,6 +224,18 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
 
 fn read_text(path: &Path) -> Result<String, String> {
     String::from_utf8(read_bytes(path)?).map_err(|_| format!("`{}` is not UTF-8 text", path.display()))
+}
+
+fn marks(station: &Page<'_>, folder: &Path) -> Vec<FileMark> {
+    let names = ["registry.cells", "registry.devices", "registry.people"]
+        .into_iter()
+        .flat_map(|key| station.texts(key));
+    names
+        .map(|(name, _)| {
+            let sha256 = read_bytes(&folder.join(&name)).ok().map(|bytes| hex(&Sha256::digest(&bytes)));
+            FileMark { name, sha256 }
+        })
+        .collect()
 }
 
 /// The registry files, each by itself and then together. `None`: one of them is wrong.
@@ -207,7 +265,10 @@ fn read_registry(
                 }
             };
             match parse(&path.display().to_string(), &bytes) {
-                Ok(parsed) => files.push(RegistryFile { name, sha256: hex(&Sha256::digest(&bytes)), parsed }),
+                Ok(parsed) => {
+                    let mark = FileMark { name, sha256: Some(hex(&Sha256::digest(&bytes))) };
+                    files.push(RegistryFile { mark, parsed });
+                }
                 Err(wrong) => {
                     good = false;
                     problems.extend(wrong.softened());

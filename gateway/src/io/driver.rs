@@ -147,9 +147,11 @@ impl<D: Disk> Driver<D> {
         }
     }
 
-    /// Ends when every source has dropped its inlet, after a last snapshot. `give_up` ends it when the store stays broken.
+    /// Begins with taking over the current world, which may have been edited while the gateway was away. Ends when every source has dropped its inlet,
+    /// after a last snapshot. `give_up` ends it when the store stays broken.
     pub async fn run(mut self, give_up: CancellationToken) -> anyhow::Result<()> {
         self.disk.fine();
+        self.take_over(World::clone(&self.world.load()), &give_up).await?;
         loop {
             match self.gather().await {
                 Turn::Batch(inbounds) => {

@@ -71,7 +71,7 @@ fn attempt(unrecorded: &Unrecorded, ms: u64, outcome: Outcome) -> String {
 }
 
 fn to_record(unrecorded: &Unrecorded, ms: u64) -> Vec<Outcome> {
-    unrecorded.to_record("hook", Steady(ms)).into_iter().map(|told| told.outcome).collect()
+    unrecorded.to_record("hook", Steady(ms), MOST).into_iter().map(|told| told.outcome).collect()
 }
 
 #[test]
@@ -254,7 +254,7 @@ proptest! {
                     unrecorded.told(row, AT, if is_taken { taken() } else { again_at(10) });
                 },
                 Step::Record(works) => {
-                    for told in unrecorded.to_record("hook", Steady(10)) {
+                    for told in unrecorded.to_record("hook", Steady(10), MOST) {
                         prop_assert!(stored.iter().any(|&alarm| fire(alarm).alert.key == told.key));
                         match works {
                             true => unrecorded.recorded(&told.key),

@@ -1,4 +1,4 @@
-//! People and their telephone numbers: whatever shows one writes a line to the audit log first, and shows nothing when it cannot.
+//! People and their telephone numbers: whatever shows one writes a line to the audit log first, and shows nothing when it cannot. Without the right to it a number is masked.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use super::auth::Caller;
 use super::extract::{self, Params};
 use super::model::{CellDetail, DutyView, Page, PersonView};
 use super::problem::ApiError;
-use crate::grid::Person;
+use super::rights::{self, Area, Right};
+use crate::grid::{Person, Registry};
 use crate::store::{Audit, Commit};
 use crate::units::Timestamp;
 
@@ -29,8 +30,17 @@ pub async fn cell(
 ) -> Result<Json<CellDetail>, ApiError> {
     let registry = api.world.load().registry.clone();
     let unknown = || ApiError::not_found(format!("There is no cell `{code}`."));
-    let cell = registry.cell_by_code(&code).ok_or_else(unknown)?;
-    let detail = CellDetail::of(cell, &registry, api.clock.now().wall);
+    let now = api.clock.now().wall;
+    let area = caller.area(Right::Cells, &registry, now);
+    let cell =
+        registry.cell_by_code(&code).filter(|cell| area.has(cell.ix, &registry)).ok_or_else(unknown)?;
+    let mut detail = CellDetail::of(cell, &registry, now);
+    if !caller.personal(Right::Cells, &registry, now).has(cell.ix, &registry) {
+        let people =
+            detail.on_duty.iter_mut().map(|duty| &mut duty.person).chain(detail.responsible.as_mut());
+        people.for_each(|person| person.phone = rights::masked(&person.phone));
+        return Ok(Json(detail));
+    }
     let mut shown: Vec<_> = detail.on_duty.iter().map(|duty| duty.person.id.as_str()).collect();
     shown.extend(detail.responsible.iter().map(|person| person.id.as_str()));
     shown.sort_unstable();
@@ -69,10 +79,13 @@ pub async fn people(
         }
     };
     let now = api.clock.now().wall;
+    let (area, personal) =
+        (caller.area(Right::People, &registry, now), caller.personal(Right::People, &registry, now));
+    let inside = |person: &Person, area: &Area| within(person, area, &caller, &registry);
     let view = |person: &Person| PersonView {
         id: person.id.clone(),
         name: person.name.clone(),
-        phone: person.phone.clone(),
+        phone: if inside(person, &personal) { person.phone.clone() } else { rights::masked(&person.phone) },
         duties: registry
             .rows()
             .duties
@@ -87,11 +100,24 @@ pub async fn people(
             })
             .collect(),
     };
-    let found: Vec<_> = all[first..].iter().take(limit as usize + 1).map(view).collect();
+    let seen = all[first..].iter().filter(|person| inside(person, &area));
+    let found: Vec<_> = seen.take(limit as usize + 1).map(view).collect();
     let page = Page::cut(found, limit, |person| person.id.clone());
-    let shown: Vec<_> = page.items.iter().map(|person| person.id.as_str()).collect();
+    let bare = |id: &str| registry.person(id).is_some_and(|person| inside(person, &personal));
+    let shown: Vec<_> = page.items.iter().map(|person| person.id.as_str()).filter(|id| bare(id)).collect();
     audit(&api, &caller, "people".into(), &shown).await?;
     Ok(Json(page))
+}
+
+/// Whether the person has a duty in the area, or is the caller himself.
+fn within(person: &Person, area: &Area, caller: &Caller, registry: &Registry) -> bool {
+    *area == Area::Everywhere
+        || caller.person.as_deref() == Some(&person.id)
+        || registry
+            .rows()
+            .duties
+            .iter()
+            .any(|duty| duty.person == person.id && area.has_code(&duty.cell, registry))
 }
 
 /// Who looked at whom; on disk before it is shown.
@@ -101,7 +127,7 @@ async fn audit(api: &Api, caller: &Caller, target: String, shown: &[&str]) -> Re
     }
     let line = Audit {
         at: api.clock.now().wall,
-        who: caller.name.to_string(),
+        who: caller.who(),
         what: "people.read".into(),
         target,
         detail: shown.join(" "),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Audit, Problem, Store, StoreError, commit, int, record, unint};
+use super::{Audit, Problem, Store, StoreError, int, record, unint};
 use crate::grid::{Cell, Device, Duty, Person, Rows};
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::Timestamp;
@@ -51,7 +51,7 @@ impl Store {
                 replace(writing.connection, table, texts, only_grows)?;
             }
             writing.connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
-            commit::add_audit(writing, &audit)?;
+            super::audit::add(writing.connection, &audit)?;
             Ok(true)
         })
         .await

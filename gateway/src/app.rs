@@ -90,7 +90,9 @@ impl App {
             // Not through the logger: its lines are collected and kept.
             Ok(text) => eprint!("{}", text.unwrap_or_default()),
             // A station without a disk still alarms.
-            Err(error) => tracing::error!(error = format!("{error:#}"), "the first account could not be made"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the first account could not be made")
+            }
         }
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
         // First the past under the registry and rules it had, then what was edited or imported since: the driver begins by taking that over.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
+mod accounts;
 mod commands;
 mod crash;
 mod disk;
@@ -16,6 +17,7 @@ mod neighbours;
 mod notify;
 mod page;
 mod path;
+mod rights;
 mod service;
 mod simulator;
 mod time;

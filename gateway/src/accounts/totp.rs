@@ -16,8 +16,8 @@ pub fn step_at(now: Timestamp) -> u64 {
     u64::try_from(now.0 / 1000).unwrap_or(0) / STEP_S
 }
 
-/// RFC 4226 §5.3.
-fn code(secret: &[u8], step: u64, digits: u32) -> u32 {
+/// What the app shows (RFC 4226 §5.3).
+pub fn code(secret: &[u8], step: u64, digits: u32) -> u32 {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret).expect("HMAC takes keys of any length");
     mac.update(&step.to_be_bytes());
     let hash = mac.finalize().into_bytes();

@@ -34,7 +34,7 @@ const PAGE: u32 = 128;
 /// Whoever is further behind fetches the list instead.
 const BEHIND_MAX: u64 = 5_000;
 /// How soon a stream notices that a duty, a role or a session has ended.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(2);

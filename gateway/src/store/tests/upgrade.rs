@@ -66,7 +66,10 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
     let (store, recovered) = place.recover(LIMITS);
     check(&store, &recovered).await;
     let heads = store.verify_chains().await.unwrap();
-    assert!(heads.iter().all(|head| head.broken.is_none() && head.rows == 1), "the old rows are chained: {heads:?}");
+    assert!(
+        heads.iter().all(|head| head.broken.is_none() && head.rows == 1),
+        "the old rows are chained: {heads:?}"
+    );
     store.commit(&commit(22)).await.unwrap();
     drop(store);
     let connection = Connection::open(place.path()).unwrap();

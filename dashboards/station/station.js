@@ -417,18 +417,24 @@ async function enter(old = null) {
   keepFollowing();
 }
 
-$('login').addEventListener('submit', async (event) => {
+$('by-name').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const [token, code, password] = [$('token').value.trim(), $('code').value.trim(), $('password').value];
-  for (const field of ['token', 'password', 'code']) $(field).value = '';
-  remember('token', token || null);
-  if (token) return enter();
+  const name = $('name').value.trim(), code = $('code').value.trim(), password = $('password').value;
+  for (const field of ['password', 'code']) $(field).value = '';
+  remember('token', null);
   try {
-    await send('POST', '/api/v1/session', { name: $('name').value, password, ...(code && { code }) });
+    await send('POST', '/api/v1/session', { name, password, ...(code && { code }) });
+    $('choose-name').value = name; // For the browser's password store.
     await enter(password);
   } catch (error) {
     $('login-error').textContent = error.message;
   }
+});
+$('by-token').addEventListener('submit', (event) => {
+  event.preventDefault();
+  remember('token', $('token').value.trim() || null);
+  $('token').value = '';
+  enter();
 });
 $('choose').addEventListener('submit', (event) => { event.preventDefault(); choice($('new-password').value); });
 $('no-password').addEventListener('click', () => choice(null));

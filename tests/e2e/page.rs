@@ -46,7 +46,7 @@ async fn the_page_shows_what_happens_and_when_it_no_longer_can() {
     picture(&mut browser, "login.png").await;
     let login = |token: &str| {
         format!(
-            "document.getElementById('token').value = '{token}'; document.getElementById('login').requestSubmit()"
+            "document.getElementById('token').value = '{token}'; document.getElementById('by-token').requestSubmit()"
         )
     };
     browser.evaluate(&login("wrong")).await.unwrap();
@@ -187,7 +187,7 @@ async fn somebody_invited_chooses_a_password_and_logs_in_and_out_by_name() {
     let log_in = |password: &str| {
         format!(
             "document.getElementById('name').value = 'wang-li'; document.getElementById('password').value = '{password}'; \
-             document.getElementById('login').requestSubmit()"
+             document.getElementById('by-name').requestSubmit()"
         )
     };
     browser.evaluate(&log_in("not the password")).await.unwrap();

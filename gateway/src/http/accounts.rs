@@ -102,16 +102,9 @@ pub async fn add(
     if api.tokens.has_name(&name) {
         return Err(ApiError::body("name", "a token of station.toml has it"));
     }
-    // Deeds are recorded under the person's id or the account's name: these must never be mixed up.
-    if registry.person(&name).is_some() && body.person.as_ref() != Some(&name) {
-        return Err(ApiError::body(
-            "name",
-            format!("`{name}` is the id of a person: write it as `person` too"),
-        ));
-    }
     check_roles(&body.roles)?;
     check_cells(&body.cells, &registry)?;
-    check_person(body.person.as_deref(), &registry)?;
+    check_person(&name, body.person.as_deref(), &registry)?;
     let now = api.clock.now().wall;
     let account = Account {
         person: body.person,
@@ -148,7 +141,9 @@ pub async fn change(
         check_roles(roles)?;
     }
     check_cells(body.cells.as_deref().unwrap_or_default(), &registry)?;
-    check_person(person.as_ref().and_then(|person| person.as_deref()), &registry)?;
+    if let Some(person) = &person {
+        check_person(&name, person.as_deref(), &registry)?;
+    }
     let ends = if body.disabled == Some(true) { Ends::All } else { Ends::None };
     let mut detail = Vec::new();
     detail.extend(body.roles.as_ref().map(|roles| format!("roles {}", role_names(roles))));
@@ -281,11 +276,18 @@ fn check_cells(cells: &[String], registry: &Registry) -> Result<(), ApiError> {
     }
 }
 
-fn check_person(person: Option<&str>, registry: &Registry) -> Result<(), ApiError> {
-    match person.filter(|id| registry.person(id).is_none()) {
-        Some(unknown) => Err(ApiError::body("person", format!("there is no person `{unknown}`"))),
-        None => Ok(()),
+/// Deeds are recorded under the person's id, or else the account's name: these must never be mixed up.
+fn check_person(name: &str, person: Option<&str>, registry: &Registry) -> Result<(), ApiError> {
+    if let Some(unknown) = person.filter(|id| registry.person(id).is_none()) {
+        return Err(ApiError::body("person", format!("there is no person `{unknown}`")));
     }
+    if person.is_none_or(|id| id != name) && registry.person(name).is_some() {
+        return Err(ApiError::body(
+            "person",
+            format!("the account's name is the id of a person: give `{name}`"),
+        ));
+    }
+    Ok(())
 }
 
 fn changed_account(changed: Changed, name: &str) -> Result<Account, ApiError> {

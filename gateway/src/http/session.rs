@@ -238,14 +238,15 @@ pub async fn invited(
     let (session, secret, session_hash) = session(&account, &headers, &address, now);
     let (ends, kept) = (session.ends, session.clone());
     let accepted = api.store.accept_invitation(hash, now, move |account| {
-        if password.is_some() {
+        // Without a new one a one-time password goes too: nobody could change it any more.
+        if password.is_some() || account.must_change {
             (account.password, account.must_change) = (password, false);
         }
         let line = about(account, now, "invitation.accept", format!("from {address}"));
         (kept, session_hash, line)
     });
     let account = accepted.await?.ok_or_else(gone)?;
-    let caller = Caller { must_change: false, ..Caller::of(&account, &session) };
+    let caller = Caller::of(&account, &session);
     Ok((set_cookie(&headers, &secret, now, ends), Json(view(&api, &caller))))
 }
 

@@ -33,7 +33,7 @@ const PASS: &str = "SELECT number, kind, account, label, address, made, seen, id
 impl Store {
     /// In order of name.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        self.read(|connection| all(connection)).await
+        self.read(all).await
     }
 
     pub async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {

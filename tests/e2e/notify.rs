@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use gateway::engine::Effect;
 use gateway::model::*;
+use gateway::notify::accepted::Accepted;
 use gateway::notify::alarm_mqtt::{self, AlarmMqtt};
 use gateway::notify::mqtt::{Mqtt, Publisher};
 use gateway::notify::webhook::Webhook;
-use gateway::notify::{Channel, Worker, webhook};
+use gateway::notify::{Channel, Notice, Sent, Worker, webhook};
+use gateway::store::Commit;
 use gateway::store::outbox::{Attempt, Outcome};
 use serde_json::{Value as Json, json};
 use tests::neighbours::{eventually, free_port, python, root};
@@ -140,6 +143,36 @@ async fn what_may_change_is_tried_again_and_what_cannot_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_refusal_inside_a_200_is_a_failure_with_its_reason_kept() {
+    let station = Station::start().await.unwrap();
+    let refused = Reply::status(200).body(r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#);
+    let taken = Reply::status(200).body(r#"{"errcode":0,"errmsg":"ok"}"#);
+    let receiver = Receiver::start([refused, Reply::status(200), taken]).await.unwrap();
+    let mut tasks = JoinSet::new();
+    let accepted = Accepted::new("errcode", &toml::Value::Integer(0)).unwrap();
+    let webhook = Webhook::new("duty-app", &receiver.url, None, LONG).unwrap().accepted_when(Some(accepted));
+    tasks.spawn(worker(&station, Arc::new(webhook)).run(station.stop.clone()));
+    let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
+    station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
+    let made = attempts(&station, alarm.id, 3).await;
+    let said = |at: usize| match &made[at].outcome {
+        Outcome::Retry { error, .. } => error.clone(),
+        Outcome::Delivered { receipt } => format!("delivered {receipt}"),
+        Outcome::GaveUp { error } => format!("gave up: {error}"),
+    };
+    assert_eq!(
+        said(0),
+        "the receiver refused the alert, `errcode` is 45009, not 0; it answered 200: {\"errcode\":45009,\"errmsg\":\"api freq out of limit\"}"
+    );
+    assert_eq!(said(1), "the receiver refused the alert, it is no complete JSON; it answered 200");
+    assert_eq!(said(2), "delivered 200: {\"errcode\":0,\"errmsg\":\"ok\"}");
+    let keys: Vec<_> =
+        receiver.received().iter().map(|got| got.header("idempotency-key").to_owned()).collect();
+    assert_eq!(keys, ["A-1/1/wang-li/duty-app"; 3]);
+    end(station, tasks).await;
+}
+
+#[tokio::test]
 async fn a_fire_waits_behind_no_slow_answers() {
     let station = Station::start().await.unwrap();
     let receiver = Receiver::start([]).await.unwrap();
@@ -201,6 +234,57 @@ async fn fire_goes_first_and_what_was_answered_is_not_sent() {
     assert!(place < 8, "the fire came as number {place}: {sent:?}");
     assert!(answered.iter().all(|id| !sent.contains(id)), "{sent:?}");
     assert_eq!(got[0].header("gridwarden-signature"), "", "without a secret nothing is signed");
+    end(station, tasks).await;
+}
+
+/// Answers at once; every seventh alert is refused the first time. Keeps the keys of what it took.
+#[derive(Default)]
+struct Hasty(Mutex<Vec<String>>);
+
+impl Channel for Hasty {
+    fn name(&self) -> &str {
+        "duty-app"
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Sent> {
+        Box::pin(async move {
+            let mut taken = self.0.lock().unwrap();
+            let number: u32 = notice.alert.person.as_ref().unwrap().id[2..].parse().unwrap();
+            if notice.attempt == 1 && number.is_multiple_of(7) {
+                return Sent::Retry { error: "not now".into(), after: None };
+            }
+            taken.push(notice.id.clone());
+            Sent::Delivered { receipt: String::new() }
+        })
+    }
+}
+
+/// Many more than a worker reads at once.
+#[tokio::test]
+async fn of_a_storm_each_alert_is_taken_once_and_recorded() {
+    const STORM: usize = 1_000;
+    let station = Station::start().await.unwrap();
+    let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
+    let alert = |number: usize| Alert {
+        key: format!("{}/1/p-{number}/duty-app", alarm.id),
+        alarm: alarm.id,
+        class: alarm.class,
+        channel: "duty-app".into(),
+        person: Some(format!("p-{number}")),
+        step: 1,
+        at: station.clock.now().wall,
+    };
+    let effects = (0..STORM).map(|number| Effect::Tell(alert(number))).collect();
+    station.store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
+    let (channel, mut tasks) = (Arc::new(Hasty::default()), JoinSet::new());
+    tasks.spawn(worker(&station, channel.clone()).run(station.stop.clone()));
+    let made = attempts(&station, alarm.id, STORM + STORM.div_ceil(7)).await;
+    let retried = made.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Retry { .. })).count();
+    assert_eq!((made.len(), retried), (STORM + STORM.div_ceil(7), STORM.div_ceil(7)));
+    let mut taken = channel.0.lock().unwrap().clone();
+    taken.sort();
+    taken.dedup();
+    assert_eq!((taken.len(), channel.0.lock().unwrap().len()), (STORM, STORM), "each once");
     end(station, tasks).await;
 }
 

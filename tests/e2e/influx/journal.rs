@@ -35,19 +35,23 @@ pub async fn v2_in_front_of(influx1: u16) -> Standin {
 /// A store with a station's registry, and what it was told.
 pub struct Station {
     folder: tempfile::TempDir,
-    store: Store,
+    pub store: Store,
     batches: Vec<Batch>,
 }
 
 impl Station {
     pub fn new() -> Self {
+        Self::with_journal(1 << 30)
+    }
+
+    pub fn with_journal(bytes_max: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder);
+        let store = open(&folder, bytes_max);
         Self { folder, store, batches: Vec::new() }
     }
 
     /// Commits one batch of this many reports, all different.
-    async fn commit(&mut self, reports: usize) {
+    pub async fn commit(&mut self, reports: usize) {
         let seq = self.batches.len() as u64 + 1;
         let report = |n: usize| {
             let value = (seq as f64 * 1_000.0 + n as f64) / 1_000.0;
@@ -90,9 +94,9 @@ impl Station {
     }
 }
 
-fn open(folder: &tempfile::TempDir) -> Store {
+fn open(folder: &tempfile::TempDir, journal_bytes_max: u64) -> Store {
     let limits = Limits {
-        journal_bytes_max: 1 << 30,
+        journal_bytes_max,
         journal_days_max: 36_500,
         history_days_max: 36_500,
         dead_letters_max: 1_000,
@@ -116,7 +120,7 @@ impl Running {
         }
     }
 
-    async fn is(&self, state: State) {
+    pub async fn is(&self, state: State) {
         eventually(state.name(), 20, async || (self.status.snapshot().state == state).then_some(())).await;
     }
 }
@@ -127,6 +131,20 @@ fn start(station: &Station, settings: Settings) -> Running {
 }
 
 pub fn start_with(station: &Station, sink: impl Sink + 'static, settings: Settings) -> Running {
+    let short = Duration::from_millis(20);
+    let pace = Pace { first: short, longest: 4 * short, held: short };
+    let (task, status, stop) = task(station, sink, settings, pace);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(task.run());
+    Running { status, stop, tasks }
+}
+
+pub fn task<S: Sink>(
+    station: &Station,
+    sink: S,
+    settings: Settings,
+    pace: Pace,
+) -> (Task<S>, Arc<Status>, CancellationToken) {
     let world = World {
         registry: registry(),
         rules: Arc::default(),
@@ -135,19 +153,9 @@ pub fn start_with(station: &Station, sink: impl Sink + 'static, settings: Settin
         freshness: Arc::default(),
     };
     let (status, stop): (Arc<Status>, _) = (Arc::default(), CancellationToken::new());
-    let short = Duration::from_millis(20);
-    let task = Task {
-        sink,
-        settings,
-        store: station.store.clone(),
-        world: world.share(),
-        status: status.clone(),
-        pace: Pace { first: short, longest: 4 * short, held: short },
-        stop: stop.clone(),
-    };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(task.run());
-    Running { status, stop, tasks }
+    let (store, world) = (station.store.clone(), world.share());
+    let task = Task { sink, settings, store, world, status: status.clone(), pace, stop: stop.clone() };
+    (task, status, stop)
 }
 
 fn small(port: u16) -> Settings {
@@ -503,7 +511,7 @@ async fn a_stop_during_an_outage_is_prompt_and_a_restart_goes_on() {
     tokio::time::timeout(Duration::from_secs(3), running.stop()).await.expect("it stops at once");
     let Station { folder, store, batches } = station;
     drop(store); // One process, one handle per file.
-    let station = Station { store: open(&folder), folder, batches };
+    let station = Station { store: open(&folder, 1 << 30), folder, batches };
     let (influx, stored) = accepts_all(0).await;
     let running = start(&station, small(influx.port));
     station.cursor_reaches(1).await;

@@ -1,4 +1,4 @@
-// The station's page: cells, alarms and newest values, as they are now.
+// The station's page: cells, alarms and newest values, as they are now, for whoever is logged in: by a session whose cookie no script can read, or by a token.
 //
 // Small on purpose: no framework, no build, nothing from outside. Everything from the gateway enters the page as text (textContent), never as
 // HTML. One event stream carries changes; it is opened by fetch, because an EventSource cannot send the token in a header. The lists are fetched
@@ -7,7 +7,9 @@
 const WORDS = {
   zh: {
     title: '网格哨', cells: '网格', alarms: '报警', values: '最新读数', token: '访问令牌', enter: '进入', language: 'English',
-    login: '请输入本站的访问令牌。令牌只保存在此浏览器标签页中。', badToken: '令牌无效。', noCells: '还没有导入网格。', noAlarms: '没有报警。',
+    login: '请登录。', badToken: '令牌无效。', name: '账号', password: '密码', code: '验证码(如已启用)', byToken: '用访问令牌登录(只保存在此标签页)',
+    logOut: '退出', mustChange: '这是一次性密码,请设置自己的密码(至少 10 个字符)。', invited: '欢迎。请设置密码(至少 10 个字符),下次用账号和密码登录。',
+    newPassword: '新密码', save: '保存并进入', noPassword: '不设密码,直接进入', noCells: '还没有导入网格。', noAlarms: '没有报警。',
     noValues: '还没有读数。', lost: '连接已断开,画面不是最新!', lostSince: '停在', acknowledge: '接警确认', allCells: '显示全部网格',
     owner: '责任人', nobody: '无人负责', late: '迟到的信号', acknowledgedBy: '确认人', calm: '无报警', open: '未结', failed: '未成功:',
     truncated: '只显示最新的', yes: '是', no: '否', uncertain: '存疑', bad: '无效',
@@ -16,7 +18,11 @@ const WORDS = {
   },
   en: {
     title: 'Gridwarden', cells: 'Cells', alarms: 'Alarms', values: 'Newest values', token: 'Access token', enter: 'Enter', language: '中文',
-    login: 'Enter an access token of this station. It is kept in this browser tab only.', badToken: 'This token is not valid.',
+    login: 'Please log in.', badToken: 'This token is not valid.', name: 'Account', password: 'Password', code: 'Code (if you use one)',
+    byToken: 'With an access token (kept in this tab only)', logOut: 'Log out',
+    mustChange: 'This was a one-time password: choose your own, of at least 10 characters.',
+    invited: 'Welcome. Choose a password of at least 10 characters for the next time.',
+    newPassword: 'New password', save: 'Save and enter', noPassword: 'Enter without a password',
     noCells: 'No cells have been imported yet.', noAlarms: 'No alarms.', noValues: 'No values yet.',
     lost: 'Connection lost: this is not up to date!', lostSince: 'as of', acknowledge: 'Acknowledge', allCells: 'Show all cells',
     owner: 'responsible', nobody: 'nobody answers for it', late: 'late signal', acknowledgedBy: 'acknowledged by', calm: 'no alarm', open: 'open',
@@ -56,7 +62,8 @@ let lastId = null, lastHeard = null, follower = null, drawn = false;
 class Refused extends Error { constructor(status, detail) { super(detail); this.status = status; } }
 
 async function ask(path, options = {}) {
-  const headers = { Authorization: `Bearer ${remembered('token')}`, ...options.headers };
+  const token = remembered('token'); // Without one the session's cookie goes along by itself.
+  const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...options.headers };
   const response = await fetch(path, { ...options, headers });
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
@@ -64,6 +71,8 @@ async function ask(path, options = {}) {
   }
   return response;
 }
+
+const send = (method, path, body) => ask(path, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 
 async function every(path, cursor, take, most = Infinity) {
   let next = null, count = 0;
@@ -171,7 +180,7 @@ async function keepFollowing() {
       await follow(stop.signal);
     } catch (error) {
       if (stop.signal.aborted) return;
-      if (error.status === 401) return login(say('badToken'));
+      if (error.status === 401) return login(remembered('token') ? say('badToken') : '');
       why = error.status ? error.message : '';
     }
     if (lastHeard !== before) failures = 0;
@@ -360,38 +369,96 @@ function speak() {
 function login(error = '') {
   follower?.abort();
   remember('token', null);
-  $('main').hidden = true;
-  $('lost').hidden = true;
+  for (const part of ['main', 'lost', 'choose', 'who', 'log-out']) $(part).hidden = true;
   document.body.classList.remove('lost');
   $('login-error').textContent = error;
   $('login').hidden = false;
-  $('token').focus();
+  $('name').focus();
 }
 
-function enter() {
-  if (!/^[\x20-\x7e]+$/.test(remembered('token'))) return login(say('badToken')); // A header cannot carry it.
+// A password is chosen: after a one-time password, or with an invitation.
+let chosen = null;
+function choose(why, optional, take) {
+  chosen = take;
+  $('login').hidden = true;
+  $('choose-why').textContent = why;
+  $('choose-error').textContent = '';
+  $('no-password').hidden = !optional;
+  $('choose').hidden = false;
+  $('new-password').focus();
+}
+
+async function choice(password) {
+  try {
+    await chosen(password);
+    $('new-password').value = '';
+    $('choose').hidden = true;
+    await enter();
+  } catch (error) {
+    $('choose-error').textContent = error.message;
+  }
+}
+
+// `old` is the password just typed, if any: a one-time password is changed at once.
+async function enter(old = null) {
+  if (remembered('token') && !/^[\x20-\x7e]+$/.test(remembered('token'))) return login(say('badToken')); // A header cannot carry it.
+  try {
+    const me = await (await ask('/api/v1/session')).json();
+    if (me.must_change && old === null) return login(say('mustChange'));
+    if (me.must_change) return choose(say('mustChange'), false, (password) => send('PUT', '/api/v1/session/password', { old, new: password }));
+    $('who').textContent = me.person?.name ?? me.name;
+    $('who').hidden = $('log-out').hidden = false;
+  } catch (error) {
+    if (error.status === 401) return login(remembered('token') ? say('badToken') : '');
+    // Anything else is said by the stream, which goes on trying.
+  }
   $('login').hidden = true;
   lastId = null;
   keepFollowing();
 }
 
-$('login').addEventListener('submit', (event) => {
+$('by-name').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const token = $('token').value.trim();
+  const name = $('name').value.trim(), code = $('code').value.trim(), password = $('password').value;
+  for (const field of ['password', 'code']) $(field).value = '';
+  remember('token', null);
+  try {
+    await send('POST', '/api/v1/session', { name, password, ...(code && { code }) });
+    $('choose-name').value = name; // For the browser's password store.
+    await enter(password);
+  } catch (error) {
+    $('login-error').textContent = error.message;
+  }
+});
+$('by-token').addEventListener('submit', (event) => {
+  event.preventDefault();
+  remember('token', $('token').value.trim() || null);
   $('token').value = '';
-  remember('token', token);
   enter();
+});
+$('choose').addEventListener('submit', (event) => { event.preventDefault(); choice($('new-password').value); });
+$('no-password').addEventListener('click', () => choice(null));
+$('log-out').addEventListener('click', async () => {
+  try {
+    if (!remembered('token')) await ask('/api/v1/session', { method: 'DELETE' }); // A token stays good for others who hold it.
+    login();
+  } catch (error) {
+    if (error.status === 401) return login();
+    $('act-error').textContent = `${say('failed')} ${error.message}`;
+    $('act-error').hidden = false;
+  }
 });
 $('language').addEventListener('click', () => { language = language === 'zh' ? 'en' : 'zh'; remember('language', language); speak(); draw(); });
 $('scheme').addEventListener('change', () => { state.scheme = $('scheme').value; state.cell = null; drawn = false; draw(); });
 addEventListener('resize', () => { drawn = false; if (!$('main').hidden) draw(); });
 $('all-cells').addEventListener('click', () => { state.cell = null; drawn = false; draw(); });
 
-// A link such as /#token=… logs in; the token leaves the address bar at once and never reaches a server in an address.
-const given = new URLSearchParams(location.hash.slice(1)).get('token');
-if (given !== null) {
-  remember('token', given);
+// A link such as /#token=… or /#invite=… logs in; what stands behind # leaves the address bar at once and never reaches a server in an address.
+const given = new URLSearchParams(location.hash.slice(1)), [token, invite] = [given.get('token'), given.get('invite')];
+if (token !== null || invite !== null) {
+  remember('token', token);
   history.replaceState(null, '', location.pathname);
 }
 speak();
-if (remembered('token')) enter(); else login();
+if (invite === null) enter();
+else choose(say('invited'), true, (password) => send('POST', '/api/v1/session/invited', { secret: invite, ...(password && { password }) }));

@@ -43,7 +43,7 @@ use crate::notify::{Channel, Worker};
 use crate::service;
 use crate::store::{Limits, Store, restore};
 use crate::supervise::Supervisor;
-use crate::world;
+use crate::{account_command, world};
 
 pub use reload::Reload;
 
@@ -87,6 +87,14 @@ impl App {
         let damage = recovered.findings.join("; ");
         for finding in &recovered.findings {
             tracing::error!(finding, "the store was damaged");
+        }
+        match account_command::first(&store).await {
+            // Not through the logger: its lines are collected and kept.
+            Ok(text) => eprint!("{}", text.unwrap_or_default()),
+            // A station without a disk still alarms.
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the first account could not be made")
+            }
         }
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
         // First the past under the registry and rules it had, then what was edited or imported since: the driver begins by taking that over.

@@ -1,10 +1,12 @@
 //! The API under /api/v1 and the page at /.
 //!
 //! [`router`] is everything as a value, for tests too; [`serve`] runs it. A route is added with `routes!` below, which also puts it into the OpenAPI
-//! document. Layers from the outside in: security headers, problem documents, counting, time limit, then for all but the open routes the token.
-//! Absent: TLS, CORS, cookies, accounts.
+//! document; it also needs a line in [`rights`]. Layers from the outside in: security headers, problem documents, counting, time limit, then who asks and
+//! whether he may ([`auth`]). Absent: TLS, CORS.
 
+pub mod accounts;
 pub mod alarms;
+pub mod audit;
 pub mod auth;
 pub mod commands;
 pub mod document;
@@ -17,11 +19,13 @@ pub mod model;
 pub mod page;
 pub mod people;
 pub mod problem;
+pub mod rights;
 pub mod roster;
+pub mod session;
 pub mod staffing;
 pub mod station;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -35,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::accounts::password::Passwords;
+use crate::accounts::throttle::Throttle;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::io::commands::Commands;
@@ -72,16 +78,24 @@ pub struct Api {
 pub struct Own {
     streams: Arc<Semaphore>,
     probe: station::Probe,
+    passwords: Passwords,
+    throttle: Mutex<Throttle>,
+    refusals: session::Refusals,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { streams: Arc::new(Semaphore::new(events::STREAMS_MAX)), probe: station::Probe::default() }
+        Self {
+            streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+            probe: station::Probe::default(),
+            passwords: Passwords::default(),
+            throttle: Mutex::default(),
+            refusals: session::Refusals::default(),
+        }
     }
 }
 
-/// Everything that needs a token.
-fn guarded() -> OpenApiRouter<Arc<Api>> {
+fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(alarms::list, alarms::raise))
         .routes(routes!(alarms::one))
@@ -101,17 +115,27 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(roster::vacancies))
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
+        .routes(routes!(session::log_in, session::me, session::log_out))
+        .routes(routes!(session::invited))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::passes))
+        .routes(routes!(session::end_pass))
+        .routes(routes!(session::make_token))
+        .routes(routes!(session::offer_totp, session::begin_totp, session::end_totp))
+        .routes(routes!(accounts::list, accounts::add))
+        .routes(routes!(accounts::change))
+        .routes(routes!(accounts::invite))
+        .routes(routes!(accounts::end_passes))
+        .routes(routes!(audit::search))
         .routes(routes!(station::metrics))
         .routes(routes!(station::openapi))
+        .routes(routes!(station::healthz))
+        .routes(routes!(station::readyz))
 }
 
 pub fn router(api: Arc<Api>) -> Router {
-    let guarded = guarded().layer(from_fn_with_state(api.clone(), auth::authenticate));
-    let (router, document) = OpenApiRouter::with_openapi(document::head())
-        .merge(guarded)
-        .routes(routes!(station::healthz))
-        .routes(routes!(station::readyz))
-        .split_for_parts();
+    let guarded = routes().route_layer(from_fn_with_state(api.clone(), auth::authorize));
+    let (router, document) = OpenApiRouter::with_openapi(document::head()).merge(guarded).split_for_parts();
     router
         .merge(page::routes())
         .layer(axum::Extension(document::finish(document)))
@@ -125,7 +149,8 @@ pub fn router(api: Arc<Api>) -> Router {
 
 /// Runs until `stop`; then open requests get a moment to end.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) -> anyhow::Result<()> {
-    let serving = axum::serve(listen::Guarded::new(listener), router(api))
+    let service = router(api).into_make_service_with_connect_info::<listen::Peer>();
+    let serving = axum::serve(listen::Guarded::new(listener), service)
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {
         ended = serving.into_future() => Ok(ended?),

@@ -12,6 +12,8 @@ pub mod model;
 
 pub mod grid;
 
+pub mod accounts;
+
 pub mod config;
 
 pub mod engine;
@@ -51,5 +53,9 @@ pub mod service;
 pub mod import;
 
 pub mod vacancies;
+
+pub mod account_command;
+
+pub mod audit_command;
 
 pub mod app;

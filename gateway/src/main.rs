@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use gateway::account_command::{self, AccountCommand};
+use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
 use gateway::{app, import, probe, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +51,20 @@ enum Command {
     },
     /// Read registers of a Modbus unit and show every way to decode them
     Probe(probe::ProbeArgs),
+    /// Make, reset, disable or list accounts
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+        #[arg(short, long, default_value = "config/station.toml", global = true)]
+        config: PathBuf,
+    },
+    /// Verify or prune the audit log
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+        #[arg(short, long, default_value = "config/station.toml", global = true)]
+        config: PathBuf,
+    },
     /// Copy the store while the station runs
     Backup {
         /// The new file
@@ -139,6 +155,17 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(if covered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Account { command, config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            print!("{}", account_command::run(&loaded, command).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Audit { command, config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            let (text, good) = audit_command::run(&loaded, command).await?;
+            print!("{text}");
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Backup { to, config } => {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             app::backup(&loaded, &to).await?;

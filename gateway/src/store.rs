@@ -8,9 +8,12 @@
 //! A change of a table is a new step at the end of `schema.rs`; a change of a stored type is a new variant in `record.rs` or a new version
 //! in `wire/journal.rs`.
 
+pub mod accounts;
 pub mod alarms;
+pub mod audit;
 pub mod cards;
 pub mod care;
+pub mod chain;
 mod commit;
 mod file;
 pub mod history;
@@ -129,7 +132,7 @@ pub struct Commit {
     pub snapshot: Option<Vec<u8>>,
 }
 
-/// Who did or looked at what. Never changed or deleted.
+/// Who did or looked at what. Never changed, and taken away only by `gridwarden audit prune`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Audit {
     pub at: Timestamp,

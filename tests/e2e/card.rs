@@ -1,7 +1,7 @@
 //! The card of an alarm: the water nearby as it was at that moment, who lives there for those who may know, and every look recorded.
 
 use serde_json::json;
-use tests::neighbours::{eventually, free_port};
+use tests::neighbours::eventually;
 use tests::process::Process;
 use tests::site::{Site, program};
 use tokio::process::Command;

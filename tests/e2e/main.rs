@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
+mod accounts;
 mod card;
 mod commands;
 mod crash;
@@ -21,6 +22,7 @@ mod page;
 mod path;
 mod people;
 mod reload;
+mod rights;
 mod service;
 mod simulator;
 mod stop;

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use gateway::accounts::{self, Account};
 use gateway::engine::Seen;
 use gateway::model::*;
 use serde_json::json;
@@ -45,7 +46,7 @@ async fn the_page_shows_what_happens_and_when_it_no_longer_can() {
     picture(&mut browser, "login.png").await;
     let login = |token: &str| {
         format!(
-            "document.getElementById('token').value = '{token}'; document.getElementById('login').requestSubmit()"
+            "document.getElementById('token').value = '{token}'; document.getElementById('by-token').requestSubmit()"
         )
     };
     browser.evaluate(&login("wrong")).await.unwrap();
@@ -127,5 +128,71 @@ async fn a_link_with_the_token_logs_in_on_a_phone_and_a_reader_is_told_why_it_ma
     browser.until("document.querySelectorAll('#alarms li').length === 1", 5).await.unwrap();
     browser.evaluate("document.getElementById('all-cells').click()").await.unwrap();
     browser.until("document.querySelectorAll('#alarms li').length === 3", 5).await.unwrap();
+    station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn somebody_invited_chooses_a_password_and_logs_in_and_out_by_name() {
+    let station = Station::start().await.unwrap();
+    seed(&station).await;
+    let line = |what: &str| gateway::store::Audit {
+        at: station.clock.now().wall,
+        who: "test".into(),
+        what: what.into(),
+        target: "account wang-li".into(),
+        detail: String::new(),
+    };
+    let mut account = Account::new("wang-li", accounts::Role::DutyOfficer, station.clock.now().wall);
+    account.person = Some("wang-li".into());
+    station.store.add_account(account, line("account.add")).await.unwrap();
+    let (secret, hash) = accounts::secret();
+    let (now, lasts) = (station.clock.now().wall, gateway::units::Millis::from_secs(600));
+    let invitation = accounts::Pass {
+        number: 0,
+        kind: accounts::PassKind::Invitation,
+        account: "wang-li".into(),
+        label: String::new(),
+        address: String::new(),
+        made: now,
+        seen: now,
+        idle: lasts,
+        ends: now + lasts,
+    };
+    station.store.add_pass(invitation, hash, line("invitation.make")).await.unwrap();
+
+    let mut browser = Browser::start(390, 844).await.unwrap();
+    browser.go(&format!("{}/#invite={secret}", station.url)).await.unwrap();
+    browser.until("!document.getElementById('choose').hidden", 10).await.unwrap();
+    assert_eq!(browser.evaluate("location.href").await.unwrap(), json!(format!("{}/", station.url)));
+    picture(&mut browser, "invited.png").await;
+    let choose = "document.getElementById('new-password').value = 'four words and a half'; document.getElementById('choose').requestSubmit()";
+    browser.evaluate(choose).await.unwrap();
+    browser.until("document.querySelectorAll('#alarms li').length === 2", 10).await.unwrap();
+    browser.until("document.getElementById('who').textContent === '王丽'", 5).await.unwrap();
+    assert_eq!(browser.evaluate("document.cookie").await.unwrap(), json!(""), "no script reads the session");
+    assert_eq!(browser.complaints, Vec::<String>::new());
+
+    // Still in after the page is loaded again; what she does counts, for it comes from the own page.
+    browser.go(&station.url).await.unwrap();
+    browser.until("document.querySelectorAll('#alarms li').length === 2", 10).await.unwrap();
+    browser.evaluate("document.querySelector('#alarms li button').click()").await.unwrap();
+    browser
+        .until("document.getElementById('alarms').innerText.includes('确认人: wang-li')", 5)
+        .await
+        .unwrap();
+
+    browser.evaluate("document.getElementById('log-out').click()").await.unwrap();
+    browser.until("!document.getElementById('login').hidden", 10).await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('main').hidden").await.unwrap(), true);
+    let log_in = |password: &str| {
+        format!(
+            "document.getElementById('name').value = 'wang-li'; document.getElementById('password').value = '{password}'; \
+             document.getElementById('by-name').requestSubmit()"
+        )
+    };
+    browser.evaluate(&log_in("not the password")).await.unwrap();
+    browser.until("document.getElementById('login-error').textContent !== ''", 10).await.unwrap();
+    browser.evaluate(&log_in("four words and a half")).await.unwrap();
+    browser.until("!document.getElementById('who').hidden", 10).await.unwrap();
     station.end().await.unwrap();
 }

@@ -92,7 +92,15 @@ async fn a_person_comes_takes_over_is_absent_and_leaves() {
     told.reverse();
     assert_eq!(
         told,
-        ["registry.import", "people.put", "people.leave", "duty.assign", "absence.put", "absence.end"]
+        [
+            "account.first",
+            "registry.import",
+            "people.put",
+            "people.leave",
+            "duty.assign",
+            "absence.put",
+            "absence.end"
+        ]
     );
     assert!(
         lines.iter().all(|line| !line.detail.contains("1000000") && !line.detail.contains('孙')),

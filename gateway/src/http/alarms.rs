@@ -16,8 +16,9 @@ use super::extract::{self, Body, Params, Switch};
 use super::model::{Acknowledgement, AlarmDetail, AttemptView, NewAlarm, Page, ResolutionRequest};
 use super::people;
 use super::problem::ApiError;
+use super::rights::{Reach, Right};
 use crate::grid::Registry;
-use crate::model::{Action, AlarmId, AlarmState, Deed, SignalClass};
+use crate::model::{Action, Alarm, AlarmId, AlarmState, Deed, SignalClass};
 use crate::store::alarms::Query;
 use crate::view::{AlarmView, EntryView};
 
@@ -110,11 +111,14 @@ pub fn cells_in(code: &str, registry: &Registry) -> Result<Vec<String>, ApiError
 pub async fn list(
     State(api): State<Arc<Api>>,
     Params(filter): Params<Filter>,
+    caller: Caller,
 ) -> Result<Json<Page<AlarmView>>, ApiError> {
     let world = api.world.load();
-    let Some(mut query) = filter.query(&world.registry)? else {
-        return Ok(Json(Page { items: Vec::new(), next: None }));
-    };
+    let none = || Ok(Json(Page { items: Vec::new(), next: None }));
+    let Some(mut query) = filter.query(&world.registry)? else { return none() };
+    let area = caller.area(Right::Alarms, &world.registry, api.clock.now().wall);
+    let Some(cells) = area.codes(query.cells, &world.registry) else { return none() };
+    query.cells = cells;
     let limit = query.limit;
     query.limit += 1;
     let page = Page::cut(api.store.alarms(query).await?, limit, |alarm| alarm.id.to_string());
@@ -134,11 +138,15 @@ pub async fn one(
     caller: Caller,
 ) -> Result<Json<AlarmDetail>, ApiError> {
     let id = parse(&id)?;
-    let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
+    let alarm = seen(&api, &caller, id).await?;
     let (history, attempts, card) =
         tokio::try_join!(api.store.entries(id), api.store.attempts(id), api.store.card(id))?;
+    let registry = api.world.load().registry.clone();
+    let personal = caller.personal(Right::Handle, &registry, api.clock.now().wall);
     let card = match card {
-        Some(card) if card.household.is_some() && !caller.read_only => {
+        Some(card)
+            if card.household.is_some() && !caller.read_only && personal.has(alarm.cell, &registry) =>
+        {
             people::audit(&api, &caller, format!("card of {id}"), &[card.place.as_str()]).await?;
             Some(card)
         }
@@ -167,6 +175,7 @@ pub async fn acknowledge(
 ) -> Result<Json<AlarmView>, ApiError> {
     let alarm = parse(&id)?;
     let note = note(body.note)?;
+    handled(&api, &actor.0, alarm).await?;
     act(&api, &actor.0, Deed::Acknowledge { alarm, note }).await.map(Json)
 }
 
@@ -183,6 +192,7 @@ pub async fn resolve(
 ) -> Result<Json<AlarmView>, ApiError> {
     let alarm = parse(&id)?;
     let note = note(body.note)?;
+    handled(&api, &actor.0, alarm).await?;
     act(&api, &actor.0, Deed::Resolve { alarm, disposition: body.disposition, note }).await.map(Json)
 }
 
@@ -205,6 +215,7 @@ pub async fn raise(
             .filter(|cell| !cell.retired)
             .ok_or_else(|| ApiError::body("cell", format!("there is no cell `{}`", body.cell)))?
             .ix;
+        actor.0.may(Right::Raise, cell, registry, api.clock.now().wall)?;
         let device = body.device.as_ref().map(|id| {
             let device = registry.device_by_id(id).filter(|device| !device.retired);
             device.ok_or_else(|| ApiError::body("device", format!("there is no device `{id}` in service")))
@@ -226,9 +237,28 @@ pub async fn raise(
 
 /// Returns the alarm after the action is on disk.
 async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmView, ApiError> {
-    let id = api.inlet.act(Action { who: caller.name.to_string(), what }).await??;
+    let id = api.inlet.act(Action { who: caller.who(), what }).await??;
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     Ok(AlarmView::of(&alarm, &api.world.load().registry))
+}
+
+/// The alarm, if the caller may see it.
+async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
+    let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
+    let registry = &api.world.load().registry;
+    if !caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry) {
+        return Err(no_alarm(&id.to_string()));
+    }
+    Ok(alarm)
+}
+
+/// Refuses who may not handle it. Who may everywhere is not held up by a look into the store: an alarm too new to stand there is refused by the engine or handled.
+async fn handled(api: &Api, caller: &Caller, id: AlarmId) -> Result<(), ApiError> {
+    if caller.reach(Right::Handle) == Reach::Everywhere {
+        return Ok(());
+    }
+    let alarm = seen(api, caller, id).await?;
+    caller.may(Right::Handle, alarm.cell, &api.world.load().registry, api.clock.now().wall)
 }
 
 fn parse(id: &str) -> Result<AlarmId, ApiError> {

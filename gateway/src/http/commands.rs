@@ -12,6 +12,7 @@ use super::Api;
 use super::auth::Actor;
 use super::extract::Body;
 use super::problem::ApiError;
+use super::rights::Right;
 use crate::io::commands::{NotSent, Topics};
 use crate::store::{Audit, Commit};
 
@@ -46,9 +47,11 @@ pub async fn command(
     Body(body): Body<Command>,
 ) -> Result<(StatusCode, Json<Commanded>), ApiError> {
     let registry = api.world.load().registry.clone();
+    let now = api.clock.now().wall;
+    let area = caller.area(Right::Command, &registry, now);
     let device = registry
         .device_by_id(&id)
-        .filter(|device| !device.retired)
+        .filter(|device| !device.retired && area.has_device(device, &registry))
         .ok_or_else(|| ApiError::not_found(format!("There is no device `{id}` in service.")))?;
     let cannot =
         |detail| ApiError::named(StatusCode::CONFLICT, "cannot-command", "It cannot be commanded", detail);
@@ -60,8 +63,8 @@ pub async fn command(
     })?;
     let payload = serde_json::Value::Object(body.payload).to_string();
     let line = Audit {
-        at: api.clock.now().wall,
-        who: caller.name.to_string(),
+        at: now,
+        who: caller.who(),
         what: "device.command".into(),
         target: format!("device {id}"),
         detail: payload.clone(),

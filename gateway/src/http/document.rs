@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use super::auth;
 use super::events::{Lagged, PresenceEvent, ReadingEvent};
 use super::problem::Problem;
 use super::station::Document;
@@ -16,14 +19,16 @@ use super::station::Document;
 const ABOUT: &str = "The API of a Gridwarden station. Errors are problem documents (RFC 9457). Times are RFC 3339 in UTC. \
 Lists come in pages: pass `next` of one page as the cursor of the following one. docs/api.md tells more.";
 
-/// Title, version and the token.
+/// Title, version and the two ways to be known.
 pub fn head() -> OpenApi {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token of station.toml ([[http.token]])."))
+        .description(Some("A personal token, or one of station.toml ([[http.token]])."))
         .build();
     let mut components = Components::new();
     components.add_security_scheme("token", SecurityScheme::Http(token));
+    let cookie = ApiKeyValue::with_description(auth::COOKIE, "The session that POST /api/v1/session begins.");
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let info = InfoBuilder::new()
         .title("Gridwarden")
         .description(Some(ABOUT))
@@ -32,7 +37,7 @@ pub fn head() -> OpenApi {
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components))
-        .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
+        .security(Some(["token", "session"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()))))
         .build()
 }
 

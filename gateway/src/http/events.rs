@@ -17,9 +17,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Api;
+use super::auth::Caller;
 use super::extract::{Params, Switch};
 use super::problem::ApiError;
+use super::rights::{Area, Right};
+use super::{Api, auth};
+use crate::clock;
 use crate::live::Change;
 use crate::model::{Alarm, Entry, Freshness, Quality, Report};
 use crate::view::AlarmChange;
@@ -30,6 +33,9 @@ pub const STREAMS_MAX: usize = 256;
 const PAGE: u32 = 128;
 /// Whoever is further behind fetches the list instead.
 const BEHIND_MAX: u64 = 5_000;
+/// How soon a stream notices that a duty, a role or a session has ended.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -95,6 +101,7 @@ pub async fn follow(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
     Params(place): Params<Place>,
+    caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let permit = api.own.streams.clone().try_acquire_owned().map_err(|_| {
         let detail = format!("{STREAMS_MAX} event streams are open; close one, or try again later.");
@@ -109,7 +116,7 @@ pub async fn follow(
         Some(None) => return Err(ApiError::query("Last-Event-ID", "give the number of an event")),
     };
     let readings = place.readings == Some(Switch(true));
-    let feed = Feed::begin(api.clone(), permit, after, readings).await?;
+    let feed = Feed::begin(api.clone(), permit, caller, after, readings).await?;
     let events = futures::stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
         Some((Ok(event), feed))
@@ -121,6 +128,7 @@ pub async fn follow(
 /// One reader's place in the stream.
 struct Feed {
     api: Arc<Api>,
+    sight: Sight,
     changes: broadcast::Receiver<Change>,
     /// Number of the last alarm event in `ready` or before it.
     last: u64,
@@ -129,6 +137,36 @@ struct Feed {
     readings: bool,
     ready: VecDeque<Event>,
     _permit: Open,
+}
+
+/// What the reader may see, and for how long that is taken as known.
+struct Sight {
+    caller: Caller,
+    alarms: Area,
+    devices: Area,
+    asked: tokio::time::Instant,
+}
+
+impl Sight {
+    fn of(api: &Api, caller: Caller) -> Self {
+        let (registry, now) = (&api.world.load().registry, api.clock.now().wall);
+        let [alarms, devices] =
+            [Right::Alarms, Right::Devices].map(|right| caller.area(right, registry, now));
+        Self { caller, alarms, devices, asked: clock::ticks() }
+    }
+
+    /// Asks again when it is time; `None` when the reader may no longer see anything. While the store cannot be asked the stream goes on: alarms must get through.
+    async fn renew(&mut self, api: &Api) -> Option<()> {
+        if clock::ticks().duration_since(self.asked) < ASK_AGAIN {
+            return Some(());
+        }
+        let caller = match tokio::time::timeout(ANSWER_WITHIN, auth::again(api, &self.caller)).await {
+            Ok(Ok(caller)) => caller?,
+            Ok(Err(_)) | Err(_) => self.caller.clone(),
+        };
+        *self = Self::of(api, caller);
+        Some(())
+    }
 }
 
 /// Counts an open stream.
@@ -153,6 +191,7 @@ impl Feed {
     async fn begin(
         api: Arc<Api>,
         permit: OwnedSemaphorePermit,
+        caller: Caller,
         after: Option<u64>,
         readings: bool,
     ) -> Result<Self, ApiError> {
@@ -176,7 +215,8 @@ impl Feed {
             ready.extend(event("lagged", &Lagged { reason: reason.into() }));
         }
         let behind = last < newest;
-        Ok(Self { api, changes, last, behind, readings, ready, _permit: Open::count(permit) })
+        let sight = Sight::of(&api, caller);
+        Ok(Self { api, sight, changes, last, behind, readings, ready, _permit: Open::count(permit) })
     }
 
     /// `None` ends the stream; the reader comes back with its Last-Event-ID.
@@ -185,12 +225,17 @@ impl Feed {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
+            // Before anything more is taken in.
+            self.sight.renew(&self.api).await?;
             if self.behind {
                 self.catch_up().await?;
                 continue;
             }
             match self.changes.recv().await {
-                Ok(change) => self.take(change),
+                Ok(change) => {
+                    self.sight.renew(&self.api).await?;
+                    self.take(change);
+                }
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     self.behind = true;
                     if self.readings {
@@ -229,17 +274,25 @@ impl Feed {
             Change::Report(report) if self.readings => self.ready.extend(self.reading(&report)),
             Change::Presence { device, online } if self.readings => {
                 let world = self.api.world.load();
-                let device = world.registry.device(device).map(|device| device.id.clone());
-                self.ready
-                    .extend(device.and_then(|device| event("presence", &PresenceEvent { device, online })));
+                let device = world.registry.device(device);
+                let device = device.filter(|device| self.sight.devices.has_device(device, &world.registry));
+                self.ready.extend(
+                    device
+                        .map(|device| device.id.clone())
+                        .and_then(|device| event("presence", &PresenceEvent { device, online })),
+                );
             }
             Change::Report(_) | Change::Presence { .. } => (),
         }
     }
 
     fn push(&mut self, number: u64, alarm: &Alarm, entry: &Entry) {
-        let change = AlarmChange::of(number, alarm, entry, &self.api.world.load().registry);
         self.last = number;
+        let world = self.api.world.load();
+        if !self.sight.alarms.has(alarm.cell, &world.registry) {
+            return;
+        }
+        let change = AlarmChange::of(number, alarm, entry, &world.registry);
         self.ready.extend(event("alarm", &change).map(|event| event.id(number.to_string())));
     }
 
@@ -248,6 +301,10 @@ impl Feed {
             return None;
         }
         let world = self.api.world.load();
+        let device = world.registry.device(report.device)?;
+        if !self.sight.devices.has_device(device, &world.registry) {
+            return None;
+        }
         let values = report.values.iter().map(|value| ReadingValue {
             metric: value.metric.name().into(),
             value: value.value,
@@ -256,7 +313,7 @@ impl Feed {
             quality: value.quality,
         });
         let reading = ReadingEvent {
-            device: world.registry.device(report.device)?.id.clone(),
+            device: device.id.clone(),
             time: report.time().rfc3339(),
             received: report.received.rfc3339(),
             freshness: report.freshness,

@@ -9,9 +9,11 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::alarms::cells_in;
+use super::auth::Caller;
 use super::extract::{self, Params, Switch};
 use super::model::{CellView, DeviceView, Page};
 use super::problem::ApiError;
+use super::rights::Right;
 use crate::model::DeviceKind;
 
 const PAGE_MAX: u32 = 500;
@@ -44,6 +46,7 @@ pub struct DeviceFilter {
 pub async fn devices(
     State(api): State<Arc<Api>>,
     Params(filter): Params<DeviceFilter>,
+    caller: Caller,
 ) -> Result<Json<Page<DeviceView>>, ApiError> {
     let registry = api.world.load().registry.clone();
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
@@ -58,8 +61,10 @@ pub async fn devices(
         }
     };
     let with_retired = filter.retired == Some(Switch(true));
+    let area = caller.area(Right::Devices, &registry, api.clock.now().wall);
     let found = registry.devices()[first..]
         .iter()
+        .filter(|device| area.has_device(device, &registry))
         .filter(|device| with_retired || !device.retired)
         .filter(|device| kinds.is_empty() || kinds.contains(&device.kind))
         .filter(|device| {
@@ -80,10 +85,13 @@ pub async fn devices(
 pub async fn device(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
+    caller: Caller,
 ) -> Result<Json<DeviceView>, ApiError> {
     let world = api.world.load();
     let unknown = || ApiError::not_found(format!("There is no device `{id}`."));
-    let device = world.registry.device_by_id(&id).ok_or_else(unknown)?;
+    let area = caller.area(Right::Devices, &world.registry, api.clock.now().wall);
+    let device = world.registry.device_by_id(&id).filter(|device| area.has_device(device, &world.registry));
+    let device = device.ok_or_else(unknown)?;
     Ok(Json(DeviceView::of(device, &api.live.device(device.ix))))
 }
 
@@ -112,6 +120,7 @@ pub struct CellFilter {
 pub async fn cells(
     State(api): State<Arc<Api>>,
     Params(filter): Params<CellFilter>,
+    caller: Caller,
 ) -> Result<Json<Page<CellView>>, ApiError> {
     let registry = api.world.load().registry.clone();
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
@@ -125,8 +134,10 @@ pub async fn cells(
     let now = api.clock.now().wall;
     let geometry = filter.geometry == Some(Switch(true));
     let with_retired = filter.retired == Some(Switch(true));
+    let area = caller.area(Right::Cells, &registry, now);
     let found = registry.cells()[first..]
         .iter()
+        .filter(|cell| area.has(cell.ix, &registry))
         .filter(|cell| with_retired || !cell.retired)
         .filter(|cell| filter.scheme.as_ref().is_none_or(|scheme| *scheme == cell.scheme))
         .take(limit as usize + 1)

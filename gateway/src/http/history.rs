@@ -8,9 +8,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
+use super::auth::Caller;
 use super::extract::{self, Params};
 use super::model::{DeadLetterView, Page, Series};
 use super::problem::ApiError;
+use super::rights::Right;
 use crate::model::Metric;
 use crate::units::{Millis, Timestamp};
 
@@ -44,12 +46,15 @@ pub struct SeriesFilter {
 pub async fn series(
     State(api): State<Arc<Api>>,
     Params(filter): Params<SeriesFilter>,
+    caller: Caller,
 ) -> Result<Json<Series>, ApiError> {
     let unknown = |field: &str, text: &str| ApiError::query(field, format!("there is no {field} `{text}`"));
     let metric = Metric::from_name(&filter.metric).ok_or_else(|| unknown("metric", &filter.metric))?;
     let device = {
         let world = api.world.load();
+        let area = caller.area(Right::Devices, &world.registry, api.clock.now().wall);
         let device = world.registry.device_by_id(&filter.device);
+        let device = device.filter(|device| area.has_device(device, &world.registry));
         device.ok_or_else(|| unknown("device", &filter.device))?.ix
     };
     let to = time("to", filter.to.as_deref())?.unwrap_or(api.clock.now().wall + Millis(1));
@@ -66,7 +71,7 @@ pub async fn series(
     Ok(Json(Series::of(&filter.device, metric, from, to, &samples)))
 }
 
-fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+pub fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let wrong = "give RFC 3339 with an offset, such as 2026-11-23T03:00:00Z (in an address, write + as %2B)";
     Timestamp::parse_rfc3339(text).map(Some).ok_or_else(|| ApiError::query(field, wrong))

@@ -1,4 +1,4 @@
-//! People and their telephone numbers: whatever shows one writes a line to the audit log first, and shows nothing when it cannot.
+//! People and their telephone numbers: whatever shows one writes a line to the audit log first, and shows nothing when it cannot. Without the right to it a number is masked.
 
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use super::auth::Caller;
 use super::extract::{self, Params};
 use super::model::{CellDetail, Page, PersonView};
 use super::problem::ApiError;
+use super::rights::{self, Area, Right};
+use crate::grid::{Person, Registry};
 use crate::store::{Audit, Commit};
 
 const PAGE_MAX: u32 = 500;
@@ -27,8 +29,17 @@ pub async fn cell(
 ) -> Result<Json<CellDetail>, ApiError> {
     let registry = api.world.load().registry.clone();
     let unknown = || ApiError::not_found(format!("There is no cell `{code}`."));
-    let cell = registry.cell_by_code(&code).ok_or_else(unknown)?;
-    let detail = CellDetail::of(cell, &registry, api.clock.now().wall);
+    let now = api.clock.now().wall;
+    let area = caller.area(Right::Cells, &registry, now);
+    let cell =
+        registry.cell_by_code(&code).filter(|cell| area.has(cell.ix, &registry)).ok_or_else(unknown)?;
+    let mut detail = CellDetail::of(cell, &registry, now);
+    if !caller.personal(Right::Cells, &registry, now).has(cell.ix, &registry) {
+        let people =
+            detail.on_duty.iter_mut().map(|duty| &mut duty.person).chain(detail.responsible.as_mut());
+        people.for_each(|person| person.phone = rights::masked(&person.phone));
+        return Ok(Json(detail));
+    }
     let mut shown: Vec<_> = detail.on_duty.iter().map(|duty| duty.person.id.as_str()).collect();
     shown.extend(detail.responsible.iter().map(|person| person.id.as_str()));
     shown.sort_unstable();
@@ -67,13 +78,18 @@ pub async fn people(
         }
     };
     let now = api.clock.now().wall;
-    let found: Vec<_> = all[first..]
-        .iter()
-        .take(limit as usize + 1)
-        .map(|person| PersonView::of(person, &registry, now))
-        .collect();
+    let (area, personal) =
+        (caller.area(Right::People, &registry, now), caller.personal(Right::People, &registry, now));
+    let inside = |person: &Person, area: &Area| within(person, area, &caller, &registry);
+    let view = |person: &Person| {
+        let view = PersonView::of(person, &registry, now);
+        if inside(person, &personal) { view } else { view.masked() }
+    };
+    let seen = all[first..].iter().filter(|person| inside(person, &area));
+    let found: Vec<_> = seen.take(limit as usize + 1).map(view).collect();
     let page = Page::cut(found, limit, |person| person.id.clone());
-    let shown: Vec<_> = page.items.iter().map(|person| person.id.as_str()).collect();
+    let bare = |id: &str| registry.person(id).is_some_and(|person| inside(person, &personal));
+    let shown: Vec<_> = page.items.iter().map(|person| person.id.as_str()).filter(|id| bare(id)).collect();
     audit(&api, &caller, "people".into(), &shown).await?;
     Ok(Json(page))
 }
@@ -88,11 +104,31 @@ pub async fn person(
     caller: Caller,
 ) -> Result<Json<PersonView>, ApiError> {
     let registry = api.world.load().registry.clone();
-    let person =
-        registry.person(&id).ok_or_else(|| ApiError::not_found(format!("There is no person `{id}`.")))?;
-    let view = PersonView::of(person, &registry, api.clock.now().wall);
+    let now = api.clock.now().wall;
+    let (area, personal) =
+        (caller.area(Right::People, &registry, now), caller.personal(Right::People, &registry, now));
+    let unknown = || ApiError::not_found(format!("There is no person `{id}`."));
+    let person = registry
+        .person(&id)
+        .filter(|person| within(person, &area, &caller, &registry))
+        .ok_or_else(unknown)?;
+    let view = PersonView::of(person, &registry, now);
+    if !within(person, &personal, &caller, &registry) {
+        return Ok(Json(view.masked()));
+    }
     audit(&api, &caller, "person".into(), &[id.as_str()]).await?;
     Ok(Json(view))
+}
+
+/// Whether the person has a duty in the area, or is the caller himself.
+pub(super) fn within(person: &Person, area: &Area, caller: &Caller, registry: &Registry) -> bool {
+    *area == Area::Everywhere
+        || caller.person.as_deref() == Some(&person.id)
+        || registry
+            .rows()
+            .duties
+            .iter()
+            .any(|duty| duty.person == person.id && area.has_code(&duty.cell, registry))
 }
 
 /// Who looked at whom; on disk before it is shown.
@@ -107,7 +143,7 @@ pub(super) async fn audit(
     }
     let line = Audit {
         at: api.clock.now().wall,
-        who: caller.name.to_string(),
+        who: caller.who(),
         what: "people.read".into(),
         target,
         detail: shown.join(" "),

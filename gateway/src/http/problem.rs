@@ -88,6 +88,11 @@ impl ApiError {
         Self::Refused(Box::new(problem))
     }
 
+    /// Known, but without the right.
+    pub fn not_allowed(detail: String) -> Self {
+        Self::named(StatusCode::FORBIDDEN, "not-allowed", "This account may not do that", detail)
+    }
+
     /// One of the URNs in docs/api.md.
     pub fn named(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
         let mut problem = Problem::plain(status, detail);

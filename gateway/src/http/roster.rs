@@ -12,9 +12,10 @@ use super::alarms::cells_in;
 use super::auth::Caller;
 use super::extract::{self, Params, Switch};
 use super::model::{AbsenceView, GapView, Page, TeamView, TrainingView, Vacancies};
-use super::people::audit;
+use super::people::{audit, within};
 use super::problem::ApiError;
-use crate::grid::vacancy;
+use super::rights::Right;
+use crate::grid::{Team, vacancy};
 use crate::view::PersonRef;
 
 const PAGE_MAX: u32 = 500;
@@ -42,8 +43,10 @@ pub struct VacancyFilter {
 pub async fn vacancies(
     State(api): State<Arc<Api>>,
     Params(filter): Params<VacancyFilter>,
+    caller: Caller,
 ) -> Result<Json<Vacancies>, ApiError> {
     let registry = api.world.load().registry.clone();
+    let area = caller.area(Right::Cells, &registry, api.clock.now().wall);
     let limit = extract::limit(filter.limit, GAPS_MAX)? as usize;
     let cells = filter.cell.as_deref().map(|code| cells_in(code, &registry)).transpose()?;
     let from = api.clock.now().wall;
@@ -55,6 +58,7 @@ pub async fn vacancies(
     if filter.uncovered == Some(Switch(true)) {
         gaps.retain(|gap| gap.covered_by.is_none());
     }
+    gaps.retain(|gap| area.has(gap.cell, &registry));
     let mut views: Vec<_> = gaps.iter().map(|gap| GapView::of(gap, &registry)).collect();
     if let Some(cells) = cells {
         let cells: std::collections::HashSet<String> = cells.into_iter().collect();
@@ -62,8 +66,11 @@ pub async fn vacancies(
     }
     let left_out = views.len().saturating_sub(limit);
     views.truncate(limit);
-    let training = vacancy::training_runs_out(&registry, from).into_iter().map(|(person, end)| {
-        TrainingView { person: PersonRef::of(&person.id, &registry), trained_until: end.rfc3339() }
+    let concerned = vacancy::training_runs_out(&registry, from).into_iter();
+    let concerned = concerned.filter(|(person, _)| within(person, &area, &caller, &registry));
+    let training = concerned.map(|(person, end)| TrainingView {
+        person: PersonRef::of(&person.id, &registry),
+        trained_until: end.rfc3339(),
     });
     Ok(Json(Vacancies {
         from: from.rfc3339(),
@@ -99,6 +106,7 @@ pub struct TeamFilter {
 pub async fn teams(
     State(api): State<Arc<Api>>,
     Params(filter): Params<TeamFilter>,
+    caller: Caller,
 ) -> Result<Json<Page<TeamView>>, ApiError> {
     let registry = api.world.load().registry.clone();
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
@@ -115,11 +123,17 @@ pub async fn teams(
     let cell = cell.transpose()?.or_else(|| device.and_then(|device| registry.home(device.ix)));
     let concerned = cell.map(|cell| registry.teams_for(cell, device.map(|device| device.ix), now));
     let all = filter.all == Some(Switch(true));
+    let area = caller.area(Right::People, &registry, now);
+    let mine = |id: &str| registry.person(id).is_some_and(|person| within(person, &area, &caller, &registry));
+    let seen = |team: &Team| {
+        team.cells.iter().any(|cell| area.has_code(cell, &registry))
+            || team.members.iter().any(|member| mine(&member.person))
+    };
     let found = registry
         .rows()
         .teams
         .iter()
-        .filter(|team| all || team.covers(now))
+        .filter(|team| (all || team.covers(now)) && seen(team))
         .filter(|team| concerned.as_ref().is_none_or(|some| some.iter().any(|one| one.name == team.name)))
         .filter(|team| filter.after.as_ref().is_none_or(|after| *after < team.name))
         .take(limit as usize + 1)
@@ -160,10 +174,13 @@ pub async fn absences(
     if filter.after.is_some() && after.is_none() {
         return Err(ApiError::query("after", "give `next` of the page before"));
     }
+    let area = caller.personal(Right::People, &registry, now);
+    let mine = |id: &str| registry.person(id).is_some_and(|person| within(person, &area, &caller, &registry));
     let found = registry
         .rows()
         .absences
         .iter()
+        .filter(|absence| mine(&absence.person))
         .filter(|absence| all || absence.until.is_none_or(|until| now < until))
         .map(|absence| AbsenceView::of(absence, &registry, now))
         .filter(|view| after.is_none_or(|(person, from)| (person.to_owned(), from.to_owned()) < key(view)))

@@ -11,8 +11,9 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::problem::ApiError;
+use super::rights::{Reach, Right};
+use super::{Api, auth};
 use crate::clock;
 use crate::health::Finding;
 use crate::io::acks::AckLine;
@@ -52,7 +53,7 @@ pub struct CheckView {
 }
 
 /// The store can be written and the driver makes progress; other parts are information. Open to all, reasons only with a token.
-#[utoipa::path(get, path = "/readyz", tag = "station", operation_id = "readyz", security((), ("token" = [])),
+#[utoipa::path(get, path = "/readyz", tag = "station", operation_id = "readyz", security((), ("token" = []), ("session" = [])),
     responses((status = 200, description = "Ready", body = Readiness),
         (status = 503, description = "Not ready; the same body", body = Readiness)))]
 pub async fn readyz(State(api): State<Arc<Api>>, headers: HeaderMap) -> impl IntoResponse {
@@ -63,7 +64,8 @@ pub async fn readyz(State(api): State<Arc<Api>>, headers: HeaderMap) -> impl Int
         Finding { essential: true, state: api.own.probe.driver(&api.inlet, clock::instant()) },
     );
     let ready = findings.values().all(|finding| !finding.essential || finding.state.is_ok());
-    let known = api.tokens.caller(&headers).is_some();
+    // When even this cannot be asked the store is the reason, and the log has it.
+    let known = auth::caller(&api, &headers).await.is_ok_and(|caller| caller.is_some_and(may_know_reasons));
     let checks = findings.into_iter().map(|(name, finding)| {
         let Finding { essential, state } = finding;
         let fine = state.is_ok();
@@ -71,6 +73,10 @@ pub async fn readyz(State(api): State<Arc<Api>>, headers: HeaderMap) -> impl Int
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks: checks.collect() }))
+}
+
+fn may_know_reasons(caller: auth::Caller) -> bool {
+    caller.reach(Right::Station) != Reach::Nowhere && !caller.must_change
 }
 
 /// Asks the store and the driver for a sign of life, seldom.

@@ -5,6 +5,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::chain::{self, Chain};
 use super::{Problem, Store, StoreError, int, record, unint};
 use crate::model::{Alarm, AlarmId, AlarmState, DeviceIx, Entry, SignalClass};
 use crate::units::Timestamp;
@@ -199,16 +200,16 @@ pub(super) fn alarm(id: AlarmId, text: &str) -> Result<Alarm, StoreError> {
 
 /// The row's number.
 pub(super) fn add_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
+    let what = record::word(&entry.what);
+    let link = Chain::Entries.next(connection)?;
+    let hash =
+        chain::entry(&link, int(entry.alarm.0), entry.at.0, &what, entry.who.as_deref(), &entry.detail);
     connection
-        .prepare_cached("INSERT INTO entries (alarm, at, what, who, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![
-            int(entry.alarm.0),
-            entry.at.0,
-            record::word(&entry.what),
-            entry.who,
-            entry.detail
-        ])?;
-    Ok(unint(connection.last_insert_rowid()))
+        .prepare_cached(
+            "INSERT INTO entries (number, alarm, at, what, who, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![link.number, int(entry.alarm.0), entry.at.0, what, entry.who, entry.detail, hash])?;
+    Ok(unint(link.number))
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> Result<(u64, Entry), Problem> {

@@ -5,12 +5,13 @@ use rusqlite::{OptionalExtension, params};
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
 use super::{
-    Audit, Commit, Committed, Problem, StoreError, alarms, cards, int, journal, outbox, registry, unint,
+    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, int, journal, outbox, registry,
+    unint,
 };
 use crate::card::Card;
 use crate::engine::Effect;
 use crate::model::{AlarmId, DeadLetter, Event};
-use crate::units::{Now, Timestamp};
+use crate::units::Now;
 use crate::wire::journal::encode;
 
 /// So much of a dead letter's payload is kept, or a flood of large ones would fill the disk.
@@ -88,8 +89,8 @@ impl Prepared {
             outbox::keep_limit(writing, at)?;
         }
         bury(writing, &self.dead)?;
-        for audit in &self.audit {
-            add_audit(writing, audit)?;
+        for line in &self.audit {
+            audit::add(writing.connection, line)?;
         }
         for (name, text) in &self.memo {
             registry::remember(writing.connection, name, text)?;
@@ -162,14 +163,5 @@ pub fn bury(writing: &Writing<'_>, dead: &[DeadLetter]) -> Result<(), Problem> {
             .execute([i64::from(limits.dead_letters_max)])?;
         metrics::counter!("gridwarden_dead_letters_dropped_total").increment(dropped as u64);
     }
-    Ok(())
-}
-
-pub fn add_audit(writing: &Writing<'_>, audit: &Audit) -> Result<(), Problem> {
-    let Audit { at: Timestamp(at), who, what, target, detail } = audit;
-    writing
-        .connection
-        .prepare_cached("INSERT INTO audit (at, who, what, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![at, who, what, target, detail])?;
     Ok(())
 }

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::watch;
 
-use super::{Audit, Problem, Recovered, Store, StoreError, commit, int, unint};
+use super::{Problem, Recovered, Store, StoreError, commit, int, unint};
 use crate::model::{Batch, DeadLetter};
 use crate::units::{Now, Steady, Timestamp};
 use crate::wire::journal::{decode, encode};
@@ -94,29 +94,6 @@ impl Store {
                         address: row.get(3)?,
                         reason: row.get(4)?,
                         payload: row.get(5)?,
-                    },
-                ))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
-    /// Newest first, before row `before` when given.
-    pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, Audit)>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT number, at, who, what, target, detail FROM audit WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
-            )?;
-            let rows = statement.query_map(params![before.map_or(i64::MAX, int), limit], |row| {
-                Ok((
-                    unint(row.get(0)?),
-                    Audit {
-                        at: Timestamp(row.get(1)?),
-                        who: row.get(2)?,
-                        what: row.get(3)?,
-                        target: row.get(4)?,
-                        detail: row.get(5)?,
                     },
                 ))
             })?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Audit, Problem, Store, StoreError, commit, int, record, unint};
+use super::{Audit, Problem, Store, StoreError, int, record, unint};
 use crate::grid::dwellings::{Building, Household};
 use crate::grid::{Absence, Cell, Device, Duty, Person, Rows, Team};
 use crate::model::{CellIx, DeviceIx, DeviceKind};
@@ -77,7 +77,7 @@ impl Store {
             }
             remember(writing.connection, ZONE_MEMO, zone.name())?;
             writing.connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
-            commit::add_audit(writing, &audit)?;
+            super::audit::add(writing.connection, &audit)?;
             Ok(true)
         })
         .await

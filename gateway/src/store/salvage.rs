@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::file::{self, beside};
-use super::{StoreError, journal, record, registry};
+use super::{StoreError, chain, journal, record, registry};
 use crate::clock;
 
 /// Most important first. All have a number as their key, except the last two words.
@@ -32,12 +32,13 @@ const TABLES: &[&str] = &[
     "outbox",
     "attempts",
     "audit",
+    "passes",
     "snapshots",
     "journal",
     "chunks",
     "dead_letters",
 ];
-const NAMED_TABLES: &[&str] = &["memo", "cursors"];
+const NAMED_TABLES: &[&str] = &["memo", "cursors", "accounts", "anchors"];
 /// Small and needed for work: looked through at every start.
 const LOOKED_THROUGH: &[&str] = &[
     "registry",
@@ -54,6 +55,7 @@ const LOOKED_THROUGH: &[&str] = &[
     "snapshots",
     "alarms",
     "outbox",
+    "accounts",
 ];
 const PAGE: usize = 4096;
 /// Rows in one transaction.
@@ -111,11 +113,21 @@ pub fn salvage(path: &Path, why: &str) -> Result<Vec<String>, StoreError> {
     new.pragma_update(None, "synchronous", "OFF").map_err(StoreError::Write)?; // One sync at the end.
     match open_damaged(&aside, path) {
         Ok(old) => {
-            for table in TABLES {
+            // Tables of a later version are not missing in an older file.
+            let has = |table: &&&str| {
+                columns(&old, table).is_ok_and(|columns| !columns.is_empty())
+                    || columns(&old, "journal").is_ok_and(|columns| columns.is_empty())
+            };
+            for table in TABLES.iter().filter(has) {
                 told.extend(copy(&old, &mut new, table, "rowid").map_err(StoreError::Write)?);
             }
-            for table in NAMED_TABLES {
+            for table in NAMED_TABLES.iter().filter(has) {
                 told.extend(copy_named(&old, &mut new, table));
+            }
+            if columns(&old, "anchors").is_ok_and(|columns| columns.is_empty()) {
+                // The old file had no chains yet.
+                new.execute("DELETE FROM anchors", ()).map_err(StoreError::Write)?;
+                chain::begin_all(&new).map_err(StoreError::Write)?;
             }
         }
         Err(error) => told.push(format!("nothing in it can be read: {error}")),
@@ -169,7 +181,7 @@ fn open_damaged(aside: &Path, new: &Path) -> rusqlite::Result<Connection> {
 
 /// A sentence when something was lost.
 fn copy(old: &Connection, new: &mut Connection, table: &str, key: &str) -> rusqlite::Result<Option<String>> {
-    let columns = columns(new, table)?;
+    let columns = shared_columns(old, new, table)?;
     let list = columns.join(", ");
     let places = vec!["?"; columns.len()].join(", ");
     let insert = format!("INSERT OR REPLACE INTO {table} ({list}) VALUES ({places})");
@@ -223,7 +235,7 @@ fn copy(old: &Connection, new: &mut Connection, table: &str, key: &str) -> rusql
 /// Tables without a number for a key are small: as far as they can be read.
 fn copy_named(old: &Connection, new: &mut Connection, table: &str) -> Option<String> {
     let all = || -> rusqlite::Result<Option<String>> {
-        let columns = columns(new, table)?;
+        let columns = shared_columns(old, new, table)?;
         let (list, places) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
         let mut statement = old.prepare(&format!("SELECT {list} FROM {table}"))?;
         let mut rows = statement.query(())?;
@@ -243,6 +255,15 @@ fn copy_named(old: &Connection, new: &mut Connection, table: &str) -> Option<Str
         }
     };
     all().unwrap_or_else(|error| Some(format!("table {table} cannot be read: {error}")))
+}
+
+/// Columns that an older file has not got keep what the new table gives them.
+fn shared_columns(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let had = columns(old, table).unwrap_or_default();
+    let all = columns(new, table)?;
+    // When not even the columns can be read, the reason is said where the rows are.
+    let known: Vec<_> = all.iter().filter(|column| had.contains(column)).cloned().collect();
+    Ok(if known.is_empty() { all } else { known })
 }
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {

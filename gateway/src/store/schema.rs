@@ -5,6 +5,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::chain;
+
 /// Marks our files, so that no other program's database is ever taken for a store: "GrWa".
 pub const APPLICATION_ID: i32 = 0x4772_5761;
 
@@ -139,6 +141,30 @@ pub(super) const STEPS: &[&str] = &[
         UNIQUE (device, rule, what)
     ) STRICT;
     ",
+    // 4: accounts, and a chain of hashes through audit and history; `chain.rs` fills the hashes of the rows that are there.
+    "
+    ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE entries ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+    CREATE INDEX audit_by_at ON audit (at);
+    CREATE INDEX entries_by_at ON entries (at);
+    -- Where each chain begins: number and hash of the last row that was taken away, or 0 and nothing.
+    CREATE TABLE anchors (chain TEXT PRIMARY KEY, number INTEGER NOT NULL, hash BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE accounts (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    -- Sessions, personal tokens and invitations: `hash` is the SHA-256 of a secret that only its holder knows.
+    CREATE TABLE passes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash BLOB NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        account TEXT NOT NULL,
+        label TEXT NOT NULL,
+        address TEXT NOT NULL,
+        made INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        idle INTEGER NOT NULL,
+        ends INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX passes_by_account ON passes (account, kind, number);
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.
@@ -172,6 +198,7 @@ pub(super) fn take_steps(connection: &mut Connection, steps: &[&str]) -> rusqlit
     for step in steps.iter().skip(taken as usize) {
         transaction.execute_batch(step)?;
     }
+    chain::begin_all(&transaction)?;
     if (taken as usize) < steps.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", steps.len() as u32)?;

@@ -1,5 +1,7 @@
 //! The store on real files: what is answered is on disk, what failed is not, and no limit is passed.
 
+mod accounts;
+mod audit;
 mod care;
 mod commit;
 mod damage;

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::grid::vacancy::Gap;
 use crate::grid::{Absence, Person, Registry, Role, Team, TeamKind};
+use crate::http::rights::masked;
 use crate::units::Timestamp;
 use crate::view::PersonRef;
 
@@ -85,6 +86,11 @@ impl PersonView {
             absences: absences.map(|absence| AbsenceView::of(absence, registry, now)).collect(),
             version: registry.version(),
         }
+    }
+
+    /// For those who may know that there is this person, and no more.
+    pub fn masked(self) -> Self {
+        Self { phone: masked(&self.phone), contacts: BTreeMap::new(), absences: Vec::new(), ..self }
     }
 }
 

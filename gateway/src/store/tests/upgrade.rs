@@ -70,10 +70,28 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
     drop(connection);
     let (store, recovered) = place.recover(LIMITS);
     check(&store, &recovered).await;
+    let heads = store.verify_chains().await.unwrap();
+    assert!(
+        heads.iter().all(|head| head.broken.is_none() && head.rows == 1),
+        "the old rows are chained: {heads:?}"
+    );
     store.commit(&commit(22)).await.unwrap();
     drop(store);
     let connection = Connection::open(place.path()).unwrap();
     assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version: schema::KNOWN });
+}
+
+/// What an older file has not got is not taken for damage.
+#[tokio::test]
+async fn a_damaged_store_of_version_1_is_salvaged_with_its_log() {
+    let (place, connection) = old(VERSION_1);
+    drop(connection);
+    let told = salvage::salvage(&place.path(), "for a test").unwrap();
+    assert_eq!(told.len(), 1, "nothing was lost: {told:?}");
+    let (store, recovered) = place.recover(LIMITS);
+    check(&store, &recovered).await;
+    let heads = store.verify_chains().await.unwrap();
+    assert!(heads.iter().all(|head| head.broken.is_none() && head.rows == 1), "{heads:?}");
 }
 
 /// The step that does not exist yet, on a file that is full.

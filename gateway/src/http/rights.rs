@@ -1,0 +1,320 @@
+//! Who may do what: the one table, and nothing else decides.
+//!
+//! [`ENDPOINTS`] says what each route needs; a route without a line is refused. [`GRANTS`] says for each role and right how far it reaches and whether telephone numbers
+//! are shown there. A new endpoint is a line in the first, a new kind of thing to do a line in the second; the test in tests/e2e/rights.rs then asks every endpoint as every role.
+
+use axum::http::Method;
+
+use super::auth::Caller;
+use super::problem::ApiError;
+use crate::accounts::Role;
+use crate::grid::{Device, Duty, Registry};
+use crate::model::CellIx;
+use crate::units::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// See alarms and follow them.
+    Alarms,
+    /// Acknowledge, resolve, report.
+    Handle,
+    /// Raise an alarm by hand.
+    Raise,
+    /// Judge what somebody else has handled.
+    Verify,
+    /// See devices and their values.
+    Devices,
+    /// Command a device.
+    Command,
+    /// See cells and who answers for them.
+    Cells,
+    /// See the people who answer.
+    People,
+    /// Change people, duties and absences.
+    Roster,
+    /// See how the station does: metrics, messages that could not be used.
+    Station,
+    /// Read the audit log.
+    Audit,
+    /// Make and change accounts.
+    Accounts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    Nowhere,
+    /// The account's cells and those below; a person's duties count.
+    Own,
+    Everywhere,
+}
+
+/// Fields with personal data: telephone numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Personal {
+    Masked,
+    Shown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub reach: Reach,
+    pub personal: Personal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Open to all.
+    Nothing,
+    /// Anybody who is known, about himself.
+    Known,
+    /// The same, and also before the first password is changed.
+    KnownAtFirst,
+    Right(Right),
+}
+
+const fn grant(reach: Reach, personal: Personal) -> Grant {
+    Grant { reach, personal }
+}
+
+const NO: Grant = grant(Reach::Nowhere, Personal::Masked);
+const OWN: Grant = grant(Reach::Own, Personal::Shown);
+const OWN_MASKED: Grant = grant(Reach::Own, Personal::Masked);
+const ALL: Grant = grant(Reach::Everywhere, Personal::Shown);
+
+/// Columns in the order of [`Role::ALL`].
+#[rustfmt::skip]
+pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
+    //                 administrator duty_officer supervisor worker department  viewer      service
+    (Right::Alarms,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
+    (Right::Handle,   [ALL,          ALL,         NO,        OWN,   OWN_MASKED, NO,         ALL]),
+    (Right::Raise,    [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
+    (Right::Verify,   [ALL,          NO,          OWN,       NO,    NO,         NO,         NO]),
+    (Right::Devices,  [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
+    (Right::Command,  [ALL,          ALL,         NO,        OWN,   NO,         NO,         ALL]),
+    (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
+    (Right::People,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
+    (Right::Roster,   [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
+    (Right::Station,  [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
+    (Right::Audit,    [ALL,          NO,          ALL,       NO,    NO,         NO,         NO]),
+    (Right::Accounts, [ALL,          NO,          NO,        NO,    NO,         NO,         NO]),
+];
+
+#[rustfmt::skip]
+pub const ENDPOINTS: &[(Method, &str, Need)] = &[
+    (Method::GET,    "/healthz",                            Need::Nothing),
+    (Method::GET,    "/readyz",                             Need::Nothing),
+    (Method::GET,    "/metrics",                            Need::Right(Right::Station)),
+    (Method::GET,    "/api/v1/openapi.json",                Need::Known),
+
+    (Method::POST,   "/api/v1/session",                     Need::Nothing),
+    (Method::GET,    "/api/v1/session",                     Need::KnownAtFirst),
+    (Method::DELETE, "/api/v1/session",                     Need::KnownAtFirst),
+    (Method::POST,   "/api/v1/session/invited",             Need::Nothing),
+    (Method::PUT,    "/api/v1/session/password",            Need::KnownAtFirst),
+    (Method::GET,    "/api/v1/session/passes",              Need::Known),
+    (Method::DELETE, "/api/v1/session/passes/{number}",     Need::Known),
+    (Method::POST,   "/api/v1/session/tokens",              Need::Known),
+    (Method::POST,   "/api/v1/session/totp",                Need::Known),
+    (Method::PUT,    "/api/v1/session/totp",                Need::Known),
+    (Method::DELETE, "/api/v1/session/totp",                Need::Known),
+
+    (Method::GET,    "/api/v1/accounts",                    Need::Right(Right::Accounts)),
+    (Method::POST,   "/api/v1/accounts",                    Need::Right(Right::Accounts)),
+    (Method::PATCH,  "/api/v1/accounts/{name}",             Need::Right(Right::Accounts)),
+    (Method::POST,   "/api/v1/accounts/{name}/invitation",  Need::Right(Right::Accounts)),
+    (Method::DELETE, "/api/v1/accounts/{name}/passes",      Need::Right(Right::Accounts)),
+    (Method::GET,    "/api/v1/audit",                       Need::Right(Right::Audit)),
+
+    (Method::GET,    "/api/v1/alarms",                      Need::Right(Right::Alarms)),
+    (Method::POST,   "/api/v1/alarms",                      Need::Right(Right::Raise)),
+    (Method::GET,    "/api/v1/alarms/{id}",                 Need::Right(Right::Alarms)),
+    (Method::POST,   "/api/v1/alarms/{id}/acknowledge",     Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/resolve",         Need::Right(Right::Handle)),
+    (Method::GET,    "/api/v1/events",                      Need::Right(Right::Alarms)),
+
+    (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
+    (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),
+    (Method::GET,    "/api/v1/series",                      Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/cells",                       Need::Right(Right::Cells)),
+    (Method::GET,    "/api/v1/cells/{code}",                Need::Right(Right::Cells)),
+    (Method::GET,    "/api/v1/people",                      Need::Right(Right::People)),
+    (Method::GET,    "/api/v1/people/{id}",                 Need::Right(Right::People)),
+    (Method::PUT,    "/api/v1/people/{id}",                 Need::Right(Right::Roster)),
+    (Method::DELETE, "/api/v1/people/{id}",                 Need::Right(Right::Roster)),
+    (Method::POST,   "/api/v1/duties",                      Need::Right(Right::Roster)),
+    (Method::DELETE, "/api/v1/duties",                      Need::Right(Right::Roster)),
+    (Method::GET,    "/api/v1/absences",                    Need::Right(Right::People)),
+    (Method::POST,   "/api/v1/absences",                    Need::Right(Right::Roster)),
+    (Method::DELETE, "/api/v1/absences",                    Need::Right(Right::Roster)),
+    (Method::GET,    "/api/v1/teams",                       Need::Right(Right::People)),
+    (Method::GET,    "/api/v1/vacancies",                   Need::Right(Right::Cells)),
+    (Method::GET,    "/api/v1/dead-letters",                Need::Right(Right::Station)),
+];
+
+/// What a request of this method to this route needs; `None`: nobody may.
+pub fn need(method: &Method, route: &str) -> Option<Need> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    ENDPOINTS.iter().find(|(one, path, _)| one == method && *path == route).map(|(_, _, need)| *need)
+}
+
+pub fn granted(role: Role, right: Right) -> Grant {
+    let row = GRANTS.iter().find(|(one, _)| *one == right);
+    row.map_or(NO, |(_, columns)| columns[role as usize])
+}
+
+/// Where a right holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Area {
+    Everywhere,
+    /// These cells and those below.
+    Below(Vec<CellIx>),
+}
+
+impl Area {
+    pub fn has(&self, cell: CellIx, registry: &Registry) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Below(tops) => registry.up_from(cell).any(|up| tops.contains(&up)),
+        }
+    }
+
+    pub fn has_code(&self, code: &str, registry: &Registry) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Below(_) => registry.cell_by_code(code).is_some_and(|cell| self.has(cell.ix, registry)),
+        }
+    }
+
+    pub fn has_device(&self, device: &Device, registry: &Registry) -> bool {
+        *self == Self::Everywhere || device.cells.iter().any(|code| self.has_code(code, registry))
+    }
+
+    /// Of the cells with these codes those inside; no codes mean all. `None`: there is none.
+    pub fn codes(&self, wanted: Vec<String>, registry: &Registry) -> Option<Vec<String>> {
+        let Self::Below(_) = self else { return Some(wanted) };
+        let inside: Vec<String> = if wanted.is_empty() {
+            let cells = registry.cells().iter().filter(|cell| self.has(cell.ix, registry));
+            cells.map(|cell| cell.code.clone()).collect()
+        } else {
+            wanted.into_iter().filter(|code| self.has_code(code, registry)).collect()
+        };
+        (!inside.is_empty()).then_some(inside)
+    }
+}
+
+impl Caller {
+    /// How far the right reaches; the widest of all roles.
+    pub fn reach(&self, right: Right) -> Reach {
+        self.widest(right, |_| true)
+    }
+
+    fn widest(&self, right: Right, counts: impl Fn(Grant) -> bool) -> Reach {
+        let grants = self.roles.iter().map(|role| granted(*role, right)).filter(|grant| counts(*grant));
+        grants.map(|grant| grant.reach).max().unwrap_or(Reach::Nowhere)
+    }
+
+    /// Where the right holds now.
+    pub fn area(&self, right: Right, registry: &Registry, at: Timestamp) -> Area {
+        self.area_of(self.reach(right), registry, at)
+    }
+
+    /// Where the right holds and telephone numbers are shown.
+    pub fn personal(&self, right: Right, registry: &Registry, at: Timestamp) -> Area {
+        self.area_of(self.widest(right, |grant| grant.personal == Personal::Shown), registry, at)
+    }
+
+    /// For one deed in one cell. A cell that the caller cannot see is refused by those who look it up, as if it were not there.
+    pub fn may(
+        &self,
+        right: Right,
+        cell: CellIx,
+        registry: &Registry,
+        at: Timestamp,
+    ) -> Result<(), ApiError> {
+        if self.area(right, registry, at).has(cell, registry) {
+            return Ok(());
+        }
+        let code = registry.cell(cell).map_or("?", |cell| cell.code.as_str());
+        Err(ApiError::not_allowed(format!(
+            "The account `{}` may not do this in the cell `{code}`.",
+            self.name
+        )))
+    }
+
+    fn area_of(&self, reach: Reach, registry: &Registry, at: Timestamp) -> Area {
+        match reach {
+            Reach::Everywhere => Area::Everywhere,
+            Reach::Nowhere => Area::Below(Vec::new()),
+            Reach::Own => {
+                let duties = registry.rows().duties.iter();
+                // His own, at every hour of the day, and those of the people he stands in for.
+                let own = |duty: &&Duty| {
+                    let stands_in =
+                        || registry.in_place_of(&duty.person, at).map(|person| person.id.as_str());
+                    self.person
+                        .as_deref()
+                        .is_some_and(|me| duty.covers(at) && (duty.person == me || stands_in() == Some(me)))
+                };
+                let codes = self.cells.iter().chain(duties.filter(own).map(|duty| &duty.cell));
+                Area::Below(codes.filter_map(|code| Some(registry.cell_by_code(code)?.ix)).collect())
+            }
+        }
+    }
+}
+
+/// A telephone number of which enough is hidden that nobody can be called: `138****1234`.
+pub fn masked(phone: &str) -> String {
+    let digits: Vec<char> = phone.chars().collect();
+    if digits.len() < 9 {
+        return "****".into();
+    }
+    let end = digits.len() - 4;
+    digits[..3].iter().chain("****".chars().collect::<Vec<_>>().iter()).chain(&digits[end..]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_right_has_one_row_and_columns_stand_in_order() {
+        for (at, role) in Role::ALL.into_iter().enumerate() {
+            assert_eq!(role as usize, at);
+        }
+        for (at, (right, _)) in GRANTS.iter().enumerate() {
+            assert!(GRANTS[..at].iter().all(|(other, _)| other != right), "{right:?} stands twice");
+        }
+        for (at, (method, path, need)) in ENDPOINTS.iter().enumerate() {
+            assert!(
+                ENDPOINTS[..at].iter().all(|(one, other, _)| (one, other) != (method, path)),
+                "{method} {path} stands twice"
+            );
+            if let Need::Right(right) = need {
+                assert!(GRANTS.iter().any(|(one, _)| one == right), "{right:?} has no row");
+            }
+        }
+    }
+
+    /// What must not change by accident.
+    #[test]
+    fn who_judges_does_not_handle_and_only_administrators_make_accounts() {
+        assert_eq!(granted(Role::Supervisor, Right::Handle), NO);
+        assert_eq!(granted(Role::Worker, Right::Verify), NO);
+        for role in Role::ALL {
+            let may = granted(role, Right::Accounts).reach != Reach::Nowhere;
+            assert_eq!(may, role == Role::Administrator, "{role:?}");
+        }
+        assert_eq!(need(&Method::HEAD, "/api/v1/people"), need(&Method::GET, "/api/v1/people"));
+        assert_eq!(need(&Method::PUT, "/api/v1/people"), None);
+    }
+
+    #[test]
+    fn a_masked_number_calls_nobody() {
+        assert_eq!(masked("13800001234"), "138****1234");
+        assert_eq!(masked("+8613800001234"), "+86****1234");
+        assert_eq!(masked("110"), "****");
+        assert_eq!(masked("82345678"), "****");
+        assert_eq!(masked(""), "****");
+    }
+}

@@ -48,4 +48,6 @@ pub mod service;
 
 pub mod import;
 
+pub mod ladder;
+
 pub mod app;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use gateway::config::{self, LogFormat};
-use gateway::{app, import, probe};
+use gateway::{app, import, ladder, probe};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -42,6 +42,9 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// What a ladder would do
+    #[command(subcommand)]
+    Ladder(LadderCommand),
     /// Read registers of a Modbus unit and show every way to decode them
     Probe(probe::ProbeArgs),
     /// Copy the store while the station runs
@@ -57,6 +60,12 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum LadderCommand {
+    /// Print who is told when, if nobody answers, and which steps find nobody
+    Show(ladder::LadderArgs),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -115,6 +124,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import { what, file, config, dry_run } => {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             print!("{}", import::import_file(&loaded, what.into(), &file, dry_run).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Ladder(LadderCommand::Show(asked)) => {
+            let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
+            print!("{}", ladder::show(&loaded, &asked).await?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),

@@ -276,6 +276,7 @@ impl Driver {
             resolved: None,
             closed: None,
             ladder: None,
+            handling: Default::default(),
         };
         self.commit(alarm.clone(), What::Raised, None, Vec::new()).await?;
         Ok(alarm)

@@ -1,14 +1,16 @@
 //! What the API shows besides alarms ([`crate::view`]), and the bodies it takes.
 
+mod deeds;
 mod grid;
 
+pub use deeds::*;
 pub use grid::*;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::grid::Registry;
-use crate::model::{DeadLetter, Disposition, SignalClass};
+use crate::model::{DeadLetter, SignalClass};
 use crate::store::outbox::{Attempt, Outcome};
 use crate::view::{AlarmView, EntryView, PersonRef};
 
@@ -111,22 +113,6 @@ impl DeadLetterView {
             payload_bytes: letter.payload.len(),
         }
     }
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Acknowledgement {
-    /// Up to 1,000 characters.
-    pub note: Option<String>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResolutionRequest {
-    /// What it turned out to be.
-    pub disposition: Disposition,
-    /// Up to 1,000 characters.
-    pub note: Option<String>,
 }
 
 /// An alarm raised by hand.

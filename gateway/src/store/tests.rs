@@ -123,6 +123,7 @@ pub fn alarm(id: u64, class: SignalClass) -> Alarm {
         resolved: None,
         closed: None,
         ladder: None,
+        handling: Default::default(),
     }
 }
 

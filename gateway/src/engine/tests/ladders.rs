@@ -6,6 +6,10 @@ fn smoke_at(device: DeviceIx) -> Does {
     Does::Says(says(device, &[("smoke", 1.0)]))
 }
 
+fn clear(device: DeviceIx) -> Does {
+    Does::Says(says(device, &[("smoke", 0.0)]))
+}
+
 #[test]
 fn climbs_to_the_top_and_on_to_the_next_ladder() {
     check(
@@ -21,8 +25,38 @@ fn climbs_to_the_top_and_on_to_the_next_ladder() {
             (300, "A-1/3/chief/voice"),
             (900, "A-1 Escalated Unacknowledged"),
             (900, "A-1/4/mayor/voice"),
+            (1500, "A-2 Raised Unacknowledged"),
+            (1500, "A-1 Unanswered Unacknowledged"),
         ],
     );
+}
+
+#[test]
+fn that_nobody_answered_is_said_once_and_until_somebody_does() {
+    let comes_back = [(2000, clear(KITCHEN)), (2400, smoke_at(KITCHEN))];
+    let script =
+        [vec![(0, smoke_at(KITCHEN))], comes_back.to_vec(), vec![(3500, Does::Waits), (3550, ack(1))]]
+            .concat();
+    let mut engine = engine();
+    let found = play(&mut engine, &script, true);
+    let said: Vec<_> = found
+        .iter()
+        .map(|(at, line)| (*at, line.as_str()))
+        .filter(|(_, line)| {
+            line.starts_with("A-2") || line.contains("Unanswered ") || line.contains("withdraw")
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (1500, "A-2 Raised Unacknowledged"),
+            (1500, "A-1 Unanswered Unacknowledged"),
+            (3550, "withdraw A-1"),
+            (3550, "A-2 Closed Closed"),
+            (3550, "withdraw A-2"),
+        ]
+    );
+    assert_eq!(engine.open_alarms().count(), 1);
 }
 
 #[test]
@@ -34,7 +68,10 @@ fn escalation_moves_the_owner_up() {
         assert_eq!(engine.open_alarms().next().unwrap().owner.as_deref(), Some(owner), "at {until} s");
     }
     let position = engine.open_alarms().next().unwrap().ladder.clone().unwrap();
-    assert_eq!((position.ladder.as_str(), position.steps_taken, position.next_at), ("city", 4, None));
+    assert_eq!(
+        (position.ladder.as_str(), position.steps_taken, position.next_at),
+        ("city", 4, Some(Steady(1_500_000)))
+    );
 }
 
 #[test]

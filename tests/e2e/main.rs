@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod field;
 mod flood;
+mod handling;
 mod http;
 mod influx;
 mod listener;

@@ -219,17 +219,21 @@ pub struct Zone(pub TimeZone);
 impl TryFrom<String> for Zone {
     type Error = String;
     fn try_from(name: String) -> Result<Self, String> {
+        if name == DEFAULT_ZONE {
+            return Ok(Self::default());
+        }
         TimeZone::get(&name)
             .map(Self)
-            .map_err(|_| format!("`{name}` is no time zone; write one such as `Asia/Shanghai`"))
+            .map_err(|_| format!("this system knows no time zone `{name}`; write one such as `{DEFAULT_ZONE}`"))
     }
 }
 
+const DEFAULT_ZONE: &str = "Asia/Shanghai";
+
 impl Default for Zone {
+    /// Also on a system without a list of time zones.
     fn default() -> Self {
-        Self(
-            TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::Offset::constant(8))),
-        )
+        Self(TimeZone::get(DEFAULT_ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::Offset::constant(8))))
     }
 }
 

@@ -140,10 +140,10 @@ fn begins(alarm: &Alarm, turn: &Turn<'_>) -> Begins {
     Begins { class: alarm.class, cell: alarm.cell, at: turn.now.wall }
 }
 
-/// Whether a ladder that nobody answered is worth an alarm of its own.
-fn is_missed(alarm: &Alarm) -> bool {
-    match alarm.class {
-        SignalClass::Fire | SignalClass::Supervisory | SignalClass::Trouble => alarm.rule != UNANSWERED,
+/// Whether it is worth an alarm of its own that nobody answered one of this class.
+pub(super) fn is_missed(class: SignalClass) -> bool {
+    match class {
+        SignalClass::Fire | SignalClass::Supervisory | SignalClass::Trouble => true,
         SignalClass::Disabled | SignalClass::Test => false,
     }
 }
@@ -154,7 +154,7 @@ pub(super) fn climb(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>) -> Climb 
     let mut at_once = false;
     loop {
         let begins = begins(alarm, turn);
-        let worth_it = is_missed(alarm);
+        let worth_it = is_missed(alarm.class) && alarm.rule != UNANSWERED;
         let Some(position) = &mut alarm.ladder else { break };
         if position.next_at.is_none() {
             break;

@@ -2,7 +2,7 @@
 //!
 //! The same choice of ladder and the same search for people as for a real alarm, at the time of each step.
 
-use super::ladder::find;
+use super::ladder::{find, is_missed};
 use super::rules::{Begins, Ladder, LadderIx, RuleBook, Who};
 use crate::grid::Registry;
 use crate::model::{CellIx, SignalClass};
@@ -50,10 +50,9 @@ pub fn timeline(
 ) -> Option<Vec<Planned>> {
     let mut next = Some(rules.ladder_for(class)?);
     let mut lines: Vec<Planned> = Vec::new();
-    let (mut began, mut last) = (at, at);
+    let (mut began, mut last, mut at_once) = (at, at, false);
     while let Some(ix) = next {
         let (name, ladder) = chosen(rules, registry, ix, Begins { class, cell, at: began });
-        let mut at_once = false;
         for step in &ladder.steps {
             // A step that finds nobody does not wait: the next follows at once.
             let moment = if at_once { last } else { last.max(began + step.after) };
@@ -72,7 +71,7 @@ pub fn timeline(
         }
         next = ladder.then;
         began = last;
-        if next.is_none() {
+        if next.is_none() && is_missed(class) {
             let moment = last + ladder.unanswered_after;
             let what = PlannedWhat::Unanswered;
             lines.push(Planned { after: moment.since(at), at: moment, ladder: name, what });

@@ -19,6 +19,9 @@ use crate::model::{AlarmState, Deed, SignalClass};
 use crate::store::alarms::Query;
 use crate::view::AlarmView;
 
+/// Open alarms of class `disabled` that are looked through.
+const DISABLED_MAX: u32 = 10_000;
+
 /// What is out of service now.
 #[utoipa::path(get, path = "/api/v1/maintenance", tag = "maintenance", operation_id = "listMaintenance",
     responses((status = 200, description = "All of it on one page", body = Page<AlarmView>)))]
@@ -26,7 +29,7 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<Page<AlarmView>>, 
     let query = Query {
         states: AlarmState::ALL.into_iter().filter(|state| *state != AlarmState::Closed).collect(),
         classes: vec![SignalClass::Disabled],
-        limit: u32::MAX,
+        limit: DISABLED_MAX,
         ..Query::default()
     };
     let world = api.world.load();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::config::Loaded;
 use crate::engine::rules::RuleBook;
@@ -47,17 +48,16 @@ pub async fn show(loaded: &Loaded, asked: &LadderArgs) -> anyhow::Result<String>
         let instead = near.map_or("import the cells first".into(), |near| format!("did you mean `{near}`?"));
         format!("there is no cell `{}`; {instead}", asked.cell)
     })?;
-    let zone = &loaded.rules.time_zone.0;
+    let (rules, problems) = RuleBook::compile(&loaded.rules, &registry);
     let at = match &asked.at {
         None => crate::clock::wall(),
         Some(text) => {
             let local: DateTime = text.parse().with_context(|| {
                 format!("`{text}` is no moment; write one such as 2026-11-23T03:00, in the station's time")
             })?;
-            Timestamp(local.to_zoned(zone.clone())?.timestamp().as_millisecond())
+            Timestamp(local.to_zoned(rules.time_zone().clone())?.timestamp().as_millisecond())
         }
     };
-    let (rules, problems) = RuleBook::compile(&loaded.rules, &registry);
     let mut text = String::new();
     for problem in problems {
         writeln!(text, "rules.toml: {problem}")?;
@@ -66,14 +66,16 @@ pub async fn show(loaded: &Loaded, asked: &LadderArgs) -> anyhow::Result<String>
     writeln!(text, "{} in {} {}, if nobody answers:", class.name(), cell.code, cell.name)?;
     match lines {
         None => writeln!(text, "nobody is called: no rule of this class has a ladder")?,
-        Some(lines) => lines.iter().try_for_each(|planned| writeln!(text, "{}", line(planned, loaded)))?,
+        Some(lines) => {
+            lines.iter().try_for_each(|planned| writeln!(text, "{}", line(planned, rules.time_zone())))?
+        }
     }
     Ok(text)
 }
 
-fn line(planned: &Planned, loaded: &Loaded) -> String {
+fn line(planned: &Planned, zone: &TimeZone) -> String {
     let moment = jiff::Timestamp::from_millisecond(planned.at.0).unwrap_or_default();
-    let local = loaded.rules.time_zone.0.to_datetime(moment).strftime("%Y-%m-%d %H:%M:%S");
+    let local = zone.to_datetime(moment).strftime("%Y-%m-%d %H:%M:%S");
     let head = format!("{local}  +{:>6} s  {}: ", planned.after.0 / 1000, planned.ladder);
     match &planned.what {
         PlannedWhat::Unanswered => head + "a trouble alarm says that nobody answered",

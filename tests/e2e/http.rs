@@ -512,7 +512,8 @@ async fn ready_says_what_is_wrong_to_those_who_may_know() {
 /// A reader of the event stream.
 struct Reader {
     response: reqwest::Response,
-    rest: String,
+    /// A chunk may end within a character.
+    rest: Vec<u8>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -531,13 +532,15 @@ impl Reader {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, rest: String::new() }
+        Self { response, rest: Vec::new() }
     }
 
     /// `None` when the stream has ended.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some((block, rest)) = self.rest.split_once("\n\n") {
+            if let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.rest.drain(..end + 2).collect();
+                let block = std::str::from_utf8(&block).unwrap();
                 let field = |name: &str| {
                     let lines = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
                     lines.map(str::trim_start).next_back().map(ToOwned::to_owned)
@@ -547,7 +550,6 @@ impl Reader {
                     id: field("id").map(|id| id.parse().unwrap()),
                     data: serde_json::from_str(&data).unwrap(),
                 });
-                self.rest = rest.to_owned();
                 if event.is_some() {
                     return event;
                 }
@@ -555,7 +557,7 @@ impl Reader {
             }
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await;
             match chunk.expect("an event within 20 s") {
-                Ok(Some(chunk)) => self.rest.push_str(std::str::from_utf8(&chunk).unwrap()),
+                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk),
                 Ok(None) | Err(_) => return None,
             }
         }

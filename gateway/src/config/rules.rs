@@ -222,9 +222,9 @@ impl TryFrom<String> for Zone {
         if name == DEFAULT_ZONE {
             return Ok(Self::default());
         }
-        TimeZone::get(&name)
-            .map(Self)
-            .map_err(|_| format!("this system knows no time zone `{name}`; write one such as `{DEFAULT_ZONE}`"))
+        TimeZone::get(&name).map(Self).map_err(|_| {
+            format!("this system knows no time zone `{name}`; write one such as `{DEFAULT_ZONE}`")
+        })
     }
 }
 

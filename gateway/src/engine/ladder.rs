@@ -267,7 +267,9 @@ pub(super) fn find<'a>(who: &Who, cell: CellIx, registry: &'a Registry, at: Time
     };
     match who {
         Who::Responsible => registry.responsible(cell, at).into_iter().collect(),
-        Who::Role(wanted) if *wanted <= Role::Helper => with_role(*wanted, cell),
+        Who::Role(wanted) if matches!(wanted, Role::Lead | Role::Deputy | Role::Worker | Role::Helper) => {
+            with_role(*wanted, cell)
+        }
         // Officers and departments stand at a community or street, for all cells below.
         Who::Role(wanted) => registry
             .up_from(cell)

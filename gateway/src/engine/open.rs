@@ -315,11 +315,15 @@ impl OpenAlarms {
         if stands {
             return;
         }
+        let missing = match open.alarm.acknowledged {
+            None => "无人应答 nobody answered",
+            Some(_) => "应答人数不足 too few have answered",
+        };
         let top = turn.registry.up_from(open.alarm.cell).last().unwrap_or(open.alarm.cell);
         let new = New {
             rule: UNANSWERED.to_owned(),
             class: SignalClass::Trouble,
-            text: format!("无人应答 nobody answered {}: {}", open.alarm.id, open.alarm.text),
+            text: format!("{missing} {}: {}", open.alarm.id, open.alarm.text),
             cell: top,
             device: open.alarm.device,
             late: None,

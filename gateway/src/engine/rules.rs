@@ -218,6 +218,11 @@ impl RuleBook {
         time.hour().unsigned_abs() as u16 * 60 + time.minute().unsigned_abs() as u16
     }
 
+    /// In which the hours of ladders are meant.
+    pub fn time_zone(&self) -> &jiff::tz::TimeZone {
+        &self.time_zone.0
+    }
+
     pub(super) fn ladder_named(&self, name: &str) -> Option<LadderIx> {
         self.ladders.iter().position(|ladder| ladder.name == name).map(|at| LadderIx(at as u32))
     }

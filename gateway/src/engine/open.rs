@@ -1,4 +1,4 @@
-//! All open alarms: raised, repeated, returned, closed, what the clock makes due, and the record each of these leaves. What people do is in `deeds.rs`.
+//! All open alarms: raised, repeated, returned, closed. What people do is in `deeds.rs`, what the clock and the roster do in `due.rs`.
 //!
 //! One live and one late alarm may be open per device and rule; alarms raised by hand have no such place. What a state allows is decided in
 //! `alarm.rs`, who is told in `ladder.rs`; here the two are joined to effects. Closed alarms are forgotten: the store has them.
@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::alarm::{self, Again};
 use super::ladder::{self, Climb, Run};
 use super::rules::{LadderIx, RuleIx};
-use super::{Effect, Turn, hold, owner};
+use super::{Effect, Turn, hold};
 use crate::config::rules::Close;
 use crate::model::{
-    Alarm, AlarmId, AlarmState, CellIx, DeviceIx, Entry, Handling, Held, Hold, Late, SignalClass, Signed,
-    Trigger, What,
+    Alarm, AlarmId, AlarmState, CellIx, DeviceIx, Handling, Held, Hold, Late, SignalClass, Signed, Trigger,
+    What,
 };
 use crate::units::{Millis, Steady};
 
@@ -66,7 +66,7 @@ pub(super) struct New {
 
 #[derive(Debug, Default)]
 pub(super) struct OpenAlarms {
-    open: BTreeMap<AlarmId, Open>,
+    pub(super) open: BTreeMap<AlarmId, Open>,
     by_key: BTreeMap<Key, AlarmId>,
     due: BTreeSet<(Steady, AlarmId)>,
     /// Places out of service.
@@ -268,81 +268,6 @@ impl OpenAlarms {
         self.put(open);
     }
 
-    /// Whatever of it is due: the end of a hold, an acknowledgement without progress, a step of its ladder.
-    pub fn ripen(&mut self, turn: &mut Turn<'_>, id: AlarmId) {
-        let Some(mut open) = self.take(id) else { return };
-        if hold::is_due(&mut open.alarm, turn.now) {
-            self.hold_over(&mut open, turn, None, "its time is over".to_owned());
-        }
-        if open.alarm.handling.progress_by.is_some_and(|by| by <= turn.now.steady) {
-            no_progress(&mut open, turn);
-        }
-        let climb = ladder::climb(&mut open.alarm, &mut open.run, turn);
-        let unanswered = climb.unanswered;
-        turn.record_climb(&open.alarm, climb);
-        if unanswered {
-            self.say_unanswered(&mut open, turn);
-        }
-        self.put(open);
-    }
-
-    /// The end of a hold; of a time out of service, the end of the alarm that stands for it.
-    pub(super) fn hold_over(
-        &mut self,
-        open: &mut Open,
-        turn: &mut Turn<'_>,
-        who: Option<String>,
-        why: String,
-    ) {
-        if open.alarm.rule == MAINTENANCE {
-            turn.record(&open.alarm, What::Returned, who, why);
-            return self.end(open, turn, "");
-        }
-        let (what, climb) = match hold::release(&mut open.alarm) {
-            hold::Released::InHand => (What::Resumed, Climb::default()),
-            hold::Released::Calls => {
-                let ladder = ladder_of(open, turn);
-                ladder::begin(&mut open.alarm, &mut open.run, ladder, turn);
-                (What::Resumed, ladder::climb(&mut open.alarm, &mut open.run, turn))
-            }
-        };
-        turn.record_start(&open.alarm, what, who, why, climb);
-    }
-
-    /// An alarm of its own, once, in the topmost cell: nobody nearer answered.
-    fn say_unanswered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
-        let stands = open.alarm.handling.unanswered.is_some_and(|id| self.open.contains_key(&id));
-        if stands {
-            return;
-        }
-        let missing = match open.alarm.acknowledged {
-            None => "无人应答 nobody answered",
-            Some(_) => "应答人数不足 too few have answered",
-        };
-        let top = turn.registry.up_from(open.alarm.cell).last().unwrap_or(open.alarm.cell);
-        let new = New {
-            rule: UNANSWERED.to_owned(),
-            class: SignalClass::Trouble,
-            text: format!("{missing} {}: {}", open.alarm.id, open.alarm.text),
-            cell: top,
-            device: open.alarm.device,
-            late: None,
-            trigger: None,
-            ladder: turn.rules.ladder_for(SignalClass::Trouble),
-            who: None,
-        };
-        let id = self.raise(turn, None, new);
-        open.alarm.handling.unanswered = Some(id);
-        turn.record(&open.alarm, What::Unanswered, None, format!("the ladder is at its end; {id} says so"));
-    }
-
-    /// Somebody answered, or there is nothing to answer any more.
-    pub(super) fn answered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
-        if let Some(id) = open.alarm.handling.unanswered.take() {
-            self.close(turn, id, &format!("{} is answered or over", open.alarm.id));
-        }
-    }
-
     /// The ladder it stood on is gone: it starts at the foot of the one that is now meant for it.
     pub fn start_ladder_anew(&mut self, turn: &mut Turn<'_>, id: AlarmId) {
         let Some(mut open) = self.take(id) else { return };
@@ -405,7 +330,7 @@ impl OpenAlarms {
         }
     }
 
-    fn end(&mut self, open: &mut Open, turn: &mut Turn<'_>, why: &str) {
+    pub(super) fn end(&mut self, open: &mut Open, turn: &mut Turn<'_>, why: &str) {
         self.answered(open, turn);
         let climbs = next_at(&open.alarm).is_some() || open.alarm.acknowledged.is_none();
         alarm::close(&mut open.alarm, turn.now.wall);
@@ -417,63 +342,6 @@ impl OpenAlarms {
             self.in_service_again(turn, open.alarm.id);
         }
     }
-
-    /// What was suppressed by this window, and still stands, calls now.
-    fn in_service_again(&mut self, turn: &mut Turn<'_>, window: AlarmId) {
-        let of_window = |open: &&Open| {
-            open.alarm.handling.held.as_ref().is_some_and(|held| held.how == Hold::Suppressed(window))
-        };
-        let suppressed: Vec<AlarmId> =
-            self.open.values().filter(of_window).map(|open| open.alarm.id).collect();
-        for id in suppressed {
-            let Some(mut open) = self.take(id) else { continue };
-            self.hold_over(&mut open, turn, None, format!("in service again ({window})"));
-            self.put(open);
-        }
-    }
-
-    /// Every owner who may no longer answer gives it to the one who does.
-    pub fn look_at_owners(&mut self, turn: &mut Turn<'_>) {
-        for id in self.ids() {
-            let Some(open) = self.open.get(&id) else { continue };
-            let next = owner::now(&open.alarm, turn.registry, turn.now.wall);
-            if next == open.alarm.owner {
-                continue;
-            }
-            let Some(mut open) = self.take(id) else { continue };
-            let before = std::mem::replace(&mut open.alarm.owner, next.clone());
-            let detail = match (&before, &next) {
-                (Some(before), Some(_)) => format!("{before} does not answer for it any more"),
-                (Some(before), None) => {
-                    format!("{before} does not answer for it any more, and nobody else does")
-                }
-                (None, _) => "somebody answers for the cell again".to_owned(),
-            };
-            let quiet = open.alarm.handling.held.is_some() || open.alarm.resolved.is_some();
-            let climb = if quiet {
-                Climb::default()
-            } else {
-                ladder::tell_owner(&mut open.alarm, &mut open.run, turn)
-            };
-            turn.record(&open.alarm, What::OwnerChanged, next, detail);
-            turn.record_climb(&open.alarm, climb);
-            self.put(open);
-        }
-    }
-}
-
-/// Acknowledged, and nothing came of it: it must be answered anew, and the ladder goes on where it stood.
-fn no_progress(open: &mut Open, turn: &mut Turn<'_>) {
-    let by = open.alarm.acknowledged.as_ref().map_or_else(String::new, |signed| signed.by.clone());
-    alarm::unanswer(&mut open.alarm);
-    let ladder = ladder_of(open, turn);
-    ladder::go_on(&mut open.alarm, &mut open.run, ladder, turn);
-    turn.record(
-        &open.alarm,
-        What::NoProgress,
-        None,
-        format!("{by} acknowledged it, and nothing followed in time"),
-    );
 }
 
 fn next_at(alarm: &Alarm) -> Option<Steady> {
@@ -491,40 +359,5 @@ pub(super) fn ladder_of(open: &Open, turn: &Turn<'_>) -> Option<LadderIx> {
     match open.key {
         Some(key) => turn.rules.rule(key.rule).ladder,
         None => turn.rules.ladder_for(open.alarm.class),
-    }
-}
-
-impl Turn<'_> {
-    pub(super) fn record(&mut self, alarm: &Alarm, what: What, who: Option<String>, detail: String) {
-        let entry = Entry { alarm: alarm.id, at: self.now.wall, what, who, detail };
-        self.effects.push(Effect::Alarm(Box::new(alarm.clone()), entry));
-    }
-
-    pub(super) fn record_climb(&mut self, alarm: &Alarm, climb: Climb) {
-        for line in climb.lines {
-            self.record(alarm, line.what, line.who, line.detail);
-        }
-        self.effects.extend(climb.alerts.into_iter().map(Effect::Tell));
-    }
-
-    /// The line that starts a ladder also says who its first step tells, unless that step moves the alarm to another owner.
-    pub(super) fn record_start(
-        &mut self,
-        alarm: &Alarm,
-        what: What,
-        who: Option<String>,
-        mut detail: String,
-        mut climb: Climb,
-    ) {
-        let first = climb.lines.first();
-        if first.is_some_and(|line| line.what == What::Escalated && line.who.is_none()) {
-            let line = climb.lines.remove(0);
-            if !detail.is_empty() {
-                detail.push_str("; ");
-            }
-            detail.push_str(&line.detail);
-        }
-        self.record(alarm, what, who, detail);
-        self.record_climb(alarm, climb);
     }
 }

@@ -147,7 +147,7 @@ fn shipped_files_with_secrets_set() {
         ),
         (
             "config/demo/station.toml",
-            "16 cells, 70 devices, 10 people, the listener, 4 Modbus units, 25 rules, 4 ladders, 1 webhook.",
+            "16 cells, 70 devices, 12 people, the listener, 4 Modbus units, 25 rules, 4 ladders, 1 webhook.",
         ),
     ] {
         let (output, good) = config::check_command(&root().join(file));

@@ -29,6 +29,7 @@ use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
+use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
 use crate::io::{commands, influx, inlet, modbus, mqtt, own_trouble};
 use crate::live::Live;
@@ -209,6 +210,14 @@ impl App {
             wear_trouble: resume(own_trouble::WEAR).await?,
         };
         tasks.spawn("self watch", watch.run(stop.clone()));
+        let roster = RosterWatch {
+            clock,
+            store: store.clone(),
+            world: world.clone(),
+            inlet: inlet.clone(),
+            check: health.informative("roster"),
+        };
+        tasks.spawn("roster", roster.run(stop.clone()));
 
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;

@@ -18,7 +18,7 @@ use serde_spanned::Spanned;
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
 pub use secret::Secret;
 
-use crate::units::Millis;
+use crate::units::{Millis, Zone};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +53,9 @@ pub struct Station {
     /// Tag `station` in InfluxDB and part of topics: letters, digits, `-` and `_`.
     pub id: Spanned<String>,
     pub name: String,
+    /// In which days and hours of people and rules are meant; a name of the IANA database.
+    #[serde(default)]
+    pub time_zone: Zone,
 }
 
 #[derive(Debug, Deserialize)]

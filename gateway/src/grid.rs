@@ -2,18 +2,33 @@
 //!
 //! [`Rows`] is what the store keeps and imports change; [`Registry`] is the same compiled for looking up, immutable, shared by
 //! `Arc` and replaced whole after an import. Positions ([`DeviceIx`], [`CellIx`]) are given by the store and never reused, so the
-//! engine's tables stay aligned across imports; a retired device keeps its place.
+//! engine's tables stay aligned across imports; a retired device keeps its place. Who answers for a cell now is asked in [`roster`], whether the records about
+//! people make sense together in [`sound`], and what a person may change by hand is [`edit`].
 
+pub mod absence;
+pub mod duty;
+pub mod edit;
 pub mod import;
 pub mod locate;
+pub mod roster;
+pub mod shift;
+pub mod sound;
+pub mod team;
+pub mod vacancy;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+pub use absence::Absence;
+pub use duty::{Duty, Role};
+pub use shift::Hours;
+pub use team::{Member, Team, TeamKind};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{CellIx, DeviceIx, DeviceKind};
-use crate::units::{Millis, Timestamp};
+use crate::units::{Millis, Timestamp, Zone};
+use roster::Roster;
 
 /// A node of a grid scheme. Schemes overlap; each is a forest of any depth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,59 +71,21 @@ pub struct Device {
     pub retired: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Person {
     /// Unique within the station, such as `wang-li`.
     pub id: String,
     pub name: String,
     pub phone: String,
-}
-
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The one named person who answers for the cell (网格长).
-    Lead,
-    Deputy,
-    /// 网格员
-    Worker,
-    /// Building head, property guard, volunteer.
-    Helper,
-}
-
-impl Role {
-    pub const ALL: [Role; 4] = [Self::Lead, Self::Deputy, Self::Worker, Self::Helper];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lead => "lead",
-            Self::Deputy => "deputy",
-            Self::Worker => "worker",
-            Self::Helper => "helper",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
-/// One person in one role for one cell, from a start up to (not including) an end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Duty {
-    pub person: String,
-    pub cell: String,
-    pub role: Role,
-    pub from: Timestamp,
-    pub until: Option<Timestamp>,
-}
-
-impl Duty {
-    pub fn covers(&self, at: Timestamp) -> bool {
-        self.from <= at && self.until.is_none_or(|until| at < until)
-    }
+    /// Name of a channel → the address there: e-mail, user id, topic. Where there is none, SMS and voice use `phone`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contacts: BTreeMap<String, String>,
+    /// The first instant at which the training no longer counts. `None`: it is not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_until: Option<Timestamp>,
+    /// Has left: no duties, and nobody's stand-in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
 }
 
 /// Everything the store keeps of the registry. `cells[i].ix == i` and `devices[i].ix == i`.
@@ -120,6 +97,13 @@ pub struct Rows {
     pub devices: Vec<Device>,
     pub people: Vec<Person>,
     pub duties: Vec<Duty>,
+    #[serde(default)]
+    pub absences: Vec<Absence>,
+    #[serde(default)]
+    pub teams: Vec<Team>,
+    /// In which hours and days are meant.
+    #[serde(default)]
+    pub zone: Zone,
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +116,8 @@ pub struct Registry {
     parents: Vec<Option<CellIx>>,
     /// Primary cell of each device.
     homes: Vec<Option<CellIx>>,
-    duties_by_cell: HashMap<CellIx, Vec<usize>>,
+    roster: Roster,
+    teams_by_name: HashMap<String, usize>,
 }
 
 impl Registry {
@@ -155,12 +140,8 @@ impl Registry {
             in_service().map(|device| (device.address.as_str().into(), device.ix)).collect();
         let devices_by_id = rows.devices.iter().map(|device| (device.id.clone(), device.ix)).collect();
         let people_by_id = rows.people.iter().enumerate().map(|(at, p)| (p.id.clone(), at)).collect();
-        let mut duties_by_cell: HashMap<CellIx, Vec<usize>> = HashMap::new();
-        for (at, duty) in rows.duties.iter().enumerate() {
-            if let Some(&cell) = cells_by_code.get(&duty.cell) {
-                duties_by_cell.entry(cell).or_default().push(at);
-            }
-        }
+        let teams_by_name = rows.teams.iter().enumerate().map(|(at, t)| (t.name.clone(), at)).collect();
+        let roster = Roster::build(&rows, &cells_by_code, &people_by_id);
         Arc::new(Self {
             rows,
             cells_by_code,
@@ -169,7 +150,8 @@ impl Registry {
             people_by_id,
             parents,
             homes,
-            duties_by_cell,
+            roster,
+            teams_by_name,
         })
     }
 
@@ -240,28 +222,30 @@ impl Registry {
         codes.join("/")
     }
 
-    /// People with a duty in this very cell at this time, in order of role, then as entered.
-    pub fn on_duty(&self, cell: CellIx, at: Timestamp) -> Vec<(Role, &Person)> {
-        let mut found: Vec<_> = self
-            .duties_by_cell
-            .get(&cell)
-            .into_iter()
-            .flatten()
-            .map(|&at| &self.rows.duties[at])
-            .filter(|duty| duty.covers(at))
-            .filter_map(|duty| Some((duty.role, self.person(&duty.person)?)))
-            .collect();
-        found.sort_by_key(|(role, _)| *role);
+    /// The members of a team who are at work then, or whoever stands in for them. Nobody when there is no such team at that time.
+    pub fn team(&self, name: &str, at: Timestamp) -> Vec<&Person> {
+        let team = self.teams_by_name.get(name).map(|&at| &self.rows.teams[at]);
+        let members = team.filter(|team| team.covers(at)).into_iter().flat_map(|team| &team.members);
+        let mut found: Vec<&Person> = Vec::new();
+        for person in members.filter_map(|member| self.in_place_of(&member.person, at)) {
+            if found.iter().all(|known| known.id != person.id) {
+                found.push(person);
+            }
+        }
         found
     }
 
-    /// Who answers for the cell at this time: its lead, else the first deputy or worker, else whoever answers for the parent.
-    pub fn responsible(&self, cell: CellIx, at: Timestamp) -> Option<&Person> {
-        self.up_from(cell).find_map(|cell| {
-            self.on_duty(cell, at)
-                .into_iter()
-                .find(|(role, _)| *role < Role::Helper)
-                .map(|(_, person)| person)
-        })
+    /// Teams for this cell, for one above it, or for the device.
+    pub fn teams_for(&self, cell: CellIx, device: Option<DeviceIx>, at: Timestamp) -> Vec<&Team> {
+        let device = device.and_then(|ix| self.device(ix));
+        let concerned = |team: &&Team| {
+            team.covers(at)
+                && (device.is_some_and(|device| team.devices.contains(&device.id))
+                    || self
+                        .up_from(cell)
+                        .filter_map(|ix| self.cell(ix))
+                        .any(|cell| team.cells.contains(&cell.code)))
+        };
+        self.rows.teams.iter().filter(concerned).collect()
     }
 }

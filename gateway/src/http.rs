@@ -19,6 +19,8 @@ pub mod model;
 pub mod page;
 pub mod people;
 pub mod problem;
+pub mod roster;
+pub mod staffing;
 pub mod station;
 
 use std::sync::Arc;
@@ -106,6 +108,11 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
         .routes(routes!(people::people))
+        .routes(routes!(people::person, staffing::put_person, staffing::delete_person))
+        .routes(routes!(staffing::post_duty, staffing::delete_duty))
+        .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
+        .routes(routes!(roster::teams))
+        .routes(routes!(roster::vacancies))
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
         .routes(routes!(station::metrics))

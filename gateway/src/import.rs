@@ -8,15 +8,19 @@ use anyhow::{Context, bail};
 
 use crate::clock;
 use crate::config::Loaded;
+use crate::grid::Rows;
 use crate::grid::import::{self, Parsed, Read};
 use crate::problem::Problems;
 use crate::store::{Audit, Store};
+use crate::units::Zone;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Cells,
     Devices,
     People,
+    Absences,
+    Teams,
 }
 
 /// Returns what changed, or would change, for people to read.
@@ -25,11 +29,12 @@ pub async fn import_file(loaded: &Loaded, what: What, file: &Path, dry_run: bool
     let name = file.display().to_string();
     let read = read(what, &name, &bytes).map_err(refused)?;
     let store = Store::open_beside(&loaded.store_path())?;
+    let zone = &loaded.config.station.time_zone;
     if !read.problems.is_empty() {
-        let rows = store.load_registry().await?;
+        let rows = Rows { zone: zone.clone(), ..store.load_registry().await? };
         return Err(refused(read.against(&rows, clock::wall())));
     }
-    import_parsed(&store, &[read.parsed], &name, dry_run).await
+    import_parsed(&store, &[read.parsed], zone, &name, dry_run).await
 }
 
 fn read(what: What, name: &str, bytes: &[u8]) -> Result<Read, Problems> {
@@ -39,6 +44,8 @@ fn read(what: What, name: &str, bytes: &[u8]) -> Result<Read, Problems> {
         }
         What::Devices => import::read_devices(name, bytes),
         What::People => import::read_people(name, bytes),
+        What::Absences => import::read_absences(name, bytes),
+        What::Teams => import::read_teams(name, bytes),
     }
 }
 
@@ -46,18 +53,23 @@ fn refused(problems: Problems) -> anyhow::Error {
     anyhow::anyhow!("nothing was imported:\n{problems}")
 }
 
-/// Merges what was parsed into the stored registry. Tried again when somebody else changed the registry meanwhile.
+/// Merges what was parsed into the stored registry, and puts the registry into the station's time zone. Tried again when somebody else changed the registry meanwhile.
 pub async fn import_parsed(
     store: &Store,
     parsed: &[Parsed],
+    zone: &Zone,
     source: &str,
     dry_run: bool,
 ) -> anyhow::Result<String> {
     const TRIES: u32 = 5;
     for _ in 0..TRIES {
-        let rows = store.load_registry().await?;
-        let before = rows.version;
-        let (rows, difference) = import::merge_all(&rows, parsed, clock::wall()).map_err(refused)?;
+        let mut rows = store.load_registry().await?;
+        let (before, moved) = (rows.version, rows.zone != *zone);
+        rows.zone = zone.clone();
+        let (mut rows, difference) = import::merge_all(&rows, parsed, clock::wall()).map_err(refused)?;
+        if moved && before != 0 {
+            rows.version = before + 1;
+        }
         let text = difference.to_string();
         if dry_run {
             return Ok(format!("{text}This was a dry run: nothing was changed.\n"));

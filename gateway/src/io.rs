@@ -12,6 +12,7 @@ pub mod modbus;
 pub mod mqtt;
 pub mod outlast;
 pub mod own_trouble;
+pub mod roster;
 pub mod self_watch;
 pub mod tls;
 pub mod wear;

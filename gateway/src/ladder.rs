@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 use crate::config::Loaded;
 use crate::engine::rules::RuleBook;
@@ -13,7 +12,7 @@ use crate::grid::Registry;
 use crate::model::SignalClass;
 use crate::problem::nearest;
 use crate::store::Store;
-use crate::units::Timestamp;
+use crate::units::Zone;
 
 #[derive(clap::Args)]
 pub struct LadderArgs {
@@ -55,7 +54,7 @@ pub async fn show(loaded: &Loaded, asked: &LadderArgs) -> anyhow::Result<String>
             let local: DateTime = text.parse().with_context(|| {
                 format!("`{text}` is no moment; write one such as 2026-11-23T03:00, in the station's time")
             })?;
-            Timestamp(local.to_zoned(rules.time_zone().clone())?.timestamp().as_millisecond())
+            rules.time_zone().first(local).context("that is too far ahead")?
         }
     };
     let mut text = String::new();
@@ -73,9 +72,8 @@ pub async fn show(loaded: &Loaded, asked: &LadderArgs) -> anyhow::Result<String>
     Ok(text)
 }
 
-fn line(planned: &Planned, zone: &TimeZone) -> String {
-    let moment = jiff::Timestamp::from_millisecond(planned.at.0).unwrap_or_default();
-    let local = zone.to_datetime(moment).strftime("%Y-%m-%d %H:%M:%S");
+fn line(planned: &Planned, zone: &Zone) -> String {
+    let local = zone.shown(planned.at).strftime("%Y-%m-%d %H:%M:%S");
     let head = format!("{local}  +{:>6} s  {}: ", planned.after.0 / 1000, planned.ladder);
     match &planned.what {
         PlannedWhat::Unanswered => head + "a trouble alarm says that nobody answered",

@@ -50,4 +50,6 @@ pub mod import;
 
 pub mod ladder;
 
+pub mod vacancies;
+
 pub mod app;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use gateway::config::{self, LogFormat};
-use gateway::{app, import, ladder, probe};
+use gateway::{app, import, ladder, probe, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -32,7 +32,7 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
-    /// Import cells (GeoJSON), devices or people (CSV) into the registry
+    /// Import cells (GeoJSON), devices, people, absences or teams (CSV) into the registry
     Import {
         what: What,
         file: PathBuf,
@@ -45,6 +45,11 @@ enum Command {
     /// What a ladder would do
     #[command(subcommand)]
     Ladder(LadderCommand),
+    /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
+    Vacancies {
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
     /// Read registers of a Modbus unit and show every way to decode them
     Probe(probe::ProbeArgs),
     /// Copy the store while the station runs
@@ -73,6 +78,8 @@ enum What {
     Cells,
     Devices,
     People,
+    Absences,
+    Teams,
 }
 
 impl From<What> for import::What {
@@ -81,6 +88,8 @@ impl From<What> for import::What {
             What::Cells => import::What::Cells,
             What::Devices => import::What::Devices,
             What::People => import::What::People,
+            What::Absences => import::What::Absences,
+            What::Teams => import::What::Teams,
         }
     }
 }
@@ -130,6 +139,12 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
             print!("{}", ladder::show(&loaded, &asked).await?);
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Vacancies { config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            let (text, covered) = vacancies::list(&loaded).await?;
+            print!("{text}");
+            Ok(if covered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Backup { to, config } => {

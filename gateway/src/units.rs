@@ -4,10 +4,14 @@
 //! somebody sets the date. [`Steady`] only moves forward and is what every timer in the engine runs on; it survives a
 //! restart because the journal stores it. [`Now`] is one reading of both. Only `clock.rs` makes one from the system.
 
+pub mod zone;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
+
+pub use zone::Zone;
 
 /// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

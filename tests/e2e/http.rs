@@ -12,6 +12,10 @@ use tests::station::{READER, Station, TOKEN};
 
 /// Every operation of the API; a new route is added here too.
 const OPERATIONS: &[&str] = &[
+    "delete /api/v1/absences",
+    "delete /api/v1/duties",
+    "delete /api/v1/people/{id}",
+    "get /api/v1/absences",
     "get /api/v1/alarms",
     "get /api/v1/alarms/{id}",
     "get /api/v1/cells",
@@ -23,10 +27,14 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/maintenance",
     "get /api/v1/openapi.json",
     "get /api/v1/people",
+    "get /api/v1/people/{id}",
     "get /api/v1/series",
+    "get /api/v1/teams",
+    "get /api/v1/vacancies",
     "get /healthz",
     "get /metrics",
     "get /readyz",
+    "post /api/v1/absences",
     "post /api/v1/alarms",
     "post /api/v1/alarms/{id}/acknowledge",
     "post /api/v1/alarms/{id}/evaluate",
@@ -43,6 +51,8 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/devices/{id}/command",
     "post /api/v1/maintenance",
     "post /api/v1/maintenance/{id}/end",
+    "post /api/v1/duties",
+    "put /api/v1/people/{id}",
 ];
 const OPEN: &[&str] = &["/healthz", "/readyz", "/", "/station.css", "/station.js"];
 

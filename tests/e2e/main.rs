@@ -17,6 +17,7 @@ mod neighbours;
 mod notify;
 mod page;
 mod path;
+mod people;
 mod service;
 mod simulator;
 mod time;

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 use gateway::config;
 use gateway::engine::rules::RuleBook;
-use gateway::grid::import::{Parsed, merge_all, parse_cells, parse_devices, parse_people};
+use gateway::grid::import::{
+    Parsed, Read, merge_all, parse_cells, parse_devices, parse_people, read_absences, read_teams,
+};
 use gateway::grid::{Registry, Rows};
 use gateway::problem::Problems;
 use gateway::units::Timestamp;
@@ -76,8 +78,11 @@ pub fn devices(data: &[u8]) {
     import(parse_devices("devices.csv", data));
 }
 
+/// Every table about people, whatever it says it is.
 pub fn people(data: &[u8]) {
     import(parse_people("people.csv", data));
+    import(read_absences("absences.csv", data).and_then(Read::whole));
+    import(read_teams("teams.csv", data).and_then(Read::whole));
 }
 
 /// What is taken can be imported, and a second time changes nothing.

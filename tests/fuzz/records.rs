@@ -84,13 +84,14 @@ pub fn station() -> (Arc<Registry>, Arc<RuleBook>) {
         polygons: Vec::new(),
         retired: false,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new() };
+    let person = |id: &str| Person { id: id.into(), name: id.into(), ..Person::default() };
     let duty = |person: &str, cell: &str| Duty {
         person: person.into(),
         cell: cell.into(),
         role: Role::Lead,
         from: Timestamp(0),
         until: None,
+        hours: None,
     };
     let rows = Rows {
         version: 1,
@@ -98,6 +99,7 @@ pub fn station() -> (Arc<Registry>, Arc<RuleBook>) {
         devices: (0..3).map(|n| device(n, &format!("SD-{n}"), &["S-1".into()])).collect(),
         people: vec![person("ann"), person("bob")],
         duties: vec![duty("ann", "S"), duty("bob", "S-1")],
+        ..Rows::default()
     };
     let registry = Registry::build(rows);
     let rules: Rules = toml::from_str(RULES).unwrap();

@@ -158,8 +158,9 @@ fn rows() -> Rows {
         role,
         from: Timestamp(i64::MIN),
         until: None,
+        hours: None,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new() };
+    let person = |id: &str| Person { id: id.into(), name: id.into(), ..Person::default() };
     Rows {
         version: 1,
         cells: vec![
@@ -176,5 +177,6 @@ fn rows() -> Rows {
             duty("bob", "b2", Role::Worker),
             duty("carl", "street", Role::Lead),
         ],
+        ..Rows::default()
     }
 }

@@ -348,14 +348,19 @@ pub fn neighbourhood() -> Rows {
         registered: begin,
         retired: false,
     };
-    let person =
-        |id: &str, name: &str, phone: &str| Person { id: id.into(), name: name.into(), phone: phone.into() };
+    let person = |id: &str, name: &str, phone: &str| Person {
+        id: id.into(),
+        name: name.into(),
+        phone: phone.into(),
+        ..Person::default()
+    };
     let duty = |person: &str, cell: &str, role| Duty {
         person: person.into(),
         cell: cell.into(),
         role,
         from: begin,
         until: None,
+        hours: None,
     };
     Rows {
         version: 1,
@@ -384,5 +389,6 @@ pub fn neighbourhood() -> Rows {
             duty("zhao-qiang", "XL-02", Role::Lead),
             duty("chen-jie", "XL", Role::Lead),
         ],
+        ..Rows::default()
     }
 }

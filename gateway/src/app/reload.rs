@@ -17,6 +17,7 @@ use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 use crate::import::import_parsed;
 use crate::store::Store;
+use crate::units::Zone;
 use crate::world::{self, World};
 
 /// How often the registry is looked at for an import by another process.
@@ -47,8 +48,7 @@ pub async fn take_in_files(store: &Store, path: &Path, loaded: Loaded) -> anyhow
         tracing::warn!("{remark}");
     }
     match registry {
-        Some(files) if files.is_empty() => (),
-        Some(files) => import(store, &files).await?,
+        Some(files) => import(store, &files, &loaded.config.station.time_zone).await?,
         // A duty that ended yesterday must not keep a station with a registry from coming back after a power cut.
         None => {
             ensure!(
@@ -63,9 +63,13 @@ pub async fn take_in_files(store: &Store, path: &Path, loaded: Loaded) -> anyhow
     Ok(loaded)
 }
 
-async fn import(store: &Store, files: &[RegistryFile]) -> anyhow::Result<()> {
+/// Also when there are no files: the registry may still be in another time zone.
+async fn import(store: &Store, files: &[RegistryFile], zone: &Zone) -> anyhow::Result<()> {
     let parsed: Vec<_> = files.iter().map(|file| file.parsed.clone()).collect();
-    let difference = import_parsed(store, &parsed, "[registry]", false).await?;
+    let difference = import_parsed(store, &parsed, zone, "[registry]", false).await?;
+    if files.is_empty() {
+        return Ok(());
+    }
     tracing::info!("imported the files of [registry]: {}", difference.lines().next().unwrap_or("no change"));
     for FileMark { name, sha256 } in files.iter().map(|file| &file.mark) {
         store.remember(&memo(name), sha256.as_deref().context("a file that was read has a hash")?).await?;

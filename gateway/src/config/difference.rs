@@ -21,10 +21,8 @@ pub fn of_rules(old: &str, new: &str) -> String {
         let gone = before.keys().filter(|name| !after.contains_key(*name));
         parts.extend(gone.map(|name| format!("{word} `{name}` removed")));
     }
-    for key in ["freshness", "time_zone"] {
-        if old.get(key) != new.get(key) {
-            parts.push(format!("{key} changed"));
-        }
+    if old.get("freshness") != new.get("freshness") {
+        parts.push("freshness changed".into());
     }
     if parts.is_empty() { "no rule differs".into() } else { parts.join(", ") }
 }

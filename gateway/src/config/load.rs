@@ -15,7 +15,7 @@ use crate::clock;
 use crate::grid::import::{Parsed, merge, parse_cells, parse_devices, parse_people};
 use crate::grid::{Registry, Rows};
 use crate::problem::{Problems, Severity, Spot};
-use crate::units::Timestamp;
+use crate::units::{Timestamp, Zone};
 
 /// No file of a station is larger; 369,000 devices are 40 MB.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -186,7 +186,10 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
     let marks = marks(&station, &folder);
     let (registry, rows) = match depth {
         Depth::Marks => (None, Rows::default()),
-        Depth::Rows => read_registry(&mut station, &folder, now, &mut problems),
+        Depth::Rows => {
+            let zone = config.as_ref().map(|config| config.station.time_zone.clone()).unwrap_or_default();
+            read_registry(&mut station, &folder, zone, now, &mut problems)
+        }
     };
     let known = registry.is_some().then(|| Registry::build(rows.clone()));
     let mut inputs = check::Inputs {
@@ -242,6 +245,7 @@ fn marks(station: &Page<'_>, folder: &Path) -> Vec<FileMark> {
 fn read_registry(
     station: &mut Page<'_>,
     folder: &Path,
+    zone: Zone,
     now: Timestamp,
     problems: &mut Problems,
 ) -> (Option<Vec<RegistryFile>>, Rows) {
@@ -280,7 +284,7 @@ fn read_registry(
         return (None, Rows::default());
     }
     let parsed: Vec<Parsed> = files.iter().map(|file| file.parsed.clone()).collect();
-    match merge::merge_all(&Rows::default(), &parsed, now) {
+    match merge::merge_all(&Rows { zone, ..Rows::default() }, &parsed, now) {
         Ok((rows, diff)) => {
             for hint in diff.hints {
                 station.hint(station.at("registry"), hint);

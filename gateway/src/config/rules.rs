@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
@@ -11,10 +10,6 @@ use crate::model::{DeviceKind, SignalClass};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// In which the hours of ladders are meant, such as `Asia/Shanghai`. Here and not in station.toml because a replay is done with the
-    /// rules that were in force.
-    #[serde(default)]
-    pub time_zone: Zone,
     #[serde(default)]
     pub freshness: FreshnessLimits,
     #[serde(default)]
@@ -198,7 +193,7 @@ pub struct Step {
     /// Seconds since the ladder began; the first step of a fire ladder is 0. Rising.
     pub after_s: Spanned<u32>,
     /// `responsible` (whoever answers for the cell now), `lead`, `deputy`, `worker`, `helper` (of the cell), any other role (of the cell or the
-    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, or `person:<id>`.
+    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, or `person:<id>`.
     pub who: Vec<Spanned<String>>,
     /// Names of `[[webhook]]`s, or `mqtt`.
     pub channels: Vec<Spanned<String>>,
@@ -209,32 +204,6 @@ pub struct Step {
 
 fn one() -> Spanned<u32> {
     Spanned::new(0..0, 1)
-}
-
-/// A time zone of the IANA list, looked up.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Zone(pub TimeZone);
-
-impl TryFrom<String> for Zone {
-    type Error = String;
-    fn try_from(name: String) -> Result<Self, String> {
-        if name == DEFAULT_ZONE {
-            return Ok(Self::default());
-        }
-        TimeZone::get(&name).map(Self).map_err(|_| {
-            format!("this system knows no time zone `{name}`; write one such as `{DEFAULT_ZONE}`")
-        })
-    }
-}
-
-const DEFAULT_ZONE: &str = "Asia/Shanghai";
-
-impl Default for Zone {
-    /// Also on a system without a list of time zones.
-    fn default() -> Self {
-        Self(TimeZone::get(DEFAULT_ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::Offset::constant(8))))
-    }
 }
 
 /// Hours of the day, from (and with) one minute up to (and without) another; over midnight when the end is earlier.

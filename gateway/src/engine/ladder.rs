@@ -11,7 +11,7 @@ use super::Turn;
 use super::open::UNANSWERED;
 use super::rules::{Begins, Ladder, LadderIx, RuleBook, Step, Who};
 use crate::grid::{Person, Registry, Role};
-use crate::model::{Alarm, Alert, CellIx, LadderPosition, SignalClass, What};
+use crate::model::{Alarm, Alert, CellIx, DeviceIx, LadderPosition, SignalClass, What};
 use crate::units::{Millis, Steady, Timestamp};
 
 /// Where in its ladder an alarm stands; beside [`LadderPosition`], which counts over all ladders. Part of the snapshot.
@@ -206,7 +206,7 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
     let mut people: Vec<&str> = Vec::new();
     let mut next_owner = None;
     for who in &step.who {
-        for person in find(who, alarm.cell, turn.registry, turn.now.wall) {
+        for person in find(who, (alarm.cell, alarm.device), turn.registry, turn.now.wall) {
             if matches!(who, Who::Up(_)) {
                 next_owner.get_or_insert(person.id.as_str());
             }
@@ -259,19 +259,24 @@ fn alerts(
     channels.iter().map(alert).collect()
 }
 
-/// The people meant, at this moment.
-pub(super) fn find<'a>(who: &Who, cell: CellIx, registry: &'a Registry, at: Timestamp) -> Vec<&'a Person> {
+/// The people meant, for an alarm of this cell and device, at this moment.
+pub(super) fn find<'a>(
+    who: &Who,
+    (cell, device): (CellIx, Option<DeviceIx>),
+    registry: &'a Registry,
+    at: Timestamp,
+) -> Vec<&'a Person> {
     let with_role = |wanted: Role, cell| -> Vec<&Person> {
         let on_duty = registry.on_duty(cell, at).into_iter();
         on_duty.filter(|(role, _)| *role == wanted).map(|(_, person)| person).collect()
     };
     match who {
         Who::Responsible => registry.responsible(cell, at).into_iter().collect(),
-        Who::Role(wanted) if matches!(wanted, Role::Lead | Role::Deputy | Role::Worker | Role::Helper) => {
+        Who::Role(wanted @ (Role::Lead | Role::Deputy | Role::Worker | Role::Helper)) => {
             with_role(*wanted, cell)
         }
-        // Officers and departments stand at a community or street, for all cells below.
-        Who::Role(wanted) => registry
+        // They stand at a community or street, for all cells below.
+        Who::Role(wanted @ (Role::Officer | Role::DutyOfficer | Role::Department)) => registry
             .up_from(cell)
             .map(|cell| with_role(*wanted, cell))
             .find(|found| !found.is_empty())
@@ -282,6 +287,11 @@ pub(super) fn find<'a>(who: &Who, cell: CellIx, registry: &'a Registry, at: Time
             .and_then(|cell| registry.responsible(cell, at))
             .into_iter()
             .collect(),
-        Who::Person(id) => registry.person(id).into_iter().collect(),
+        Who::Person(id) => registry.person(id).into_iter().filter(|person| !person.retired).collect(),
+        Who::Team(name) => registry.team(name, at),
+        Who::Teams => {
+            let teams = registry.teams_for(cell, device, at).into_iter();
+            teams.flat_map(|team| registry.team(&team.name, at)).collect()
+        }
     }
 }

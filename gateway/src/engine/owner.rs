@@ -14,9 +14,15 @@ fn answers(person: &str, alarm: &Alarm, registry: &Registry, at: Timestamp) -> b
     registry.up_from(alarm.cell).any(on_duty)
 }
 
+/// Whether this person is at work and has a duty anywhere.
 fn is_anywhere_on_duty(person: &str, registry: &Registry, at: Timestamp) -> bool {
-    registry.person(person).is_some()
+    registry.in_place_of(person, at).is_some_and(|at_work| at_work.id == person)
         && registry.rows().duties.iter().any(|duty| duty.person == person && duty.covers(at))
+}
+
+/// Known, and has not left.
+fn is_here(person: &str, registry: &Registry) -> bool {
+    registry.person(person).is_some_and(|person| !person.retired)
 }
 
 fn is_under_way(person: &str, alarm: &Alarm) -> bool {
@@ -30,7 +36,7 @@ pub(super) fn now(alarm: &Alarm, registry: &Registry, at: Timestamp) -> Option<S
         let handed = alarm.handling.handed_to.as_ref() == Some(*owner);
         answers(owner, alarm, registry, at)
             || (handed && is_anywhere_on_duty(owner, registry, at))
-            || (is_under_way(owner, alarm) && registry.person(owner).is_some())
+            || (is_under_way(owner, alarm) && is_here(owner, registry))
     };
     let owner = alarm.owner.as_ref().filter(keeps).cloned();
     owner.or_else(|| registry.responsible(alarm.cell, at).map(|person| person.id.clone()))
@@ -46,7 +52,7 @@ pub(super) fn taken_by(alarm: &mut Alarm, who: &str, registry: &Registry, at: Ti
 /// Who owns it when somebody goes there: the first who goes; those who follow help him. `alarm` is as it was before.
 pub(super) fn when_gone(alarm: &Alarm, who: &str, registry: &Registry) -> Option<String> {
     let led = alarm.owner.as_ref().is_some_and(|owner| is_under_way(owner, alarm));
-    let goes = (!led).then(|| registry.person(who)).flatten().map(|person| person.id.clone());
+    let goes = (!led && is_here(who, registry)).then(|| who.to_owned());
     goes.or_else(|| alarm.owner.clone())
 }
 

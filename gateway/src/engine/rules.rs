@@ -9,10 +9,10 @@ mod compile;
 pub use compile::Problem;
 
 use super::rate_limit::Allowance;
-use crate::config::rules::{Close, Hours, Zone};
+use crate::config::rules::{Close, Hours};
 use crate::grid::Registry;
 use crate::model::{CellIx, DeviceIx, Metric, SignalClass};
-use crate::units::{Millis, Timestamp};
+use crate::units::{Millis, Timestamp, Zone};
 
 /// Position of a rule in its book. A new book has new positions; names are what lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +139,10 @@ pub(super) enum Who {
     /// Whoever answers for the cell so many levels up; from 1.
     Up(u32),
     Person(String),
+    /// The people of the team of this name.
+    Team(String),
+    /// The people of every team for the cell, for one above it, or for the device.
+    Teams,
 }
 
 /// As in rules.toml.
@@ -149,6 +153,8 @@ impl std::fmt::Display for Who {
             Self::Role(role) => f.write_str(role.name()),
             Self::Up(levels) => write!(f, "up:{levels}"),
             Self::Person(id) => write!(f, "person:{id}"),
+            Self::Team(name) => write!(f, "team:{name}"),
+            Self::Teams => f.write_str("team"),
         }
     }
 }
@@ -213,14 +219,13 @@ impl RuleBook {
 
     /// At the station.
     fn minute_of_day(&self, at: Timestamp) -> u16 {
-        let Ok(moment) = jiff::Timestamp::from_millisecond(at.0) else { return 0 };
-        let time = self.time_zone.0.to_datetime(moment).time();
-        time.hour().unsigned_abs() as u16 * 60 + time.minute().unsigned_abs() as u16
+        let time = self.time_zone.shown(at).time();
+        u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
     }
 
     /// In which the hours of ladders are meant.
-    pub fn time_zone(&self) -> &jiff::tz::TimeZone {
-        &self.time_zone.0
+    pub fn time_zone(&self) -> &Zone {
+        &self.time_zone
     }
 
     pub(super) fn ladder_named(&self, name: &str) -> Option<LadderIx> {

@@ -148,8 +148,9 @@ pub fn rows() -> Rows {
         role,
         from: Timestamp(0),
         until: None,
+        hours: None,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.to_uppercase(), phone: String::new() };
+    let person = |id: &str| Person { id: id.into(), name: id.to_uppercase(), ..Person::default() };
     Rows {
         version: 1,
         cells: vec![
@@ -175,6 +176,7 @@ pub fn rows() -> Rows {
             duty("carl", "community", Role::Lead),
             duty("dora", "street", Role::Lead),
         ],
+        ..Rows::default()
     }
 }
 

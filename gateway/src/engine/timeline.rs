@@ -57,7 +57,10 @@ pub fn timeline(
             // A step that finds nobody does not wait: the next follows at once.
             let moment = if at_once { last } else { last.max(began + step.after) };
             let names = |who: &Who| {
-                find(who, cell, registry, moment).into_iter().map(|person| person.name.clone()).collect()
+                find(who, (cell, None), registry, moment)
+                    .into_iter()
+                    .map(|person| person.name.clone())
+                    .collect()
             };
             let what = PlannedWhat::Told {
                 who: step.who.iter().map(|who| (who.to_string(), names(who))).collect(),

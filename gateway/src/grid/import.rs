@@ -3,16 +3,22 @@
 //! Two steps, both pure: `parse_*` reads one file by itself; [`merge()`] lays it over the registry and says what differs. The same file twice changes
 //! nothing. A row that is missing from a file is left alone: only `retired = yes` takes something out of service. The columns are in docs/import.md.
 
+pub mod absences;
 pub mod cells;
 pub mod devices;
 pub mod merge;
+pub mod moment;
 pub mod people;
+pub mod teams;
 pub mod text;
 
+pub use absences::read_absences;
 pub use cells::parse_cells;
 pub use devices::{parse_devices, read_devices};
 pub use merge::{Diff, merge, merge_all};
+pub use moment::Moment;
 pub use people::{parse_people, read_people};
+pub use teams::read_teams;
 
 use std::collections::HashSet;
 
@@ -20,7 +26,7 @@ use crate::model::DeviceKind;
 use crate::problem::{Problems, Severity, Spot, instead};
 use crate::units::Timestamp;
 
-use super::{Role, Rows};
+use super::{Hours, Role, Rows, TeamKind};
 use text::Field;
 
 /// A value from a file and where it stands.
@@ -54,8 +60,8 @@ impl Read {
     /// says nothing while one of them is wrong.
     pub fn against(self, rows: &Rows, now: Timestamp) -> Problems {
         let mut problems = self.problems;
-        let alone = matches!(self.parsed.rows, ParsedRows::Devices(_) | ParsedRows::People(_));
-        if (alone || problems.is_empty())
+        let cells = matches!(self.parsed.rows, ParsedRows::Cells(_));
+        if (!cells || problems.is_empty())
             && let Err(more) = merge(rows, &self.parsed, now)
         {
             problems.extend(more);
@@ -69,6 +75,8 @@ pub enum ParsedRows {
     Cells(Vec<CellRow>),
     Devices(Vec<DeviceRow>),
     People(Vec<PersonRow>),
+    Absences(Vec<AbsenceRow>),
+    Teams(Vec<TeamRow>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -102,16 +110,55 @@ pub struct PersonRow {
     pub id: Placed<String>,
     pub name: String,
     pub phone: String,
+    /// Channel and address; empty takes it away. A channel without a column keeps what it has.
+    pub contacts: Vec<(String, String)>,
+    /// `None`: the file has no such column.
+    pub trained_until: Option<Option<Moment>>,
     pub duty: Option<DutyRow>,
     pub retired: bool,
+}
+
+impl PersonRow {
+    /// Says the same of the person; duties aside.
+    fn same_person(&self, other: &Self) -> bool {
+        (&self.name, &self.phone, &self.contacts, self.trained_until)
+            == (&other.name, &other.phone, &other.contacts, other.trained_until)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct DutyRow {
     pub role: Role,
     pub cell: Placed<String>,
-    pub from: Timestamp,
-    pub until: Option<Timestamp>,
+    pub from: Moment,
+    pub until: Option<Moment>,
+    pub hours: Option<Hours>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AbsenceRow {
+    pub person: Placed<String>,
+    pub from: Placed<Moment>,
+    pub until: Option<Moment>,
+    pub stand_in: Option<String>,
+    pub reason: String,
+    /// It does not take place.
+    pub cancelled: bool,
+}
+
+/// One member of a team.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TeamRow {
+    pub name: Placed<String>,
+    pub kind: TeamKind,
+    pub person: Placed<String>,
+    pub part: String,
+    pub cells: Vec<String>,
+    pub devices: Vec<String>,
+    pub flat: Option<String>,
+    pub from: Moment,
+    pub until: Option<Moment>,
+    pub retired: bool,
 }
 
 impl Parsed {
@@ -120,6 +167,8 @@ impl Parsed {
             ParsedRows::Cells(rows) => rows.len(),
             ParsedRows::Devices(rows) => rows.len(),
             ParsedRows::People(rows) => rows.len(),
+            ParsedRows::Absences(rows) => rows.len(),
+            ParsedRows::Teams(rows) => rows.len(),
         }
     }
 
@@ -143,12 +192,24 @@ struct Table<'a> {
     columns: &'static [Column],
     /// For each column its position in the file.
     places: Vec<Option<usize>>,
+    /// Columns that are known by how their name begins: the rest of the name, and the position.
+    open: Vec<(String, usize)>,
     rows: Vec<Vec<Field>>,
     problems: Problems,
 }
 
 impl<'a> Table<'a> {
     fn read(file: &'a str, bytes: &[u8], columns: &'static [Column]) -> Result<Self, Problems> {
+        Self::read_with(file, bytes, columns, &[])
+    }
+
+    /// Also any column whose name begins with one of `prefixes`.
+    fn read_with(
+        file: &'a str,
+        bytes: &[u8],
+        columns: &'static [Column],
+        prefixes: &[&str],
+    ) -> Result<Self, Problems> {
         let unreadable = |error: text::Unreadable| error.into_problems(file);
         let text = text::decode(bytes).map_err(unreadable)?;
         let mut rows = text::rows(&text).map_err(unreadable)?.into_iter();
@@ -161,9 +222,18 @@ impl<'a> Table<'a> {
             return Err(problems);
         };
         let mut places = vec![None; columns.len()];
+        let mut open: Vec<(String, usize)> = Vec::new();
         for (position, field) in header.iter().enumerate() {
             let name = normal_header(&field.text);
             if name.is_empty() || IGNORED.contains(&name.as_str()) {
+                continue;
+            }
+            let rest = prefixes.iter().find_map(|prefix| {
+                let begins = field.text.get(..prefix.len())?.eq_ignore_ascii_case(prefix);
+                begins.then(|| field.text[prefix.len()..].trim()).filter(|rest| !rest.is_empty())
+            });
+            if let Some(rest) = rest.filter(|rest| open.iter().all(|(known, _)| known != rest)) {
+                open.push((rest.to_owned(), position));
                 continue;
             }
             let wrong = match columns.iter().position(|column| column.names.contains(&name.as_str())) {
@@ -187,7 +257,7 @@ impl<'a> Table<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut table = Self { file, columns, places, rows: Vec::new(), problems };
+        let mut table = Self { file, columns, places, open, rows: Vec::new(), problems };
         for row in rows {
             if let Some(extra) = row.get(header.len()..).into_iter().flatten().find(|f| !f.text.is_empty()) {
                 let message = format!(
@@ -211,6 +281,14 @@ impl<'a> Table<'a> {
         let start = row.first().map_or(Spot { line: 1, column: 1 }, |field| field.at);
         let found = self.places[column].and_then(|place| row.get(place)).cloned();
         found.unwrap_or(Field { text: String::new(), at: start })
+    }
+
+    /// The fields of the columns that are known by how their name begins.
+    fn open_fields(&self, row: &[Field]) -> Vec<(String, Field)> {
+        let start = row.first().map_or(Spot { line: 1, column: 1 }, |field| field.at);
+        let empty = || Field { text: String::new(), at: start };
+        let open = self.open.iter();
+        open.map(|(name, place)| (name.clone(), row.get(*place).cloned().unwrap_or_else(empty))).collect()
     }
 
     /// A field that must not be empty.
@@ -249,6 +327,8 @@ impl<'a> Table<'a> {
             ParsedRows::Cells(cells) => cells.retain(|row| !bad.contains(&row.code.at.line)),
             ParsedRows::Devices(devices) => devices.retain(|row| !bad.contains(&row.id.at.line)),
             ParsedRows::People(people) => people.retain(|row| !bad.contains(&row.id.at.line)),
+            ParsedRows::Absences(absences) => absences.retain(|row| !bad.contains(&row.person.at.line)),
+            ParsedRows::Teams(members) => members.retain(|row| !bad.contains(&row.name.at.line)),
         }
         let parsed = Parsed { file: self.file.to_owned(), rows };
         Read { parsed, problems: self.problems.sorted() }
@@ -278,7 +358,7 @@ fn normal_header(text: &str) -> String {
 }
 
 /// A code or id that can stand in topics, paths and addresses. Says what is wrong with it.
-fn bad_code(code: &str) -> Option<String> {
+pub(super) fn bad_code(code: &str) -> Option<String> {
     if code.len() > 64 {
         return Some(format!("`{code}` is longer than 64 bytes; choose a shorter one"));
     }

@@ -2,9 +2,11 @@
 
 mod deeds;
 mod grid;
+mod people;
 
 pub use deeds::*;
 pub use grid::*;
+pub use people::*;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -10,11 +10,9 @@ use utoipa::IntoParams;
 use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Params};
-use super::model::{CellDetail, DutyView, Page, PersonView};
+use super::model::{CellDetail, Page, PersonView};
 use super::problem::ApiError;
-use crate::grid::Person;
 use crate::store::{Audit, Commit};
-use crate::units::Timestamp;
 
 const PAGE_MAX: u32 = 500;
 
@@ -51,7 +49,7 @@ pub struct PeopleFilter {
 }
 
 /// List people with their telephone numbers and duties. Recorded in the audit log.
-#[utoipa::path(get, path = "/api/v1/people", tag = "grid", operation_id = "listPeople", params(PeopleFilter),
+#[utoipa::path(get, path = "/api/v1/people", tag = "people", operation_id = "listPeople", params(PeopleFilter),
     responses((status = 200, description = "A page", body = Page<PersonView>)))]
 pub async fn people(
     State(api): State<Arc<Api>>,
@@ -69,33 +67,41 @@ pub async fn people(
         }
     };
     let now = api.clock.now().wall;
-    let view = |person: &Person| PersonView {
-        id: person.id.clone(),
-        name: person.name.clone(),
-        phone: person.phone.clone(),
-        duties: registry
-            .rows()
-            .duties
-            .iter()
-            .filter(|duty| duty.person == person.id)
-            .map(|duty| DutyView {
-                cell: duty.cell.clone(),
-                role: duty.role,
-                from: duty.from.rfc3339(),
-                until: duty.until.map(Timestamp::rfc3339),
-                now: duty.covers(now),
-            })
-            .collect(),
-    };
-    let found: Vec<_> = all[first..].iter().take(limit as usize + 1).map(view).collect();
+    let found: Vec<_> = all[first..]
+        .iter()
+        .take(limit as usize + 1)
+        .map(|person| PersonView::of(person, &registry, now))
+        .collect();
     let page = Page::cut(found, limit, |person| person.id.clone());
     let shown: Vec<_> = page.items.iter().map(|person| person.id.as_str()).collect();
     audit(&api, &caller, "people".into(), &shown).await?;
     Ok(Json(page))
 }
 
+/// One person with telephone number, contacts, duties and absences. Recorded in the audit log.
+#[utoipa::path(get, path = "/api/v1/people/{id}", tag = "people", operation_id = "getPerson",
+    params(("id" = String, Path, description = "Id of the person")),
+    responses((status = 200, description = "The person", body = PersonView)))]
+pub async fn person(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Json<PersonView>, ApiError> {
+    let registry = api.world.load().registry.clone();
+    let person =
+        registry.person(&id).ok_or_else(|| ApiError::not_found(format!("There is no person `{id}`.")))?;
+    let view = PersonView::of(person, &registry, api.clock.now().wall);
+    audit(&api, &caller, "person".into(), &[id.as_str()]).await?;
+    Ok(Json(view))
+}
+
 /// Who looked at whom; on disk before it is shown.
-async fn audit(api: &Api, caller: &Caller, target: String, shown: &[&str]) -> Result<(), ApiError> {
+pub(super) async fn audit(
+    api: &Api,
+    caller: &Caller,
+    target: String,
+    shown: &[&str],
+) -> Result<(), ApiError> {
     if shown.is_empty() {
         return Ok(());
     }

@@ -26,16 +26,24 @@ pub const CLOCK: Trouble = Trouble("网关时钟不可信 the station's clock ca
 
 impl Trouble {
     pub fn begins(self, registry: &Registry) -> Action {
-        let (cell, text) = (top(registry), self.0.to_owned());
-        let what = Deed::Raise { cell, device: None, class: SignalClass::Trouble, text };
-        Action { who: WHO.to_owned(), what }
+        begins(top(registry), self.0.to_owned())
     }
 
     pub fn ends(self, registry: &Registry) -> Action {
-        let (cell, text) = (top(registry), self.0.to_owned());
-        let what = Deed::End { cell, device: None, class: SignalClass::Trouble, text };
-        Action { who: WHO.to_owned(), what }
+        ends(top(registry), self.0.to_owned())
     }
+}
+
+/// A trouble of one cell.
+pub fn begins(cell: CellIx, text: String) -> Action {
+    let what = Deed::Raise { cell, device: None, class: SignalClass::Trouble, text };
+    Action { who: WHO.to_owned(), what }
+}
+
+/// The same words as when it began.
+pub fn ends(cell: CellIx, text: String) -> Action {
+    let what = Deed::End { cell, device: None, class: SignalClass::Trouble, text };
+    Action { who: WHO.to_owned(), what }
 }
 
 /// The first cell without a parent.

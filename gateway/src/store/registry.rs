@@ -1,4 +1,4 @@
-//! Cells, devices, people and duties on disk. What an import changes is decided in `grid/import.rs`.
+//! Cells, devices, people, their duties, absences and teams on disk. What an import changes is decided in `grid/import.rs`.
 //!
 //! May be written by another process beside the gateway, so the version is checked inside the writing transaction.
 
@@ -9,9 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Audit, Problem, Store, StoreError, commit, int, record, unint};
-use crate::grid::{Cell, Device, Duty, Person, Rows};
+use crate::grid::{Absence, Cell, Device, Duty, Person, Rows, Team};
 use crate::model::{CellIx, DeviceIx, DeviceKind};
-use crate::units::Timestamp;
+use crate::units::{Timestamp, Zone};
+
+/// Under which name the store keeps the zone in which hours and days are meant.
+const ZONE_MEMO: &str = "registry.time_zone";
 
 impl Store {
     pub async fn load_registry(&self) -> Result<Rows, StoreError> {
@@ -22,6 +25,9 @@ impl Store {
                 devices: load(connection, "devices")?,
                 people: load(connection, "people")?,
                 duties: load(connection, "duties")?,
+                absences: load(connection, "absences")?,
+                teams: load(connection, "teams")?,
+                zone: recall(connection, ZONE_MEMO)?.and_then(|name| Zone::named(&name)).unwrap_or_default(),
             })
         })
         .await
@@ -36,13 +42,24 @@ impl Store {
     /// else somebody else changed it meanwhile: `Ok(false)`, and nothing is written.
     pub async fn save_registry(&self, rows: Rows, audit: Audit) -> Result<bool, StoreError> {
         check(&rows)?;
-        let new = rows.version;
-        let tables = [
-            ("cells", texts(&rows.cells), true),
-            ("devices", texts(&rows.devices), true),
-            ("people", texts(&rows.people), false),
-            ("duties", texts(&rows.duties), false),
-        ];
+        let grid = [("cells", texts(&rows.cells), true), ("devices", texts(&rows.devices), true)];
+        let tables = grid.into_iter().chain(people_tables(&rows)).collect();
+        self.replace_tables(rows.version, rows.zone, tables, audit).await
+    }
+
+    /// The same for people, duties, absences and teams only: a change by hand must not read and write a city's devices.
+    pub async fn save_people(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
+        let tables = people_tables(rows).into_iter().collect();
+        self.replace_tables(rows.version, rows.zone.clone(), tables, audit).await
+    }
+
+    async fn replace_tables(
+        &self,
+        new: u64,
+        zone: Zone,
+        tables: Vec<(&'static str, Vec<String>, bool)>,
+        audit: Audit,
+    ) -> Result<bool, StoreError> {
         self.write(move |writing| {
             if version(writing.connection)? + 1 != new {
                 return Ok(false);
@@ -50,6 +67,7 @@ impl Store {
             for (table, texts, only_grows) in tables {
                 replace(writing.connection, table, texts, only_grows)?;
             }
+            remember(writing.connection, ZONE_MEMO, zone.name())?;
             writing.connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
             commit::add_audit(writing, &audit)?;
             Ok(true)
@@ -65,14 +83,24 @@ impl Store {
 
     pub async fn recall(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = name.to_owned();
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT text FROM memo WHERE name = ?1")?
-                .query_row([name], |row| row.get(0))
-                .optional()?)
-        })
-        .await
+        self.read(move |connection| Ok(recall(connection, &name)?)).await
     }
+}
+
+fn people_tables(rows: &Rows) -> [(&'static str, Vec<String>, bool); 4] {
+    [
+        ("people", texts(&rows.people), false),
+        ("duties", texts(&rows.duties), false),
+        ("absences", texts(&rows.absences), false),
+        ("teams", texts(&rows.teams), false),
+    ]
+}
+
+fn recall(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT text FROM memo WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
 }
 
 pub(super) fn remember(connection: &Connection, name: &str, text: &str) -> Result<(), Problem> {
@@ -118,8 +146,8 @@ fn load<T: DeserializeOwned>(connection: &Connection, table: &str) -> Result<Vec
     Ok(records)
 }
 
-/// Records that can no longer be read must not keep the station from starting: a cell or device gives way to a retired one in its place, a person or duty
-/// goes, and the files of `[registry]` are imported anew. Says what is lost.
+/// Records that can no longer be read must not keep the station from starting: a cell or device gives way to a retired one in its place, a person, duty,
+/// absence or team goes, and the files of `[registry]` are imported anew. Says what is lost.
 pub(super) fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let cell = |place: u32| {
         record::write(&Cell {
@@ -158,13 +186,16 @@ pub(super) fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
             .execute("UPDATE devices SET record = ?2 WHERE place = ?1", params![place, device(place)])?;
         told.push(format!("device {place} of the registry cannot be read and is retired"));
     }
-    for place in unreadable::<Person>(connection, "people", |_| None)? {
-        connection.execute("DELETE FROM people WHERE place = ?1", [place])?;
-        told.push(format!("person {place} of the registry cannot be read and is left out"));
-    }
-    for place in unreadable::<Duty>(connection, "duties", |_| None)? {
-        connection.execute("DELETE FROM duties WHERE place = ?1", [place])?;
-        told.push(format!("duty {place} of the registry cannot be read and is left out"));
+    for (table, what, places) in [
+        ("people", "person", unreadable::<Person>(connection, "people", |_| None)?),
+        ("duties", "duty", unreadable::<Duty>(connection, "duties", |_| None)?),
+        ("absences", "absence", unreadable::<Absence>(connection, "absences", |_| None)?),
+        ("teams", "team", unreadable::<Team>(connection, "teams", |_| None)?),
+    ] {
+        for place in places {
+            connection.execute(&format!("DELETE FROM {table} WHERE place = ?1"), [place])?;
+            told.push(format!("{what} {place} of the registry cannot be read and is left out"));
+        }
     }
     if !told.is_empty() {
         connection.execute("DELETE FROM memo WHERE name LIKE 'registry.file:%'", ())?;

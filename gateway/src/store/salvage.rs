@@ -21,6 +21,8 @@ const TABLES: &[&str] = &[
     "devices",
     "people",
     "duties",
+    "absences",
+    "teams",
     "alarms",
     "entries",
     "outbox",
@@ -33,8 +35,20 @@ const TABLES: &[&str] = &[
 ];
 const NAMED_TABLES: &[&str] = &["memo", "cursors"];
 /// Small and needed for work: looked through at every start.
-const LOOKED_THROUGH: &[&str] =
-    &["registry", "cells", "devices", "people", "duties", "memo", "cursors", "snapshots", "alarms", "outbox"];
+const LOOKED_THROUGH: &[&str] = &[
+    "registry",
+    "cells",
+    "devices",
+    "people",
+    "duties",
+    "absences",
+    "teams",
+    "memo",
+    "cursors",
+    "snapshots",
+    "alarms",
+    "outbox",
+];
 const PAGE: usize = 4096;
 /// Rows in one transaction.
 const ROWS: usize = 2_000;
@@ -159,6 +173,8 @@ fn copy(old: &Connection, new: &mut Connection, table: &str, key: &str) -> rusql
     'again: while after < end {
         let mut statement = match old.prepare(&select) {
             Ok(statement) => statement,
+            // The file is older than the table.
+            Err(error) if error.to_string().contains("no such table") => return Ok(None),
             Err(error) => return Ok(Some(format!("table {table} cannot be read: {error}"))),
         };
         let rows = statement.query([after]);

@@ -120,6 +120,11 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX chunks_by_series ON chunks (series, id, first, last);
     CREATE INDEX chunks_by_age ON chunks (steady);
     ",
+    // 2
+    "
+    CREATE TABLE absences (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE teams (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

@@ -145,7 +145,7 @@ fn check_step(
 
 fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Registry>) {
     let text = who.get_ref().as_str();
-    if text == "responsible" || Role::from_name(text).is_some() {
+    if text == "responsible" || text == "team" || Role::from_name(text).is_some() {
         return;
     }
     match text.split_once(':') {
@@ -165,10 +165,20 @@ fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Regis
                 page.warn(who.span(), format!("there is no person `{id}`; {instead}"));
             }
         }
+        Some(("team", name)) => {
+            let teams = registry.map(|registry| registry.rows().teams.as_slice()).unwrap_or_default();
+            if !teams.is_empty() && !teams.iter().any(|team| team.name == name) {
+                let known: Vec<&str> = teams.iter().map(|team| team.name.as_str()).collect();
+                page.warn(who.span(), format!("there is no team `{name}`; {}", instead(name, known)));
+            }
+        }
         Some(_) | None => {
-            let roles = Role::ALL.into_iter().map(Role::name);
-            let known: Vec<&str> =
-                ["responsible"].into_iter().chain(roles).chain(["up:1", "person:<id>"]).collect();
+            let roles = Role::TABLE.iter().map(|line| line.name);
+            let known: Vec<&str> = ["responsible"]
+                .into_iter()
+                .chain(roles)
+                .chain(["up:1", "team", "team:<name>", "person:<id>"])
+                .collect();
             page.wrong(who.span(), format!("`{text}` is nobody; {}", instead(text, known)));
         }
     }

@@ -1,8 +1,8 @@
-//! Coverage: every device in a cell, every cell with somebody who answers for it today.
+//! Coverage: every device in a cell, every cell with somebody who answers for it through the week ahead.
 
 use super::super::shape::Page;
 use crate::config::Config;
-use crate::grid::Registry;
+use crate::grid::{Registry, vacancy};
 use crate::units::Timestamp;
 
 pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Timestamp) {
@@ -12,13 +12,13 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
     }
     if !files.people.is_empty() {
         let span = page.at("registry.people");
-        // A parent without anybody would repeat itself for every cell below it.
-        let alone = |ix| registry.responsible(ix, now).is_none();
-        for cell in registry.cells().iter().filter(|cell| !cell.retired && alone(cell.ix)) {
-            if registry.parent(cell.ix).is_some_and(alone) {
-                continue;
-            }
-            page.warn(span.clone(), format!("nobody answers for the cell `{}` today, nor for a cell above it; give somebody the role lead, deputy or worker there", cell.code));
+        let gaps = vacancy::gaps(registry, now, now + vacancy::AHEAD);
+        // A parent without anybody would repeat itself for every cell below it: what nobody answers for, nobody answers for up to the root.
+        for hole in vacancy::first_holes(registry, &gaps) {
+            let (code, zone) = (&registry.cells()[hole.cell.at()].code, &registry.rows().zone);
+            let when =
+                if hole.from <= now { "today".into() } else { format!("from {}", zone.text(hole.from)) };
+            page.warn(span.clone(), format!("nobody answers for the cell `{code}` {when}, nor for a cell above it; give somebody the role lead, deputy, worker, officer or duty_officer there"));
         }
     }
     let homeless =

@@ -95,7 +95,7 @@ impl RuleBook {
         let mut book = RuleBook {
             rules: compiled,
             ladders,
-            time_zone: rules.time_zone.clone(),
+            time_zone: registry.rows().zone.clone(),
             profiles: Vec::new(),
             devices: Vec::new(),
             live_within: Millis::from_secs(u64::from(rules.freshness.live_within_s)),
@@ -417,7 +417,7 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
             None => problems.add(
                 ladder.name.get_ref(),
                 format!(
-                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1` or `person:<id>`",
+                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>` or `person:<id>`",
                     text.get_ref()
                 ),
             ),
@@ -428,10 +428,13 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
 }
 
 impl Who {
-    /// `responsible`, `lead`, `deputy`, `worker`, `helper`, `up:1` … or `person:<id>`.
+    /// `responsible`, the name of a role, `up:1` …, `team`, `team:<name>` or `person:<id>`.
     fn parse(text: &str) -> Option<Self> {
         if text == "responsible" {
             return Some(Self::Responsible);
+        }
+        if text == "team" {
+            return Some(Self::Teams);
         }
         if let Some(role) = Role::from_name(text) {
             return Some(Self::Role(role));
@@ -439,6 +442,7 @@ impl Who {
         match text.split_once(':')? {
             ("up", levels) => levels.parse().ok().filter(|&levels| 0 < levels).map(Self::Up),
             ("person", id) if !id.is_empty() => Some(Self::Person(id.to_owned())),
+            ("team", name) if !name.is_empty() => Some(Self::Team(name.to_owned())),
             (_, _) => None,
         }
     }

@@ -29,9 +29,9 @@ const LADDERS: &str = r#"
     step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }, { after_s = 60, who = ["up:1"], channels = ["push"] }]
 "#;
 
-fn told(rules: &str, device: DeviceIx, at_s: u64) -> Vec<String> {
-    let registry = Registry::build(rows());
-    let book = book(rules, &registry);
+fn told_in(rows: Rows, device: DeviceIx, at_s: u64) -> Vec<String> {
+    let registry = Registry::build(rows);
+    let book = book(LADDERS, &registry);
     let mut engine = Engine::new(registry, book, now(0));
     let script = [(at_s, Does::Says(says(device, &[("smoke", 1.0)]))), (at_s + 61, Does::Waits)];
     let found = play(&mut engine, &script, true);
@@ -47,16 +47,19 @@ fn by_hour_and_cell() {
         (KITCHEN, until_half_past_six, vec!["A-1/1/ann/push", "A-1/2/carl/push"]),
         (HALL, 0, vec!["A-1/1/carl/push", "A-1/2/carl/push"]),
     ] {
-        assert_eq!(told(LADDERS, device, at_s), expected, "{device:?} at {at_s} s");
+        assert_eq!(told_in(rows(), device, at_s), expected, "{device:?} at {at_s} s");
     }
 }
 
 #[test]
-fn in_the_time_zone_of_the_rules() {
-    let there = format!("time_zone = \"Europe/London\"\n{LADDERS}"); // 22:13 the evening before.
-    assert_eq!(told(&there, KITCHEN, 0), ["A-1/1/ann/voice"]);
-    let there = format!("time_zone = \"Pacific/Auckland\"\n{LADDERS}"); // 11:13.
-    assert_eq!(told(&there, KITCHEN, 0).len(), 2);
+fn in_the_time_zone_of_the_registry() {
+    for (zone, expected) in [
+        ("Europe/London", vec!["A-1/1/ann/voice"]),
+        ("Pacific/Auckland", vec!["A-1/1/ann/push", "A-1/2/carl/push"]),
+    ] {
+        let rows = Rows { zone: crate::units::Zone::named(zone).unwrap(), ..rows() };
+        assert_eq!(told_in(rows, KITCHEN, 0), expected, "22:13 the evening before, or 11:13");
+    }
 }
 
 #[test]

@@ -3,19 +3,23 @@
 //! Pure and idempotent. Positions of new rows are the next free ones, so `cells[i].ix == i` stays true. The rows of a person for a cell replace what that
 //! person had there; everything a file does not mention stays. [`Diff`] names changed fields, never telephone numbers.
 
+mod absences;
 mod cells;
 mod devices;
 mod diff;
 mod people;
+mod teams;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 pub use diff::{Diff, LINES_MAX};
 
 use super::{Parsed, ParsedRows};
-use crate::grid::Rows;
+use crate::grid::sound::{self, About};
+use crate::grid::{Rows, edit};
 use crate::problem::{Problems, Severity, Spot};
 use crate::units::Timestamp;
 
@@ -32,6 +36,8 @@ pub fn merge(rows: &Rows, parsed: &Parsed, now: Timestamp) -> Result<(Rows, Diff
         ParsedRows::Cells(cells) => merge.cells(cells),
         ParsedRows::Devices(devices) => merge.devices(devices),
         ParsedRows::People(people) => merge.people(people),
+        ParsedRows::Absences(absences) => merge.absences(absences),
+        ParsedRows::Teams(members) => merge.teams(members),
     }
     if !merge.problems.is_empty() {
         return Err(merge.problems.sorted());
@@ -87,5 +93,23 @@ fn optional<T: fmt::Debug>(value: &Option<T>) -> String {
 impl Merge<'_> {
     fn wrong(&mut self, at: Spot, message: String) {
         self.problems.add(self.file, at, Severity::Error, message);
+    }
+
+    /// Sorts what is kept in order, and names what does not make sense together at every row of the file that is part of it.
+    fn settle(&mut self, spots: &HashMap<About, Vec<Spot>>) {
+        edit::sort(&mut self.rows);
+        for fault in sound::faults(&self.rows, self.now) {
+            let places = |whole_person: bool| -> BTreeSet<Spot> {
+                let asked =
+                    fault.about.iter().filter(|about| matches!(about, About::Person(_)) == whole_person);
+                asked.filter_map(|about| spots.get(about)).flatten().copied().collect()
+            };
+            // The row of the person only where no row of the file says it closer.
+            let places =
+                Some(places(false)).filter(|found| !found.is_empty()).unwrap_or_else(|| places(true));
+            for at in places {
+                self.wrong(at, fault.message.clone());
+            }
+        }
     }
 }

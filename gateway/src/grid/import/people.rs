@@ -1,18 +1,15 @@
 //! People and their duties from a table: one row per duty, so a person may have several rows.
 //!
-//! A date without a time is that day in China (UTC+8, no summer time): `from` is its first moment, `until` its last, so a duty `until` 2026-12-31 and
-//! the next `from` 2027-01-01 leave no hole. With a time, `until` is the moment itself. Messages never hold names or telephone numbers.
+//! What stands of the person itself (name, telephone, contacts, training) is the same in each of the rows. Messages never hold names, telephone numbers or
+//! addresses.
 
 use std::collections::HashMap;
 
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::{Offset, TimeZone};
-
+use super::moment::{moment, period};
 use super::text::Field;
 use super::{Column, DutyRow, Parsed, ParsedRows, PersonRow, Read, Table, bad_code, excel_number};
-use crate::grid::Role;
+use crate::grid::{Hours, Role};
 use crate::problem::{Problems, instead};
-use crate::units::Timestamp;
 
 const COLUMNS: &[Column] = &[
     Column { names: &["id", "编号", "工号"], required: true },
@@ -23,7 +20,11 @@ const COLUMNS: &[Column] = &[
     Column { names: &["from", "开始", "开始日期", "起"], required: true },
     Column { names: &["until", "结束", "结束日期", "止"], required: false },
     Column { names: &["retired", "停用", "离职"], required: false },
+    Column { names: &["hours", "班次", "值班时间"], required: false },
+    Column { names: &["trained_until", "培训有效期", "培训到期"], required: false },
 ];
+/// Columns for any channel: `contact:email`.
+const CONTACT: &[&str] = &["contact:", "联系:", "联系方式:"];
 const ID: usize = 0;
 const NAME: usize = 1;
 const PHONE: usize = 2;
@@ -32,15 +33,11 @@ const CELL: usize = 4;
 const FROM: usize = 5;
 const UNTIL: usize = 6;
 const RETIRED: usize = 7;
-
-const ROLES: &[(&str, Role)] = &[
-    ("网格长", Role::Lead),
-    ("副网格长", Role::Deputy),
-    ("网格员", Role::Worker),
-    ("协管员", Role::Helper),
-    ("楼栋长", Role::Helper),
-    ("志愿者", Role::Helper),
-];
+const HOURS: usize = 8;
+const TRAINED_UNTIL: usize = 9;
+/// The address of a browser's push service can be long; a whole page cannot be meant.
+const CONTACT_BYTES_MAX: usize = 500;
+const CHANNEL_BYTES_MAX: usize = 64;
 
 pub fn parse_people(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
     read_people(file, bytes)?.whole()
@@ -48,7 +45,7 @@ pub fn parse_people(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
 
 /// An error only when it is no table of people at all.
 pub fn read_people(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
-    let mut table = Table::read(file, bytes, COLUMNS)?;
+    let mut table = Table::read_with(file, bytes, COLUMNS, CONTACT)?;
     let mut rows: Vec<PersonRow> = Vec::new();
     let mut firsts: HashMap<String, usize> = HashMap::new();
     for row in std::mem::take(&mut table.rows) {
@@ -58,132 +55,97 @@ pub fn read_people(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
         }
         let name = table.needed(&row, NAME).value;
         let phone = phone(&mut table, &row);
-        let first = *firsts.entry(id.value.clone()).or_insert(rows.len());
-        if let Some(first) = rows.get(first)
-            && (&first.name, &first.phone) != (&name, &phone)
-        {
-            let line = first.id.at.line;
-            table.wrong(id.at, format!("`{}` has another name or telephone number in line {line}; write the same in every row, or give the other person another id", id.value));
-        }
+        let contacts = contacts(&mut table, &row);
+        let trained_until = table.has(TRAINED_UNTIL).then(|| {
+            let field = table.field(&row, TRAINED_UNTIL);
+            if field.text.is_empty() { None } else { moment(&mut table, &field, true) }
+        });
         let retired = table.yes(&row, RETIRED);
         let duty = duty(&mut table, &row);
-        rows.push(PersonRow { id, name, phone, duty, retired });
+        let person = PersonRow { id, name, phone, contacts, trained_until, duty, retired };
+        let first = *firsts.entry(person.id.value.clone()).or_insert(rows.len());
+        if let Some(first) = rows.get(first).filter(|first| !first.same_person(&person)) {
+            let (id, line) = (&person.id, first.id.at.line);
+            table.wrong(id.at, format!("`{}` has another name, telephone number, contact or training in line {line}; write the same in every row, or give the other person another id", id.value));
+        }
+        rows.push(person);
     }
     Ok(table.finish(ParsedRows::People(rows)))
 }
 
-/// Digits, `+`, `-` and spaces; kept as written.
-fn phone(table: &mut Table<'_>, row: &[Field]) -> String {
-    let field = table.field(row, PHONE);
-    let digits = field.text.chars().filter(char::is_ascii_digit).count();
-    let strange = field.text.chars().any(|c| !c.is_ascii_digit() && !"+- ()".contains(c));
-    if excel_number(&field.text) {
-        table.wrong(
-            field.at,
-            "Excel rewrote this telephone number; format the column as text and enter it again",
-        );
-    } else if !field.text.is_empty() && (strange || !(3..=20).contains(&digits)) {
-        table.wrong(
-            field.at,
-            "this is no telephone number; write digits, such as 025-00000000, or leave it empty",
-        );
-    }
-    field.text
-}
-
-fn duty(table: &mut Table<'_>, row: &[Field]) -> Option<DutyRow> {
-    let [role, cell, from] = [ROLE, CELL, FROM].map(|column| table.field(row, column));
-    let until = table.field(row, UNTIL);
-    if [&role, &cell, &from, &until].iter().all(|field| field.text.is_empty()) {
-        return None;
-    }
-    let named = ROLES.iter().find(|(name, _)| *name == role.text).map(|(_, role)| *role);
-    let found = named.or_else(|| Role::from_name(&role.text.to_lowercase()));
-    if found.is_none() {
-        let names = Role::ALL.iter().map(|role| role.name()).chain(ROLES.iter().map(|(name, _)| *name));
-        table.wrong(role.at, format!("there is no role `{}`; {}", role.text, instead(&role.text, names)));
-    }
-    if cell.text.is_empty() {
-        table.wrong(cell.at, "the duty has no cell; write the code of the cell");
-    }
-    let from = moment(table, &from, false);
-    let until_at = if until.text.is_empty() { None } else { moment(table, &until, true) };
-    if let (Some(from), Some(end)) = (from, until_at)
-        && end <= from
-    {
-        table.wrong(until.at, "the duty ends before it begins; write a later `until`, or leave it empty");
-    }
-    Some(DutyRow {
-        role: found?,
-        cell: super::Placed { value: cell.text, at: cell.at },
-        from: from?,
-        until: until_at,
-    })
-}
-
-fn moment(table: &mut Table<'_>, field: &Field, end: bool) -> Option<Timestamp> {
-    let found = parse_moment(&field.text, end);
-    if found.is_none() {
-        table.wrong(
-            field.at,
-            format!("`{}` is no date; write it as 2026-01-31 or 2026-01-31 08:00", field.text),
-        );
+/// What stands under `contact:<channel>`; empty takes the address away.
+fn contacts(table: &mut Table<'_>, row: &[Field]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (channel, field) in table.open_fields(row) {
+        if let Some(wrong) = bad_contact(&channel, &field.text) {
+            table.wrong(field.at, wrong);
+        }
+        found.push((channel, field.text));
     }
     found
 }
 
-/// `2026-01-31`, `2026/1/31`, `2026年1月31日`, each with or without a time, or RFC 3339.
-fn parse_moment(text: &str, end: bool) -> Option<Timestamp> {
-    if let Some(at) = Timestamp::parse_rfc3339(text) {
-        return Some(at);
+fn phone(table: &mut Table<'_>, row: &[Field]) -> String {
+    let field = table.field(row, PHONE);
+    if let Some(wrong) = bad_phone(&field.text) {
+        table.wrong(field.at, wrong);
     }
-    let plain = text.replace(['年', '月', '/'], "-").replace(['日', 'T'], " ");
-    let mut parts = plain.split_whitespace();
-    let mut numbers = parts.next()?.splitn(3, '-').map(|number| number.parse::<i16>().ok());
-    let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
-    let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-    let china = TimeZone::fixed(Offset::constant(8));
-    let local = match parts.next() {
-        Some(clock) => {
-            let mut numbers = clock.splitn(3, ':').map(|number| number.parse::<i8>().ok());
-            let (hour, minute) = (numbers.next()??, numbers.next()??);
-            let second = numbers.next().unwrap_or(Some(0))?;
-            DateTime::from_parts(date, Time::new(hour, minute, second, 0).ok()?)
-        }
-        None if end => DateTime::from_parts(date.tomorrow().ok()?, Time::midnight()),
-        None => DateTime::from_parts(date, Time::midnight()),
-    };
-    if parts.next().is_some() {
+    field.text
+}
+
+/// Digits, `+`, `-` and spaces; kept as written.
+pub fn bad_phone(text: &str) -> Option<&'static str> {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let strange = text.chars().any(|c| !c.is_ascii_digit() && !"+- ()".contains(c));
+    if excel_number(text) {
+        Some("Excel rewrote this telephone number; format the column as text and enter it again")
+    } else if !text.is_empty() && (strange || !(3..=20).contains(&digits)) {
+        Some("this is no telephone number; write digits, such as 025-00000000, or leave it empty")
+    } else {
+        None
+    }
+}
+
+/// The address itself is not repeated.
+pub fn bad_contact(channel: &str, address: &str) -> Option<String> {
+    let channel_is_bad = channel.is_empty() || CHANNEL_BYTES_MAX < channel.len();
+    if channel_is_bad || CONTACT_BYTES_MAX < address.len() || address.chars().any(char::is_control) {
+        return Some(format!("this is no address for `{channel}`; write one line, or leave it empty"));
+    }
+    None
+}
+
+fn duty(table: &mut Table<'_>, row: &[Field]) -> Option<DutyRow> {
+    let [role, cell, from] = [ROLE, CELL, FROM].map(|column| table.field(row, column));
+    let [until, hours] = [UNTIL, HOURS].map(|column| table.field(row, column));
+    if [&role, &cell, &from, &until, &hours].iter().all(|field| field.text.is_empty()) {
         return None;
     }
-    local.to_zoned(china).ok().map(|zoned| Timestamp(zoned.timestamp().as_millisecond()))
+    let found = Role::from_chinese(&role.text).or_else(|| Role::from_name(&role.text.to_lowercase()));
+    if found.is_none() {
+        let names = instead(&role.text, Role::names().collect::<Vec<_>>());
+        table.wrong(role.at, format!("there is no role `{}`; {names}", role.text));
+    }
+    if cell.text.is_empty() {
+        table.wrong(cell.at, "the duty has no cell; write the code of the cell");
+    }
+    let period = period(table, &from, &until, "the duty");
+    let hours = match hours.text.as_str() {
+        "" => None,
+        text => Hours::parse(text).map_err(|wrong| table.wrong(hours.at, wrong)).ok(),
+    };
+    Some(DutyRow {
+        role: found?,
+        cell: super::Placed { value: cell.text, at: cell.at },
+        from: period.from?.value,
+        until: period.until,
+        hours,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_read_as_offices_write_them() {
-        for (text, end, wanted) in [
-            ("2026-01-31", false, Some("2026-01-30T16:00:00.000Z")),
-            ("2026-01-31", true, Some("2026-01-31T16:00:00.000Z")),
-            ("2026/1/31", false, Some("2026-01-30T16:00:00.000Z")),
-            ("2026年1月31日", false, Some("2026-01-30T16:00:00.000Z")),
-            ("2026-01-31 08:30", true, Some("2026-01-31T00:30:00.000Z")),
-            ("2026/1/31 8:30:15", false, Some("2026-01-31T00:30:15.000Z")),
-            ("2026-01-31T08:30:00Z", false, Some("2026-01-31T08:30:00.000Z")),
-            ("2026-02-30", false, None),
-            ("2026-1", false, None),
-            ("31.1.2026", false, None),
-            ("2026-01-31 25:00", false, None),
-            ("2026-01-31 08:30 x", false, None),
-            ("9999-12-31", true, None),
-        ] {
-            let wanted = wanted.map(str::to_owned);
-            assert_eq!(parse_moment(text, end).map(Timestamp::rfc3339), wanted, "{text}");
-        }
-    }
 
     #[test]
     fn a_person_may_have_several_duties() {

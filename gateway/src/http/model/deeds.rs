@@ -81,7 +81,7 @@ impl HandOverRequest {
             (false, Some(person), None) => Ok(HandTo::Person(person)),
             (false, None, Some(role)) if Role::from_name(&role).is_some() => Ok(HandTo::Role(role)),
             (false, None, Some(role)) => {
-                let known: Vec<_> = Role::ALL.into_iter().map(Role::name).collect();
+                let known: Vec<_> = Role::TABLE.iter().map(|line| line.name).collect();
                 Err(ApiError::body("role", format!("`{role}` is not one of {}", known.join(", "))))
             }
             (_, _, _) => Err(ApiError::body("up", "give exactly one of `up`, `person` and `role`")),

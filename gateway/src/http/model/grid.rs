@@ -1,4 +1,4 @@
-//! Devices, cells, people and values over time, as the API shows them.
+//! Devices, cells with who is on duty there, and values over time, as the API shows them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -117,7 +117,7 @@ pub struct CellView {
     pub parent: Option<String>,
     /// Codes from the root down to this cell.
     pub path: Vec<String>,
-    /// Who answers for it now: its lead, deputy or worker, else whoever answers for the parent.
+    /// Who answers for it now: the first on duty whose role answers, else whoever answers for the parent.
     pub responsible: Option<PersonRef>,
     pub retired: bool,
     /// Only when asked for.
@@ -206,26 +206,6 @@ impl PersonContact {
     pub fn of(person: &Person) -> Self {
         Self { id: person.id.clone(), name: person.name.clone(), phone: person.phone.clone() }
     }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PersonView {
-    pub id: String,
-    pub name: String,
-    pub phone: String,
-    pub duties: Vec<DutyView>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DutyView {
-    pub cell: String,
-    pub role: Role,
-    #[schema(format = DateTime)]
-    pub from: String,
-    #[schema(format = DateTime)]
-    pub until: Option<String>,
-    /// Whether it holds now.
-    pub now: bool,
 }
 
 /// Values of one series, down-sampled when there are more than was asked for.

@@ -1,9 +1,10 @@
 //! The registry, small memories, and the lists of alarms.
 
 use super::*;
-use crate::grid::{Cell, Device, Duty, Person, Role, Rows};
+use crate::grid::{Absence, Cell, Device, Duty, Hours, Member, Person, Role, Rows, Team, TeamKind};
 use crate::model::{DeviceKind, ReadingId, Signed, Trigger};
 use crate::store::alarms::Query;
+use crate::units::Zone;
 
 fn rows(version: u64, devices: u32) -> Rows {
     let cell = |n: u32| Cell {
@@ -29,13 +30,21 @@ fn rows(version: u64, devices: u32) -> Rows {
         registered: moment(1).wall,
         retired: false,
     };
-    let person = Person { id: "wang-li".into(), name: "王丽".into(), phone: "130".into() };
+    let person = Person {
+        id: "wang-li".into(),
+        name: "王丽".into(),
+        phone: "130".into(),
+        contacts: [("email".to_owned(), "wang@example.org".to_owned())].into(),
+        trained_until: Some(moment(9).wall),
+        retired: false,
+    };
     let duty = Duty {
         person: "wang-li".into(),
         cell: "c-0".into(),
         role: Role::Lead,
         from: moment(1).wall,
         until: None,
+        hours: Some(Hours::parse("Mon-Fri 08:00-20:00").unwrap()),
     };
     Rows {
         version,
@@ -43,6 +52,24 @@ fn rows(version: u64, devices: u32) -> Rows {
         devices: (0..devices).map(device).collect(),
         people: vec![person],
         duties: vec![duty],
+        absences: vec![Absence {
+            person: "wang-li".into(),
+            from: moment(2).wall,
+            until: Some(moment(3).wall),
+            stand_in: None,
+            reason: "年休".into(),
+        }],
+        teams: vec![Team {
+            name: "五包一 3-501".into(),
+            kind: TeamKind::FiveInOne,
+            members: vec![Member { person: "wang-li".into(), part: "网格员".into() }],
+            cells: Vec::new(),
+            devices: vec!["SD-1".into()],
+            flat: Some("3栋501".into()),
+            from: moment(1).wall,
+            until: None,
+        }],
+        zone: Zone::named("Asia/Urumqi").unwrap(),
     }
 }
 
@@ -70,6 +97,7 @@ async fn the_registry_comes_back_exactly() {
     changed.devices[3].retired = true;
     changed.people.clear();
     changed.duties.clear();
+    changed.absences.clear();
     assert!(store.save_registry(changed.clone(), audit()).await.unwrap());
     assert_eq!(store.load_registry().await.unwrap(), changed);
     assert_eq!(store.audit(None, 9).await.unwrap().len(), 2);

@@ -18,7 +18,12 @@ fn old(sql: &str) -> (Place, Connection) {
 }
 
 fn people() -> Rows {
-    let person = Person { id: "wang-li".into(), name: "王丽".into(), phone: "10000000001".into() };
+    let person = Person {
+        id: "wang-li".into(),
+        name: "王丽".into(),
+        phone: "10000000001".into(),
+        ..Person::default()
+    };
     Rows { version: 1, people: vec![person], ..Rows::default() }
 }
 
@@ -94,7 +99,7 @@ fn a_step_that_fails_leaves_the_file_as_it_was() {
         [schema::STEPS, &["DELETE FROM journal; CREATE TABLE extra (a INTEGER);", "SELECT nonsense;"]]
             .concat();
     schema::take_steps(&mut connection, &broken).unwrap_err();
-    let version = schema::KNOWN;
+    let version = 1;
     assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version });
     let batches: i64 = connection.query_row("SELECT count(*) FROM journal", (), |row| row.get(0)).unwrap();
     assert_eq!(batches, 21);
@@ -147,4 +152,22 @@ fn dump(connection: &Connection) -> String {
         schema::KNOWN
     ));
     text
+}
+
+/// Records of people as they were before shifts, training and contacts, and roles as they are spelt since.
+#[tokio::test]
+async fn people_and_duties_of_version_1_mean_what_they_meant() {
+    let (place, connection) = old(VERSION_1);
+    for (table, record) in [
+        ("people", r#"{"V1":{"id":"li","name":"李四","phone":"10000000002"}}"#),
+        ("duties", r#"{"V1":{"person":"li","cell":"S","role":"deputy","from":0,"until":null}}"#),
+    ] {
+        connection.execute(&format!("INSERT INTO {table} (place, record) VALUES (7, ?1)"), [record]).unwrap();
+    }
+    drop(connection);
+    let rows = place.open().load_registry().await.unwrap();
+    let li = rows.people.last().unwrap();
+    assert_eq!((li.contacts.len(), li.trained_until, li.retired), (0, None, false));
+    assert_eq!((rows.duties[0].role, rows.duties[0].hours.is_none()), (crate::grid::Role::Deputy, true));
+    assert_eq!((rows.absences.len(), rows.teams.len(), rows.zone.name()), (0, 0, "Asia/Shanghai"));
 }

@@ -1,125 +1,140 @@
-//! People and duties: one lead per cell at a time, no duty twice.
+//! People and duties. The rows of a person for a cell replace what that person had there; whether it all makes sense together is
+//! [`crate::grid::sound`]'s.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::PersonRow;
 use super::Merge;
-use crate::grid::{Duty, Person, Role};
-use crate::problem::{Spot, nearest};
+use crate::grid::edit::leave;
+use crate::grid::sound::About;
+use crate::grid::{Duty, Person};
+use crate::problem::Spot;
+use crate::units::Zone;
 
 impl Merge<'_> {
     pub(super) fn people(&mut self, rows: &[PersonRow]) {
-        let mut by_id: HashMap<String, usize> =
-            self.rows.people.iter().enumerate().map(|(at, person)| (person.id.clone(), at)).collect();
-        let mut changes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let mut added: BTreeSet<&str> = BTreeSet::new();
-        let mut retired: BTreeSet<&str> = BTreeSet::new();
+        let before = self.rows.clone();
+        let by_id: HashMap<&str, &Person> = before.people.iter().map(|p| (p.id.as_str(), p)).collect();
+        let mut places: HashMap<&str, usize> =
+            before.people.iter().enumerate().map(|(at, person)| (person.id.as_str(), at)).collect();
         for row in rows {
             let id = row.id.value.as_str();
-            let person = Person { id: id.to_owned(), name: row.name.clone(), phone: row.phone.clone() };
-            match by_id.get(id) {
+            let person = told(row, by_id.get(id).copied(), &self.rows.zone);
+            match places.get(id) {
+                Some(&at) => self.rows.people[at] = person,
                 None => {
-                    by_id.insert(id.to_owned(), self.rows.people.len());
-                    added.insert(id);
+                    places.insert(id, self.rows.people.len());
                     self.rows.people.push(person);
                 }
-                Some(&at) if self.rows.people[at] != person => {
-                    changes.entry(id).or_default().push("name or telephone".into());
-                    self.rows.people[at] = person;
-                }
-                Some(_) => (),
-            }
-            if row.retired {
-                retired.insert(id);
             }
         }
-        let before = self.rows.duties.clone();
-        self.replace_duties(rows, &retired);
-        for id in rows.iter().map(|row| row.id.value.as_str()).collect::<BTreeSet<_>>() {
-            let of = |duties: &[Duty]| -> Vec<Duty> {
-                duties.iter().filter(|duty| duty.person == id).cloned().collect()
-            };
-            let (old, new) = (of(&before), of(&self.rows.duties));
-            let had_duty = old.iter().any(|duty| duty.until.is_none_or(|until| self.now < until));
-            let ended = retired.contains(id) && had_duty && !added.contains(id);
-            let changes = changes.entry(id).or_default();
-            if old != new {
-                changes.push(format!("duties: {} → {}", duties_text(&old), duties_text(&new)));
-            }
-            if added.contains(id) {
+        let leaving: BTreeSet<&str> =
+            rows.iter().filter(|row| row.retired).map(|row| row.id.value.as_str()).collect();
+        for id in &leaving {
+            leave(&mut self.rows, id, self.now);
+        }
+        let spots = self.replace_duties(rows, &leaving);
+        self.settle(&spots);
+
+        let ids: BTreeSet<&str> = places.keys().copied().collect();
+        let (old, new) = (duties_by_person(&before.duties), duties_by_person(&self.rows.duties));
+        let none = Vec::new();
+        for id in rows
+            .iter()
+            .map(|row| row.id.value.as_str())
+            .filter(|id| ids.contains(id))
+            .collect::<BTreeSet<_>>()
+        {
+            let now = &self.rows.people[places[id]];
+            let Some(was) = by_id.get(id) else {
                 self.diff.add("person", id);
-            } else {
-                self.diff.change("person", id, changes, !ended, ended);
+                continue;
+            };
+            let mut changes: Vec<String> = Vec::new();
+            for (differs, what) in [
+                ((&was.name, &was.phone) != (&now.name, &now.phone), "name or telephone"),
+                (was.contacts != now.contacts, "contacts"),
+                (was.trained_until != now.trained_until, "training"),
+                (was.retired && !now.retired, "came back"),
+            ] {
+                changes.extend(differs.then(|| what.to_owned()));
             }
+            let (old, new) = (old.get(id).unwrap_or(&none), new.get(id).unwrap_or(&none));
+            if old != new {
+                changes.push(format!("duties: {} → {}", duties_text(old), duties_text(new)));
+            }
+            self.diff.change("person", id, &changes, was.retired, now.retired);
         }
     }
 
-    fn replace_duties(&mut self, rows: &[PersonRow], retired: &BTreeSet<&str>) {
-        let codes: BTreeSet<&str> =
-            self.rows.cells.iter().filter(|cell| !cell.retired).map(|cell| cell.code.as_str()).collect();
-        let mut named: BTreeMap<(&str, &str), Vec<(Duty, Spot)>> = BTreeMap::new();
-        let mut wrong = Vec::new();
-        for row in rows.iter().filter(|row| !retired.contains(row.id.value.as_str())) {
-            let Some(duty) = &row.duty else { continue };
-            let cell = &duty.cell.value;
-            if !codes.contains(cell.as_str()) {
-                let near = nearest(cell, codes.iter().copied());
-                let instead = near.map_or("import the cells first, or correct the code".into(), |near| {
-                    format!("did you mean `{near}`?")
-                });
-                wrong.push((duty.cell.at, format!("there is no cell `{cell}` in service; {instead}")));
-                continue;
-            }
+    /// Where the rows of the file stand, for what may be wrong with them.
+    fn replace_duties(&mut self, rows: &[PersonRow], leaving: &BTreeSet<&str>) -> HashMap<About, Vec<Spot>> {
+        let mut spots: HashMap<About, Vec<Spot>> = HashMap::new();
+        let mut named: BTreeMap<(&str, &str), Vec<Duty>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| !leaving.contains(row.id.value.as_str())) {
             let person = row.id.value.clone();
-            let found =
-                Duty { person, cell: cell.clone(), role: duty.role, from: duty.from, until: duty.until };
-            named.entry((&row.id.value, cell)).or_default().push((found, duty.cell.at));
+            let Some(duty) = &row.duty else { continue };
+            let cell = duty.cell.value.clone();
+            let about = About::Duty { person: person.clone(), cell: cell.clone() };
+            spots.entry(about).or_default().push(duty.cell.at);
+            let zone = &self.rows.zone;
+            named.entry((&row.id.value, &duty.cell.value)).or_default().push(Duty {
+                person,
+                cell,
+                role: duty.role,
+                from: duty.from.at(zone),
+                until: duty.until.map(|until| until.at(zone)),
+                hours: duty.hours.clone(),
+            });
         }
-        let now = self.now;
-        let replaced = |duty: &Duty| named.contains_key(&(duty.person.as_str(), duty.cell.as_str()));
-        let mut duties: Vec<Duty> = self.rows.duties.iter().filter(|duty| !replaced(duty)).cloned().collect();
-        duties.retain(|duty| !(retired.contains(duty.person.as_str()) && now <= duty.from));
-        for duty in duties.iter_mut().filter(|duty| retired.contains(duty.person.as_str())) {
-            duty.until = Some(duty.until.map_or(now, |until| until.min(now)));
+        // A row with a new end of training may contradict duties that no row names.
+        for row in rows.iter().filter(|row| row.trained_until.is_some()) {
+            spots.entry(About::Person(row.id.value.clone())).or_default().push(row.id.at);
         }
-        let spots: HashMap<(&str, &str), Spot> =
-            named.iter().map(|(key, duties)| (*key, duties[0].1)).collect();
-        duties.extend(named.values().flatten().map(|(duty, _)| duty.clone()));
-        let spot = |duty: &Duty| spots.get(&(duty.person.as_str(), duty.cell.as_str())).copied();
-        let alike = |a: &Duty, b: &Duty| {
-            a.cell == b.cell && a.role == b.role && a.until.is_none_or(|until| b.from < until)
-        };
-        duties
-            .sort_by(|a, b| (&a.person, &a.cell, a.role, a.from).cmp(&(&b.person, &b.cell, b.role, b.from)));
-        for (first, second) in duties.iter().zip(duties.iter().skip(1)) {
-            if let Some(at) = spot(second).filter(|_| alike(first, second) && first.person == second.person) {
-                wrong.push((
-                    at,
-                    format!(
-                        "`{}` has the role {} for the cell `{}` twice at the same time; keep one row",
-                        first.person,
-                        first.role.name(),
-                        first.cell
-                    ),
-                ));
-            }
-        }
-        duties
-            .sort_by(|a, b| (&a.cell, a.role, a.from, &a.person).cmp(&(&b.cell, b.role, b.from, &b.person)));
-        for (first, second) in duties.iter().zip(duties.iter().skip(1)) {
-            let two_leads = alike(first, second) && first.role == Role::Lead && first.person != second.person;
-            if let Some(at) = spot(second).or(spot(first)).filter(|_| two_leads) {
-                wrong.push((at, format!("`{}` and `{}` both lead the cell `{}` at the same time; a cell has one lead, so end one duty with `until` (its last day) or write deputy", first.person, second.person, first.cell)));
-            }
-        }
-        self.rows.duties = duties;
-        wrong.into_iter().for_each(|(at, message)| self.wrong(at, message));
+        self.rows.duties.retain(|duty| !named.contains_key(&(duty.person.as_str(), duty.cell.as_str())));
+        self.rows.duties.extend(named.into_values().flatten());
+        spots
     }
 }
 
-fn duties_text(duties: &[Duty]) -> String {
+/// What the row says of the person; what it does not say stays.
+fn told(row: &PersonRow, known: Option<&Person>, zone: &Zone) -> Person {
+    let mut contacts = known.map(|known| known.contacts.clone()).unwrap_or_default();
+    for (channel, address) in &row.contacts {
+        if address.is_empty() {
+            contacts.remove(channel);
+        } else {
+            contacts.insert(channel.clone(), address.clone());
+        }
+    }
+    Person {
+        id: row.id.value.clone(),
+        name: row.name.clone(),
+        phone: row.phone.clone(),
+        contacts,
+        trained_until: match row.trained_until {
+            Some(told) => told.map(|until| until.at(zone)),
+            None => known.and_then(|known| known.trained_until),
+        },
+        retired: row.retired,
+    }
+}
+
+fn duties_by_person(duties: &[Duty]) -> HashMap<&str, Vec<&Duty>> {
+    let mut found: HashMap<&str, Vec<&Duty>> = HashMap::new();
+    for duty in duties {
+        found.entry(&duty.person).or_default().push(duty);
+    }
+    found
+}
+
+fn duties_text(duties: &[&Duty]) -> String {
     let until = |duty: &Duty| duty.until.map_or(String::new(), |until| format!(" until {until}"));
-    let each: Vec<_> =
-        duties.iter().map(|duty| format!("{} of {}{}", duty.role.name(), duty.cell, until(duty))).collect();
+    let hours =
+        |duty: &Duty| duty.hours.as_ref().map_or(String::new(), |hours| format!(" ({})", hours.text()));
+    let each = duties
+        .iter()
+        .map(|duty| format!("{} of {}{}{}", duty.role.name(), duty.cell, hours(duty), until(duty)));
+    let each: Vec<_> = each.collect();
     if each.is_empty() { "(none)".into() } else { each.join("; ") }
 }

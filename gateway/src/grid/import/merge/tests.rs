@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::grid::import::{parse_cells, parse_devices, parse_people};
+use crate::grid::import::{parse_cells, parse_devices, parse_people, read_absences, read_teams};
 use crate::model::DeviceIx;
 use crate::units::Millis;
 
@@ -161,6 +161,176 @@ fn gaps_and_stray_coordinates_are_hints() {
     let (_, diff) = merge(&all, &devices("D1,other,a,,B,118.05,32.15,\nD2,other,a,,S,118.05,32.15,\n"), NOW)
         .expect("good");
     assert_eq!(diff.hints, ["the device `D1` is registered in `B`, but its coordinates lie in `A`"]);
+}
+
+fn staffed() -> Rows {
+    after(&[
+        grid(),
+        devices("D1,smoke_detector,a,,A,,,\n"),
+        people(
+            "w,n,123,lead,A,2026-01-01,,\nv,m,124,deputy,A,2026-01-01,,\nu,o,125,,,,,\ngone,p,126,,,,,yes\n",
+        ),
+    ])
+}
+
+fn absences(rows: &str) -> Result<Parsed, Problems> {
+    let text = format!("工号,开始,结束,替岗人,事由,取消\n{rows}");
+    read_absences("a.csv", text.as_bytes()).expect("a table").whole()
+}
+
+fn teams(rows: &str) -> Result<Parsed, Problems> {
+    let text = format!("name,kind,person,part,cells,devices,flat,from,until,retired\n{rows}");
+    read_teams("t.csv", text.as_bytes()).expect("a table").whole()
+}
+
+fn who(rows: &Rows, when: &str) -> String {
+    let registry = crate::grid::Registry::build(rows.clone());
+    let cell = registry.cell_by_code("A").expect("there").ix;
+    let at = Timestamp::parse_rfc3339(when).expect("valid");
+    registry.responsible(cell, at).map_or("-".into(), |person| person.id.clone())
+}
+
+#[test]
+fn an_absence_is_taken_in_changed_and_cancelled() {
+    let rows = staffed();
+    let leave = absences("w,2026-12-01,2026-12-03,u,年休,\n").expect("good");
+    let (away, diff) = merge(&rows, &leave, NOW).expect("good");
+    assert_eq!(diff.to_string(), "1 added, 0 changed, 0 retired\n+ absence w from 2026-12-01 00:00");
+    assert_eq!(who(&away, "2026-12-03T23:59:59+08:00"), "u", "the last day counts");
+    assert_eq!(who(&away, "2026-12-04T00:00:00+08:00"), "w");
+    assert!(merge(&away, &leave, NOW).expect("good").1.is_empty());
+    let nobody = absences("w,2026-12-01,,,,\n").expect("good");
+    let (away, diff) = merge(&away, &nobody, NOW).expect("good");
+    assert_eq!((diff.changed, who(&away, "2027-03-01T00:00:00+08:00")), (1, "v".into()));
+    let cancelled = absences("w,2026-12-01,,,,是\n").expect("good");
+    let (back, diff) = merge(&away, &cancelled, NOW).expect("good");
+    assert_eq!((diff.retired, &back.absences), (1, &rows.absences));
+    assert!(merge(&back, &cancelled, NOW).expect("good").1.is_empty());
+}
+
+#[test]
+fn every_bad_absence_is_named() {
+    let wrong =
+        absences("w,soon,,,,\nw,2026-12-05,2026-12-01,,,\n,2026-12-05,,,,\nw,2026-12-01,,,,vielleicht\n")
+            .expect_err("bad");
+    let spots: Vec<_> = wrong.iter().map(|p| format!("{}:{}", p.line, p.column)).collect();
+    assert_eq!(spots, ["2:3", "3:14", "4:1", "5:17"], "{wrong}");
+    let rows = staffed();
+    let file =
+        absences("x,2026-12-01,,,,\nw,2026-12-01,2026-12-09,w,,\nw,2026-12-05,,zz,,\nv,2026-12-01,,gone,,\n");
+    let text = refused(&rows, &file.expect("good by itself"));
+    for wanted in [
+        "a.csv:2:1: there is no person `x`",
+        "a.csv:3:1: `w` cannot stand in for himself",
+        "a.csv:4:1: `w` is absent twice at the same time",
+        "a.csv:4:1: there is no person `zz`",
+        "a.csv:5:1: `gone` has left; name somebody who is there",
+    ] {
+        assert!(text.contains(wanted), "{text}\nshould hold\n{wanted}");
+    }
+}
+
+#[test]
+fn a_team_is_for_cells_devices_or_a_flat_and_its_members_have_stand_ins() {
+    let rows = staffed();
+    let file = teams("3-501,五包一,w,网格员,,D1,3栋501,2026-01-01,,\n3-501,,v,社区,,,,,,\nS-Q,response,u,driver,S,,,2026-11-01,2026-12-31,\n").expect("good");
+    let (rows, diff) = merge(&rows, &file, NOW).expect("good");
+    assert_eq!((diff.added, diff.hints.len()), (2, 1), "two are not five: {diff}");
+    let leave = absences("w,2026-11-01,,u,,\n").expect("good");
+    let rows = merge(&rows, &leave, NOW).expect("good").0;
+    let registry = crate::grid::Registry::build(rows.clone());
+    let ids =
+        |name: &str, at| registry.team(name, at).iter().map(|person| person.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids("3-501", NOW), ["u", "v"]);
+    assert_eq!(ids("S-Q", Timestamp(0)), [""; 0]);
+    let (cell, device) = (registry.cell_by_code("A").expect("there").ix, Some(DeviceIx(0)));
+    let names = |device, at| {
+        registry.teams_for(cell, device, at).iter().map(|team| team.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (names(device, NOW), names(None, NOW)),
+        (vec!["3-501".to_owned(), "S-Q".to_owned()], vec!["S-Q".to_owned()])
+    );
+    let over = teams("S-Q,response,u,driver,S,,,2026-11-01,2026-12-31,yes\n").expect("good");
+    let (ended, diff) = merge(&rows, &over, NOW).expect("good");
+    assert_eq!((diff.retired, ended.teams[1].until), (1, Some(NOW)));
+    assert!(merge(&ended, &over, NOW + Millis(5)).expect("good").1.is_empty());
+}
+
+#[test]
+fn every_bad_team_is_named() {
+    let wrong = teams("t,gang,w,,A,,,2026-01-01,,\nu,other,,,A,,,2026-01-01,,\nv,other,w,,A,,,2026-01-01,,\nv,other,u,,S,,,,,\n").expect_err("bad");
+    let spots: Vec<_> = wrong.iter().map(|p| format!("{}:{}", p.line, p.column)).collect();
+    assert_eq!(spots, ["2:3", "3:9", "5:1"], "{wrong}");
+    let file = teams("t,other,w,,Z,D9,,2026-01-01,,\nt,,w,,,,,,,\nn,other,gone,,,,,2026-01-01,,\n")
+        .expect("good by itself");
+    let text = refused(&staffed(), &file);
+    for wanted in [
+        "t.csv:2:1: there is no cell `Z` in service",
+        "t.csv:2:1: there is no device `D9` in service",
+        "t.csv:3:4: `w` is in the team `t` twice",
+        "t.csv:4:1: the team `n` is for nothing",
+        "t.csv:4:9: `gone` has left",
+    ] {
+        assert!(text.contains(wanted), "{text}\nshould hold\n{wanted}");
+    }
+}
+
+fn with(columns: &str, rows: &str) -> Parsed {
+    let text = format!("id,name,phone,role,cell,from,{columns}\n{rows}");
+    parse_people("p.csv", text.as_bytes()).expect("good")
+}
+
+#[test]
+fn contacts_and_training_stay_where_a_file_has_no_column_for_them() {
+    let rows = staffed();
+    let file =
+        with("contact:ntfy,contact:email,trained_until", "u,o,125,,,,topic-u,u@example.org,2027-06-30\n");
+    let (rows, diff) = merge(&rows, &file, NOW).expect("good");
+    assert_eq!(diff.lines, ["~ person u contacts, training"], "no address is shown");
+    let u = |rows: &Rows| rows.people.iter().find(|person| person.id == "u").expect("there").clone();
+    assert_eq!(u(&rows).trained_until.map(Timestamp::rfc3339).as_deref(), Some("2027-06-30T16:00:00.000Z"));
+    let (same, diff) = merge(&rows, &people("u,o,125,,,,,\n"), NOW).expect("good");
+    assert!(diff.is_empty() && u(&same) == u(&rows), "{diff}");
+    let (less, _) = merge(&rows, &with("contact:ntfy", "u,o,125,,,,\n"), NOW).expect("good");
+    assert_eq!(u(&less).contacts.keys().collect::<Vec<_>>(), ["email"], "an empty field takes it away");
+}
+
+#[test]
+fn training_blocks_a_duty_that_goes_on_beyond_it() {
+    let rows = staffed();
+    let text = refused(&rows, &with("until,trained_until", "u,o,125,worker,A,2026-01-01,,2026-12-31\n"));
+    assert!(
+        text.contains(
+            "p.csv:2:16: `u` is trained until 2026-12-31, and the duty for the cell `A` has no end"
+        ),
+        "{text}"
+    );
+    let fits = with("until,trained_until", "u,o,125,worker,A,2026-01-01,2026-12-31,2026-12-31\n");
+    let rows = merge(&rows, &fits, NOW).expect("good").0;
+    // Training cut short by a row that names no duty.
+    let text = refused(&rows, &with("trained_until", "u,o,125,,,,2026-12-30\n"));
+    assert!(
+        text.contains(
+            "p.csv:2:1: `u` is trained until 2026-12-30, and the duty for the cell `A` goes on longer"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn both_rows_of_two_leads_are_named_and_hours_that_do_not_meet_are_no_fault() {
+    let rows = after(&[grid()]);
+    let two = |night: &str| {
+        with("hours", &format!("w,n,123,lead,A,2026-01-01,08:00-20:00\nv,m,124,lead,A,2026-01-01,{night}\n"))
+    };
+    let text = refused(&rows, &two("Sun 19:00-08:00"));
+    assert!(
+        text.contains("p.csv:2:14: `v` and `w` both lead")
+            && text.contains("p.csv:3:14: `v` and `w` both lead"),
+        "{text}"
+    );
+    assert_eq!(merge(&rows, &two("20:00-08:00"), NOW).expect("good").0.duties.len(), 2);
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Who is told when.
 
 use super::*;
+use crate::grid::{Member, Team, TeamKind};
 
 fn smoke_at(device: DeviceIx) -> Does {
     Does::Says(says(device, &[("smoke", 1.0)]))
@@ -173,5 +174,39 @@ fn the_people_are_those_on_duty_then() {
             found.iter().map(|(_, line)| line.as_str()).filter(|line| line.contains('/')).collect();
         assert_eq!(told, keys);
         assert_eq!(engine.open_alarms().next().unwrap().owner.as_deref(), Some(owner));
+    }
+}
+
+#[test]
+fn a_team_is_called_by_name_or_because_it_is_there_for_the_cell() {
+    let team = |name: &str, people: &[&str], cells: &[&str]| Team {
+        name: name.into(),
+        kind: TeamKind::Response,
+        members: people.iter().map(|id| Member { person: (*id).into(), part: "helps".into() }).collect(),
+        cells: cells.iter().map(|code| (*code).into()).collect(),
+        devices: Vec::new(),
+        flat: None,
+        from: timestamp(0.0),
+        until: None,
+    };
+    let mut rows = rows();
+    rows.teams = vec![
+        team("storm", &["dora", "bob"], &["b2"]),
+        team("stairs", &["chief"], &["community"]),
+        team("elsewhere", &["mayor"], &["nobody"]),
+    ];
+    let registry = Registry::build(rows);
+    for (who, told) in
+        [("team:storm", vec!["dora", "bob"]), ("team", vec!["chief"]), ("team:none", vec!["-"])]
+    {
+        let rules = RULES.replace(
+            "\"responsible\", \"lead\"], channels = [\"push\", \"sms\"]",
+            &format!("\"{who}\"], channels = [\"push\"]"),
+        );
+        let mut engine = Engine::new(registry.clone(), book(&rules, &registry), now(0));
+        let found = play(&mut engine, &[(0, smoke_at(KITCHEN))], true);
+        let first: Vec<_> =
+            found.iter().filter_map(|(_, line)| line.strip_prefix("A-1/1/")?.strip_suffix("/push")).collect();
+        assert_eq!(first, told, "{who}");
     }
 }

@@ -7,20 +7,28 @@
 //! A message costs the same with ten devices as with 400,000: presence is a dense table, rules are found by (profile, metric),
 //! and only conditions that are not normal are kept.
 
+mod act;
 mod alarm;
 pub mod backoff;
 mod condition;
+mod deeds;
+mod due;
 mod freshness;
+mod hold;
 mod ladder;
 mod open;
+mod owner;
 mod presence;
 mod rate;
 pub mod rate_limit;
 mod reconfigure;
+mod record;
+mod review;
 pub mod rules;
 mod salvage;
 mod snapshot;
 mod text;
+pub mod timeline;
 
 #[cfg(test)]
 mod tests;
@@ -36,8 +44,8 @@ use rules::{Basis, RuleBook, RuleIx};
 
 use crate::grid::Registry;
 use crate::model::{
-    Action, Alarm, AlarmId, Alert, Batch, Deed, DeviceIx, Entry, Event, Late, Metric, Quality, ReadingId,
-    Report, SignalClass, Signed, Trigger, Value,
+    Alarm, AlarmId, Alert, Batch, DeviceIx, Entry, Event, Late, Metric, Quality, ReadingId, Report,
+    SignalClass, Trigger, Value,
 };
 use crate::units::{Millis, Now, Steady, Timestamp};
 
@@ -52,7 +60,7 @@ pub enum Effect {
     Withdraw(AlarmId),
 }
 
-/// What became of an [`crate::model::Action`].
+/// What became of an [`crate::model::Action`]: the alarm it was about; the newest one for an action that is about none.
 pub type Answer = Result<AlarmId, Refusal>;
 
 /// One variant per thing the person would do something different about.
@@ -62,12 +70,36 @@ pub enum Refusal {
     NoSuchAlarm(AlarmId),
     #[error("alarm {0} was already acknowledged by {1}")]
     AlreadyAcknowledged(AlarmId, String),
-    #[error("alarm {0} must be acknowledged before it can be resolved")]
+    #[error("alarm {0} must be acknowledged first")]
     NotAcknowledged(AlarmId),
     #[error("alarm {0} was already resolved by {1}")]
     AlreadyResolved(AlarmId, String),
     #[error("nothing is raised with these words")]
     NotRaised,
+    #[error("{1} has said before that he is {2}, for alarm {0}")]
+    AlreadySaid(AlarmId, String, &'static str),
+    #[error("alarm {0} must be resolved first")]
+    NotResolved(AlarmId),
+    #[error("alarm {0} was already verified by {1}")]
+    AlreadyVerified(AlarmId, String),
+    #[error("{1} had a hand in alarm {0}; somebody else must look at it")]
+    OwnWork(AlarmId, String),
+    #[error("alarm {0} cannot be handed over: {1}")]
+    NobodyThere(AlarmId, String),
+    #[error("alarm {0} belongs to {1} already")]
+    AlreadyTheirs(AlarmId, String),
+    #[error("alarm {0} is a fire, and a fire is not put off")]
+    Fire(AlarmId),
+    #[error("the end must lie ahead, by {} hours at most", .0.0 / 3_600_000)]
+    BadUntil(Millis),
+    #[error("alarm {0} is not {1}")]
+    NotHeld(AlarmId, &'static str),
+    #[error("{0} is a time out of service; it can only be ended")]
+    IsMaintenance(AlarmId),
+    #[error("there is no time out of service {0}; it may be over")]
+    NoMaintenance(AlarmId),
+    #[error("it is out of service already: {0}")]
+    AlreadyOutOfService(AlarmId),
 }
 
 /// What one batch led to.
@@ -265,7 +297,7 @@ impl Engine {
                     self.follow(turn, place, change);
                 }
             } else if let Some((_, alarm)) = step {
-                self.alarms.climb(turn, alarm);
+                self.alarms.ripen(turn, alarm);
             }
         }
     }
@@ -452,60 +484,6 @@ impl Engine {
             None if newer => self.raise(turn, place, Some(Late { age }), Some(trigger)),
             None => (),
         }
-    }
-
-    fn act(&mut self, turn: &mut Turn<'_>, action: &Action) -> Answer {
-        let who = action.who.as_str();
-        match &action.what {
-            Deed::Acknowledge { alarm, note } => self.alarms.acknowledge(turn, *alarm, who, note.clone()),
-            Deed::Resolve { alarm, disposition, note } => {
-                let ends_by_itself =
-                    self.alarms.get(*alarm).is_some_and(|open| self.ends_by_itself(turn, open));
-                let signed = Signed { by: who.to_owned(), at: turn.now.wall, note: note.clone() };
-                self.alarms.resolve(turn, *alarm, signed, *disposition, ends_by_itself)
-            }
-            Deed::Raise { cell, device, class, text } => {
-                if let Some(alarm) = self.alarms.raised_by_hand(*cell, *device, *class, text) {
-                    if self.alarms.get(alarm).is_some_and(|open| open.alarm.returned.is_some()) {
-                        self.alarms.again(turn, alarm, "raised again");
-                    } else {
-                        self.alarms.repeated_by_hand(turn, alarm, who.to_owned());
-                    }
-                    return Ok(alarm);
-                }
-                let new = New {
-                    rule: open::MANUAL.to_owned(),
-                    class: *class,
-                    text: text.clone(),
-                    cell: *cell,
-                    device: *device,
-                    late: None,
-                    trigger: None,
-                    ladder: turn.rules.ladder_for(*class),
-                    who: Some(who.to_owned()),
-                };
-                Ok(self.alarms.raise(turn, None, new))
-            }
-            Deed::End { cell, device, class, text } => {
-                let alarm = self.alarms.raised_by_hand(*cell, *device, *class, text);
-                let alarm = alarm.ok_or(Refusal::NotRaised)?;
-                self.alarms.returned(turn, alarm, "");
-                Ok(alarm)
-            }
-        }
-    }
-
-    /// Whether the device can still report the end: not for what was raised by hand or late, nor when the detector latches or is
-    /// silent or retired.
-    fn ends_by_itself(&self, turn: &Turn<'_>, open: &open::Open) -> bool {
-        let Some(key) = open.key else { return false };
-        let rule = turn.rules.rule(key.rule);
-        let silent = self.presence.row(key.device).is_none_or(|known| known.silence == Silence::Yes);
-        let by_silence = rule.basis.metric().is_none();
-        !key.late
-            && rule.basis.quiet().is_none()
-            && turn.rules.selects(key.rule, key.device)
-            && (by_silence || !silent)
     }
 }
 

@@ -9,12 +9,14 @@ pub mod alarms;
 pub mod audit;
 pub mod auth;
 pub mod commands;
+pub mod deeds;
 pub mod document;
 pub mod events;
 pub mod extract;
 pub mod grid;
 pub mod history;
 pub mod listen;
+pub mod maintenance;
 pub mod model;
 pub mod page;
 pub mod people;
@@ -99,8 +101,20 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(alarms::list, alarms::raise))
         .routes(routes!(alarms::one))
-        .routes(routes!(alarms::acknowledge))
-        .routes(routes!(alarms::resolve))
+        .routes(routes!(deeds::acknowledge))
+        .routes(routes!(deeds::on_the_way))
+        .routes(routes!(deeds::on_site))
+        .routes(routes!(deeds::resolve))
+        .routes(routes!(deeds::verify))
+        .routes(routes!(deeds::send_back))
+        .routes(routes!(deeds::evaluate))
+        .routes(routes!(deeds::hand_over))
+        .routes(routes!(deeds::suspend))
+        .routes(routes!(deeds::resume))
+        .routes(routes!(deeds::shelve))
+        .routes(routes!(deeds::unshelve))
+        .routes(routes!(maintenance::list, maintenance::begin))
+        .routes(routes!(maintenance::end))
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))

@@ -52,6 +52,8 @@ pub mod service;
 
 pub mod import;
 
+pub mod ladder;
+
 pub mod vacancies;
 
 pub mod account_command;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
-use gateway::{app, import, probe, vacancies};
+use gateway::{app, import, ladder, probe, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -44,6 +44,9 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// What a ladder would do
+    #[command(subcommand)]
+    Ladder(LadderCommand),
     /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
     Vacancies {
         #[arg(short, long, default_value = "config/station.toml")]
@@ -78,6 +81,12 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum LadderCommand {
+    /// Print who is told when, if nobody answers, and which steps find nobody
+    Show(ladder::LadderArgs),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -146,6 +155,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import { what, file, config, dry_run } => {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             print!("{}", import::import_file(&loaded, what.into(), &file, dry_run).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Ladder(LadderCommand::Show(asked)) => {
+            let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
+            print!("{}", ladder::show(&loaded, &asked).await?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Vacancies { config } => {

@@ -4,9 +4,11 @@
 //! fields are added at the end with a migration in `store/`, never reordered.
 
 mod alarm;
+mod handling;
 mod metric;
 
 pub use alarm::*;
+pub use handling::*;
 pub use metric::*;
 
 use serde::{Deserialize, Serialize};
@@ -230,7 +232,7 @@ pub enum Event {
         since: Timestamp,
         received: Timestamp,
     },
-    /// A person did something to an alarm, or raised one by hand.
+    /// A person did something to an alarm, or raised one by hand; or the roster changed.
     Action(Action),
 }
 
@@ -245,7 +247,7 @@ impl Event {
     }
 }
 
-/// What a person asks for. `who` is the name of an authenticated account.
+/// What a person asks for. `who` is the id of the person to whom the authenticated account belongs, else the account's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     pub who: String,
@@ -261,6 +263,7 @@ pub enum Deed {
     Resolve {
         alarm: AlarmId,
         disposition: Disposition,
+        cause: Option<FalseCause>,
         note: Option<String>,
     },
     Raise {
@@ -276,6 +279,67 @@ pub enum Deed {
         class: SignalClass,
         text: String,
     },
+    OnTheWay {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    OnSite {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    /// Somebody who did not handle it has looked at what was done.
+    Verify {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    /// 打回: the verifier is not content.
+    SendBack {
+        alarm: AlarmId,
+        reason: String,
+    },
+    Evaluate {
+        alarm: AlarmId,
+        verdict: Verdict,
+        note: Option<String>,
+    },
+    HandOver {
+        alarm: AlarmId,
+        to: HandTo,
+        reason: String,
+    },
+    /// 挂账
+    Suspend {
+        alarm: AlarmId,
+        until: Timestamp,
+        reason: String,
+    },
+    /// Back from suspension.
+    Resume {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    Shelve {
+        alarm: AlarmId,
+        until: Timestamp,
+        reason: String,
+    },
+    Unshelve {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    /// A device, or a cell and all below it, is out of service: nothing but fire calls anybody from there.
+    BeginMaintenance {
+        cell: CellIx,
+        device: Option<DeviceIx>,
+        until: Timestamp,
+        reason: String,
+    },
+    EndMaintenance {
+        alarm: AlarmId,
+        note: Option<String>,
+    },
+    /// Somebody's duty, shift or absence began or ended: owners are looked at again.
+    Roster,
 }
 
 /// The unit of the journal and of the engine's work: what was committed together, and when. A batch without events records that time passed

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use crate::grid::Registry;
 use crate::model::{
-    Alarm, AlarmState, CellIx, Disposition, Entry, Freshness, Late, Resolution, SignalClass, Signed, Trigger,
-    What,
+    Alarm, AlarmState, CellIx, Disposition, Entry, Evaluation, FalseCause, Freshness, Held, Hold, Late,
+    Resolution, SignalClass, Signed, Stage, Trigger, Verdict, What,
 };
 
 /// A condition with a lifecycle (ISA-18.2 states).
@@ -26,6 +26,8 @@ pub struct AlarmView {
     #[schema(example = "烟雾报警 smoke at 3栋2单元501")]
     pub text: String,
     pub state: AlarmState,
+    /// How far the people have come with it.
+    pub stage: Stage,
     pub open: bool,
     pub cell: CellRef,
     pub device: Option<DeviceRef>,
@@ -40,10 +42,24 @@ pub struct AlarmView {
     /// Who answers for it now; none only when nobody up the tree answers for the cell.
     pub owner: Option<PersonRef>,
     pub acknowledged: Option<SignedView>,
+    /// Who acknowledged after the first, when several are needed.
+    pub joined: Vec<SignedView>,
+    /// So many must acknowledge before the ladder stops.
+    pub need: u32,
+    pub on_the_way: Option<SignedView>,
+    pub on_site: Option<SignedView>,
     /// When the condition was gone.
     #[schema(format = DateTime)]
     pub returned: Option<String>,
     pub resolved: Option<ResolutionView>,
+    pub verified: Option<SignedView>,
+    /// The last time the verifier sent it back; the note is the reason.
+    pub sent_back: Option<SignedView>,
+    pub evaluated: Option<EvaluationView>,
+    /// The last time it was handed over; the note is the reason.
+    pub handed_over: Option<SignedView>,
+    /// Put off: nobody is called for now.
+    pub held: Option<HeldView>,
     #[schema(format = DateTime)]
     pub closed: Option<String>,
     pub ladder: Option<LadderView>,
@@ -111,10 +127,49 @@ pub struct SignedView {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ResolutionView {
     pub disposition: Disposition,
+    /// Of a false alarm, when somebody knows.
+    pub cause: Option<FalseCause>,
     pub by: String,
     #[schema(format = DateTime)]
     pub at: String,
     pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct EvaluationView {
+    pub verdict: Verdict,
+    pub by: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    pub note: Option<String>,
+}
+
+/// Why an alarm does not call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldView {
+    /// 挂账: on the register of cases that cannot be settled now.
+    Suspended,
+    /// Quiet for a while.
+    Shelved,
+    /// Raised while its place was out of service.
+    Suppressed,
+    /// The time out of service itself.
+    OutOfService,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HeldView {
+    pub how: HoldView,
+    pub by: String,
+    #[schema(format = DateTime)]
+    pub at: String,
+    #[schema(format = DateTime)]
+    pub until: String,
+    pub reason: String,
+    /// The time out of service that suppresses it.
+    #[schema(example = "A-12")]
+    pub window: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -155,6 +210,7 @@ impl AlarmView {
             class: alarm.class,
             text: alarm.text.clone(),
             state: alarm.state,
+            stage: alarm.stage(),
             open: alarm.is_open(),
             cell: CellRef::of(alarm.cell, &alarm.cell_code, registry),
             device: alarm.device_id.as_ref().map(|id| DeviceRef::of(id, registry)),
@@ -164,8 +220,17 @@ impl AlarmView {
             repeats: alarm.repeats,
             owner: alarm.owner.as_ref().map(|id| PersonRef::of(id, registry)),
             acknowledged: alarm.acknowledged.as_ref().map(SignedView::of),
+            joined: alarm.handling.joined.iter().map(SignedView::of).collect(),
+            need: alarm.handling.need.max(1),
+            on_the_way: alarm.handling.on_the_way.as_ref().map(SignedView::of),
+            on_site: alarm.handling.on_site.as_ref().map(SignedView::of),
             returned: alarm.returned.map(|at| at.rfc3339()),
             resolved: alarm.resolved.as_ref().map(ResolutionView::of),
+            verified: alarm.handling.verified.as_ref().map(SignedView::of),
+            sent_back: alarm.handling.sent_back.as_ref().map(SignedView::of),
+            evaluated: alarm.handling.evaluated.as_ref().map(EvaluationView::of),
+            handed_over: alarm.handling.handed_over.as_ref().map(SignedView::of),
+            held: alarm.handling.held.as_ref().map(HeldView::of),
             closed: alarm.closed.map(|at| at.rfc3339()),
             ladder: alarm.ladder.as_ref().map(|ladder| LadderView {
                 name: ladder.ladder.clone(),
@@ -227,7 +292,27 @@ impl SignedView {
 impl ResolutionView {
     fn of(resolution: &Resolution) -> Self {
         let SignedView { by, at, note } = SignedView::of(&resolution.signed);
-        Self { disposition: resolution.disposition, by, at, note }
+        Self { disposition: resolution.disposition, cause: resolution.cause, by, at, note }
+    }
+}
+
+impl EvaluationView {
+    fn of(evaluation: &Evaluation) -> Self {
+        let SignedView { by, at, note } = SignedView::of(&evaluation.signed);
+        Self { verdict: evaluation.verdict, by, at, note }
+    }
+}
+
+impl HeldView {
+    fn of(held: &Held) -> Self {
+        let SignedView { by, at, note } = SignedView::of(&held.signed);
+        let (how, window) = match held.how {
+            Hold::Suspended => (HoldView::Suspended, None),
+            Hold::Shelved => (HoldView::Shelved, None),
+            Hold::Suppressed(window) => (HoldView::Suppressed, Some(window.to_string())),
+            Hold::OutOfService => (HoldView::OutOfService, None),
+        };
+        Self { how, by, at, until: held.until.rfc3339(), reason: note.unwrap_or_default(), window }
     }
 }
 

@@ -30,6 +30,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
     "get /api/v1/events",
+    "get /api/v1/maintenance",
     "get /api/v1/openapi.json",
     "get /api/v1/people",
     "get /api/v1/people/{id}",
@@ -47,8 +48,20 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/accounts/{name}/invitation",
     "post /api/v1/alarms",
     "post /api/v1/alarms/{id}/acknowledge",
+    "post /api/v1/alarms/{id}/evaluate",
+    "post /api/v1/alarms/{id}/hand_over",
+    "post /api/v1/alarms/{id}/on_site",
+    "post /api/v1/alarms/{id}/on_the_way",
     "post /api/v1/alarms/{id}/resolve",
+    "post /api/v1/alarms/{id}/resume",
+    "post /api/v1/alarms/{id}/return",
+    "post /api/v1/alarms/{id}/shelve",
+    "post /api/v1/alarms/{id}/suspend",
+    "post /api/v1/alarms/{id}/unshelve",
+    "post /api/v1/alarms/{id}/verify",
     "post /api/v1/devices/{id}/command",
+    "post /api/v1/maintenance",
+    "post /api/v1/maintenance/{id}/end",
     "post /api/v1/duties",
     "post /api/v1/session",
     "post /api/v1/session/invited",
@@ -275,6 +288,34 @@ async fn every_error_is_a_problem_that_says_what_to_do() {
             "not-acknowledged",
             "A-1",
         ),
+        (
+            "POST",
+            "/api/v1/alarms/A-1/resolve",
+            r#"{"disposition":"test","cause":"steam"}"#,
+            422,
+            "bad-body",
+            "`cause`",
+        ),
+        ("POST", "/api/v1/alarms/A-1/return", r#"{"reason":" "}"#, 422, "bad-body", "`reason`"),
+        ("POST", "/api/v1/alarms/A-1/shelve", r#"{"reason":"x","until":"soon"}"#, 422, "bad-body", "`until`"),
+        ("POST", "/api/v1/alarms/A-1/hand_over", r#"{"reason":"x"}"#, 422, "bad-body", "exactly one of"),
+        (
+            "POST",
+            "/api/v1/alarms/A-1/hand_over",
+            r#"{"reason":"x","role":"boss"}"#,
+            422,
+            "bad-body",
+            "`boss`",
+        ),
+        (
+            "POST",
+            "/api/v1/maintenance",
+            r#"{"reason":"x","until":"2026-11-24T08:00:00+08:00"}"#,
+            422,
+            "bad-body",
+            "exactly one of",
+        ),
+        ("POST", "/api/v1/maintenance/A-1/end", "", 404, "no-maintenance", "A-1"),
         (
             "POST",
             "/api/v1/alarms/A-1/resolve",
@@ -506,7 +547,8 @@ async fn ready_says_what_is_wrong_to_those_who_may_know() {
 /// A reader of the event stream.
 struct Reader {
     response: reqwest::Response,
-    rest: String,
+    /// A chunk may end within a character.
+    rest: Vec<u8>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -525,13 +567,15 @@ impl Reader {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, rest: String::new() }
+        Self { response, rest: Vec::new() }
     }
 
     /// `None` when the stream has ended.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some((block, rest)) = self.rest.split_once("\n\n") {
+            if let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.rest.drain(..end + 2).collect();
+                let block = std::str::from_utf8(&block).unwrap();
                 let field = |name: &str| {
                     let lines = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
                     lines.map(str::trim_start).next_back().map(ToOwned::to_owned)
@@ -541,7 +585,6 @@ impl Reader {
                     id: field("id").map(|id| id.parse().unwrap()),
                     data: serde_json::from_str(&data).unwrap(),
                 });
-                self.rest = rest.to_owned();
                 if event.is_some() {
                     return event;
                 }
@@ -549,7 +592,7 @@ impl Reader {
             }
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await;
             match chunk.expect("an event within 20 s") {
-                Ok(Some(chunk)) => self.rest.push_str(std::str::from_utf8(&chunk).unwrap()),
+                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk),
                 Ok(None) | Err(_) => return None,
             }
         }

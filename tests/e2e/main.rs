@@ -10,6 +10,7 @@ mod crowd;
 mod disk;
 mod field;
 mod flood;
+mod handling;
 mod http;
 mod influx;
 mod listener;

@@ -198,9 +198,18 @@ impl Platter {
                     let deed = match entry.what {
                         What::Acknowledged => Some("acknowledge"),
                         What::Resolved => Some("resolve"),
+                        What::OnTheWay => Some("on the way"),
+                        What::OnSite => Some("on site"),
+                        What::Verified => Some("verify"),
+                        What::SentBack => Some("send back"),
+                        What::Evaluated => Some("evaluate"),
+                        What::HandedOver => Some("hand over"),
+                        What::Suspended => Some("suspend"),
+                        What::Shelved => Some("shelve"),
+                        What::Resumed => Some("resume"),
                         What::Raised => {
                             assert!(!self.alarms.contains_key(&alarm.id), "{} was raised twice", alarm.id);
-                            None
+                            Some("raise")
                         }
                         What::Repeated
                         | What::Told
@@ -209,7 +218,11 @@ impl Platter {
                         | What::ActiveAgain
                         | What::Closed
                         | What::NobodyToTell
-                        | What::NotTold => None,
+                        | What::NotTold
+                        | What::OwnerChanged
+                        | What::Suppressed
+                        | What::NoProgress
+                        | What::Unanswered => None,
                     };
                     self.deeds.extend(deed.zip(entry.who.clone()).map(|(deed, who)| (alarm.id, deed, who)));
                     self.alarms.insert(alarm.id, (**alarm).clone());

@@ -13,6 +13,7 @@ struct Fire {
     acknowledged: bool,
     returned: bool,
     resolved: bool,
+    verified: bool,
     closed: bool,
 }
 
@@ -22,12 +23,18 @@ impl Fire {
             acknowledged: alarm.acknowledged.is_some(),
             returned: alarm.returned.is_some(),
             resolved: alarm.resolved.is_some(),
+            verified: alarm.handling.verified.is_some(),
             closed: alarm.state == AlarmState::Closed,
         }
     }
 
+    /// It must be answered anew.
+    fn unanswer(&mut self) {
+        (self.acknowledged, self.resolved, self.verified) = (false, false, false);
+    }
+
     fn settle(&mut self) {
-        self.closed |= self.acknowledged && self.returned && self.resolved;
+        self.closed |= self.acknowledged && self.returned && self.resolved && self.verified;
     }
 }
 
@@ -70,15 +77,20 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
                         None if on && !burning => fires.push(Fire::default()),
                         None => (),
                         Some(fire) if on => {
-                            fire.acknowledged &= !fire.returned; // A fire that is back must be answered anew.
+                            if fire.returned {
+                                fire.unanswer();
+                            }
                             fire.returned = false;
                         }
                         Some(fire) => fire.returned = true,
                     }
                     burning = on;
                 }
+                // Everybody here acts once, so nobody supervises himself.
                 Event::Action(action) => match &action.what {
-                    Deed::Acknowledge { alarm, .. } => {
+                    Deed::Acknowledge { alarm, .. }
+                    | Deed::OnTheWay { alarm, .. }
+                    | Deed::OnSite { alarm, .. } => {
                         if let Some(fire) = number(*alarm).and_then(|at| fires.get_mut(at)) {
                             fire.acknowledged = true;
                         }
@@ -88,7 +100,30 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
                             fire.resolved |= fire.acknowledged;
                         }
                     }
-                    Deed::Raise { .. } | Deed::End { .. } => (),
+                    Deed::Verify { alarm, .. } => {
+                        if let Some(fire) = number(*alarm).and_then(|at| fires.get_mut(at)) {
+                            fire.verified |= fire.resolved;
+                        }
+                    }
+                    Deed::SendBack { alarm, .. } => {
+                        if let Some(fire) = number(*alarm).and_then(|at| fires.get_mut(at))
+                            && fire.resolved
+                            && !fire.closed
+                        {
+                            fire.unanswer();
+                        }
+                    }
+                    Deed::Raise { .. }
+                    | Deed::End { .. }
+                    | Deed::Evaluate { .. }
+                    | Deed::HandOver { .. }
+                    | Deed::Suspend { .. }
+                    | Deed::Resume { .. }
+                    | Deed::Shelve { .. }
+                    | Deed::Unshelve { .. }
+                    | Deed::BeginMaintenance { .. }
+                    | Deed::EndMaintenance { .. }
+                    | Deed::Roster => (),
                 },
                 Event::Report(_) | Event::Gone { .. } => (),
             }

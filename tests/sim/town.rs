@@ -25,6 +25,7 @@ const RULES: &str = r#"
     kinds = ["smoke_detector"]
     state = { flag = "smoke" }
     ladder = "fire"
+    close = "verified"
 
     [[rule]]
     name = "low-pressure"
@@ -35,7 +36,7 @@ const RULES: &str = r#"
     raise_after_s = 30
     clear_after_s = 60
     ladder = "duty"
-    close = "acknowledged"
+    close = "evaluated"
 
     [[rule]]
     name = "burst"
@@ -65,6 +66,13 @@ const RULES: &str = r#"
     [[ladder]]
     name = "city"
     step = [{ after_s = CITY, who = ["person:mayor"], channels = ["voice"] }]
+
+    [[ladder]]
+    name = "duty"
+    hours = "04:00-11:10"
+    progress_within_s = 240
+    unanswered_after_s = 120
+    step = [{ after_s = 0, who = ["responsible"], channels = ["push"], need = 2 }, { after_s = 90, who = ["up:1"], channels = ["push"] }]
 
     [[ladder]]
     name = "duty"

@@ -213,7 +213,20 @@ impl Driver {
                 let alarm = self.raise(class, cell, device, &text, "manual", &registry).await?;
                 return Ok(Ok(alarm.id));
             }
-            Deed::End { .. } => return Ok(Err(Refusal::NotRaised)),
+            Deed::OnTheWay { alarm, .. }
+            | Deed::OnSite { alarm, .. }
+            | Deed::Verify { alarm, .. }
+            | Deed::SendBack { alarm, .. }
+            | Deed::Evaluate { alarm, .. }
+            | Deed::HandOver { alarm, .. }
+            | Deed::Suspend { alarm, .. }
+            | Deed::Resume { alarm, .. }
+            | Deed::Shelve { alarm, .. }
+            | Deed::Unshelve { alarm, .. } => return Ok(Err(Refusal::NoSuchAlarm(alarm))),
+            Deed::EndMaintenance { alarm, .. } => return Ok(Err(Refusal::NoMaintenance(alarm))),
+            Deed::End { .. } | Deed::BeginMaintenance { .. } | Deed::Roster => {
+                return Ok(Err(Refusal::NotRaised));
+            }
             Deed::Acknowledge { alarm: id, note } => match of(id) {
                 None => return Ok(Err(Refusal::NoSuchAlarm(id))),
                 Some(Alarm { acknowledged: Some(by), .. }) => {
@@ -224,14 +237,14 @@ impl Driver {
                     (alarm, What::Acknowledged)
                 }
             },
-            Deed::Resolve { alarm: id, disposition, note } => match of(id) {
+            Deed::Resolve { alarm: id, disposition, cause, note } => match of(id) {
                 None => return Ok(Err(Refusal::NoSuchAlarm(id))),
                 Some(Alarm { acknowledged: None, .. }) => return Ok(Err(Refusal::NotAcknowledged(id))),
                 Some(Alarm { resolved: Some(by), .. }) => {
                     return Ok(Err(Refusal::AlreadyResolved(id, by.signed.by)));
                 }
                 Some(mut alarm) => {
-                    alarm.resolved = Some(Resolution { signed: signed(note), disposition });
+                    alarm.resolved = Some(Resolution { signed: signed(note), disposition, cause });
                     (alarm.state, alarm.closed) = (AlarmState::Closed, Some(at));
                     (alarm, What::Resolved)
                 }
@@ -276,6 +289,7 @@ impl Driver {
             resolved: None,
             closed: None,
             ladder: None,
+            handling: Default::default(),
         };
         self.commit(alarm.clone(), What::Raised, None, Vec::new()).await?;
         Ok(alarm)

@@ -98,6 +98,7 @@ fn alarm(id: u64, class: SignalClass, device: Option<u32>) -> Alarm {
         resolved: None,
         closed: None,
         ladder: None,
+        handling: Default::default(),
     }
 }
 

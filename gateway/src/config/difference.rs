@@ -27,9 +27,15 @@ pub fn of_rules(old: &str, new: &str) -> String {
     if parts.is_empty() { "no rule differs".into() } else { parts.join(", ") }
 }
 
-fn by_name<'a>(table: &'a Table, key: &str) -> BTreeMap<&'a str, &'a Value> {
-    let all = table.get(key).and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(|value| Some((value.get("name")?.as_str()?, value))).collect()
+/// Several ladders may have one name.
+fn by_name<'a>(table: &'a Table, key: &str) -> BTreeMap<&'a str, Vec<&'a Value>> {
+    let mut found: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for value in table.get(key).and_then(Value::as_array).into_iter().flatten() {
+        if let Some(name) = value.get("name").and_then(Value::as_str) {
+            found.entry(name).or_default().push(value);
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! rules.toml, typed and strict: what is an alarm, and who is told when.
 
+use std::str::FromStr;
+
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
@@ -97,6 +99,10 @@ pub enum Close {
     /// Acknowledged, returned to normal, and somebody said what it was. For fire.
     #[default]
     Resolved,
+    /// As `resolved`, and somebody else has looked at it.
+    Verified,
+    /// As `verified`, and somebody has judged what the alarm was worth.
+    Evaluated,
     /// Acknowledged and returned to normal.
     Acknowledged,
     /// Returned to normal, answered or not. For trouble that heals itself.
@@ -153,15 +159,32 @@ fn gone_after_s() -> Spanned<u32> {
     Spanned::new(0..0, 30)
 }
 
-/// Who is told when, until somebody acknowledges.
+/// Who is told when, until somebody acknowledges. Of several with one name the first whose conditions fit when it begins is taken; the last has none.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ladder {
     pub name: Spanned<String>,
+    /// Only for alarms of these classes.
+    #[serde(default)]
+    pub classes: Vec<Spanned<SignalClass>>,
+    /// Only in or below cells of these kinds.
+    #[serde(default)]
+    pub cell_kinds: Vec<Spanned<String>>,
+    /// Only at these hours of the day, such as `22:00-06:00`.
+    pub hours: Option<Spanned<Hours>>,
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
     /// After the last step go on with this ladder.
     pub then: Option<Spanned<String>>,
+    /// An acknowledgement without "on the way", "on site" or a resolution in this time counts no more, and the ladder goes on.
+    pub progress_within_s: Option<Spanned<u32>>,
+    /// So long after the last step the station says that nobody answered.
+    #[serde(default = "unanswered_after_s")]
+    pub unanswered_after_s: Spanned<u32>,
+}
+
+fn unanswered_after_s() -> Spanned<u32> {
+    Spanned::new(0..0, 600)
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,9 +192,96 @@ pub struct Ladder {
 pub struct Step {
     /// Seconds since the ladder began; the first step of a fire ladder is 0. Rising.
     pub after_s: Spanned<u32>,
-    /// `responsible` (whoever answers for the cell now), `lead`, `deputy`, `worker`, `helper` (of the cell), `up:1` (whoever answers
-    /// for the parent cell), `up:2` …, or `person:<id>`.
+    /// `responsible` (whoever answers for the cell now), `lead`, `deputy`, `worker`, `helper` (of the cell), any other role (of the cell or the
+    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, or `person:<id>`.
     pub who: Vec<Spanned<String>>,
     /// Names of `[[webhook]]`s, or `mqtt`.
     pub channels: Vec<Spanned<String>>,
+    /// So many people must acknowledge before the ladder stops.
+    #[serde(default = "one")]
+    pub need: Spanned<u32>,
+}
+
+fn one() -> Spanned<u32> {
+    Spanned::new(0..0, 1)
+}
+
+/// Hours of the day, from (and with) one minute up to (and without) another; over midnight when the end is earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Hours {
+    from_minute: u16,
+    until_minute: u16,
+}
+
+impl Hours {
+    pub fn has(self, minute_of_day: u16) -> bool {
+        let (from, until) = (self.from_minute, self.until_minute);
+        if from < until {
+            (from..until).contains(&minute_of_day)
+        } else {
+            from <= minute_of_day || minute_of_day < until
+        }
+    }
+}
+
+impl TryFrom<String> for Hours {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no part of a day; write hours such as `22:00-06:00`");
+        let (from, until) = text.split_once('-').ok_or_else(wrong)?;
+        let hours = Self {
+            from_minute: minute(from.trim()).ok_or_else(wrong)?,
+            until_minute: minute(until.trim()).ok_or_else(wrong)? % MINUTES_OF_DAY,
+        };
+        if hours.from_minute == hours.until_minute || MINUTES_OF_DAY <= hours.from_minute {
+            return Err(wrong());
+        }
+        Ok(hours)
+    }
+}
+
+const MINUTES_OF_DAY: u16 = 24 * 60;
+
+/// `06:30` as minutes since midnight; 24:00 is the end of the day.
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let two = |text: &str| u16::from_str(text).ok().filter(|_| text.len() == 2);
+    let (hour, minute) = (two(hour)?, two(minute)?);
+    let whole = hour * 60 + minute;
+    (hour <= 24 && minute < 60 && whole <= MINUTES_OF_DAY).then_some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_go_over_midnight() {
+        let hours = |text: &str| Hours::try_from(text.to_owned());
+        for (text, minute, is) in [
+            ("22:00-06:00", 22 * 60, true),
+            ("22:00-06:00", 0, true),
+            ("22:00-06:00", 6 * 60, false),
+            ("22:00-06:00", 12 * 60, false),
+            ("08:00-18:00", 8 * 60, true),
+            ("08:00-18:00", 18 * 60, false),
+            ("18:00-24:00", 23 * 60 + 59, true),
+            ("18:00-24:00", 0, false),
+        ] {
+            assert_eq!(hours(text).expect(text).has(minute), is, "{text} at minute {minute}");
+        }
+        for wrong in [
+            "22-6",
+            "22:00",
+            "25:00-06:00",
+            "08:00-08:00",
+            "00:00-24:00",
+            "24:00-06:00",
+            "08:60-09:00",
+            "8:00-9:00",
+        ] {
+            assert!(hours(wrong).is_err(), "{wrong}");
+        }
+    }
 }

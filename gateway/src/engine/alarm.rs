@@ -1,44 +1,59 @@
-//! One alarm: its ISA-18.2 states, and who may do what next.
+//! One alarm: its ISA-18.2 states, and the way of the people to it.
 //!
-//! Pure and small: each function is one thing that can happen to an alarm. Records and alerts are made by `open.rs`. A new rule of the
-//! plant changes this file and its tests, nothing else.
+//! Pure and small: each function is one thing that can happen to an alarm. Records and alerts are made by `open.rs` and `deeds.rs`. A new rule
+//! of the plant changes this file or its neighbours (`review.rs`, `hold.rs`, `owner.rs`) and their tests, nothing else.
 //!
 //! ```text
-//!  Unacknowledged ──ack──▶ Acknowledged          close = resolved      over when acknowledged, returned and resolved
+//!  Unacknowledged ──ack──▶ Acknowledged          close = returned      over when returned
 //!     │   ▲                  │   ▲               close = acknowledged  over when acknowledged and returned
-//!  return again           return again*          close = returned      over when returned
-//!     ▼   │                  ▼   │
-//!  ReturnedUnack ───ack──▶ Returned              * a fire becomes unacknowledged again, anything else stays in hand
+//!  return again           return again*          close = resolved      over when acknowledged, returned and resolved
+//!     ▼   │                  ▼   │               close = verified      … and verified by somebody else
+//!  ReturnedUnack ───ack──▶ Returned              close = evaluated     … and evaluated
+//!
+//!  * A fire, and whatever was resolved already, becomes unacknowledged again; anything else stays in hand.
+//!  Whatever else undoes an answer (sent back, handed over, resumed, no progress) goes from the right side to the left.
 //! ```
 
 use super::Refusal;
 use crate::config::rules::Close;
-use crate::model::{Alarm, AlarmState, Disposition, Resolution, SignalClass, Signed};
+use crate::model::{Alarm, AlarmState, Disposition, FalseCause, Resolution, SignalClass, Signed};
 use crate::units::Timestamp;
 
-/// Somebody has it in hand.
-pub(super) fn acknowledge(
-    alarm: &mut Alarm,
-    by: &str,
-    at: Timestamp,
-    note: Option<String>,
-) -> Result<(), Refusal> {
-    let state = match alarm.state {
-        AlarmState::Unacknowledged => AlarmState::Acknowledged,
-        AlarmState::ReturnedUnacknowledged => AlarmState::Returned,
+/// Somebody has it in hand. More people may follow while a step of the ladder needs them.
+pub(super) fn acknowledge(alarm: &mut Alarm, signed: Signed) -> Result<(), Refusal> {
+    match alarm.state {
+        AlarmState::Unacknowledged => alarm.state = AlarmState::Acknowledged,
+        AlarmState::ReturnedUnacknowledged => alarm.state = AlarmState::Returned,
         AlarmState::Acknowledged | AlarmState::Returned => {
-            let by = alarm.acknowledged.as_ref().map_or_else(String::new, |signed| signed.by.clone());
-            return Err(Refusal::AlreadyAcknowledged(alarm.id, by));
+            let first = alarm.acknowledged.as_ref().map(|signed| signed.by.as_str()).unwrap_or_default();
+            let already = [first]
+                .into_iter()
+                .chain(alarm.handling.joined.iter().map(|signed| signed.by.as_str()))
+                .find(|by| *by == signed.by);
+            if let Some(by) = already.or(alarm.is_answered().then_some(first)) {
+                return Err(Refusal::AlreadyAcknowledged(alarm.id, by.to_owned()));
+            }
+            alarm.handling.note_hand(&signed.by);
+            alarm.handling.joined.push(signed);
+            return Ok(());
         }
         AlarmState::Closed => return Err(Refusal::NoSuchAlarm(alarm.id)),
-    };
-    alarm.state = state;
-    alarm.acknowledged = Some(Signed { by: by.to_owned(), at, note });
+    }
+    alarm.handling.held = None;
+    alarm.handling.note_hand(&signed.by);
+    alarm.acknowledged = Some(signed);
     Ok(())
 }
 
-/// Somebody says what it was.
-pub(super) fn resolve(alarm: &mut Alarm, signed: Signed, disposition: Disposition) -> Result<(), Refusal> {
+/// A step of the way to an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    OnTheWay,
+    OnSite,
+}
+
+/// Somebody who acknowledged goes, or is there. Several may go; the newest is shown.
+pub(super) fn go(alarm: &mut Alarm, way: Way, signed: Signed) -> Result<(), Refusal> {
     match alarm.state {
         AlarmState::Unacknowledged | AlarmState::ReturnedUnacknowledged => {
             return Err(Refusal::NotAcknowledged(alarm.id));
@@ -49,7 +64,42 @@ pub(super) fn resolve(alarm: &mut Alarm, signed: Signed, disposition: Dispositio
     if let Some(resolution) = &alarm.resolved {
         return Err(Refusal::AlreadyResolved(alarm.id, resolution.signed.by.clone()));
     }
-    alarm.resolved = Some(Resolution { signed, disposition });
+    let (said, words) = match way {
+        Way::OnTheWay => (&mut alarm.handling.on_the_way, "on the way"),
+        Way::OnSite => (&mut alarm.handling.on_site, "on site"),
+    };
+    if said.as_ref().is_some_and(|before| before.by == signed.by) {
+        return Err(Refusal::AlreadySaid(alarm.id, signed.by, words));
+    }
+    let who = signed.by.clone();
+    *said = Some(signed);
+    alarm.handling.note_hand(&who);
+    alarm.handling.progress_by = None;
+    alarm.handling.held = None;
+    Ok(())
+}
+
+/// Somebody says what it was.
+pub(super) fn resolve(
+    alarm: &mut Alarm,
+    signed: Signed,
+    disposition: Disposition,
+    cause: Option<FalseCause>,
+) -> Result<(), Refusal> {
+    match alarm.state {
+        AlarmState::Unacknowledged | AlarmState::ReturnedUnacknowledged => {
+            return Err(Refusal::NotAcknowledged(alarm.id));
+        }
+        AlarmState::Closed => return Err(Refusal::NoSuchAlarm(alarm.id)),
+        AlarmState::Acknowledged | AlarmState::Returned => (),
+    }
+    if let Some(resolution) = &alarm.resolved {
+        return Err(Refusal::AlreadyResolved(alarm.id, resolution.signed.by.clone()));
+    }
+    alarm.handling.note_hand(&signed.by);
+    alarm.resolved = Some(Resolution { signed, disposition, cause });
+    alarm.handling.progress_by = None;
+    alarm.handling.held = None;
     Ok(())
 }
 
@@ -71,28 +121,25 @@ pub(super) enum Again {
     StillActive,
     /// Active again, and answered (or not) as before.
     AsBefore,
-    /// A fire that somebody had in hand must be answered anew.
+    /// Somebody had it in hand or resolved it, and it must be answered anew.
     Unanswered,
 }
 
 pub(super) fn active_again(alarm: &mut Alarm) -> Again {
-    let again = match (alarm.state, alarm.class) {
-        (AlarmState::Unacknowledged | AlarmState::Acknowledged | AlarmState::Closed, _) => {
+    let again = match alarm.state {
+        AlarmState::Unacknowledged | AlarmState::Acknowledged | AlarmState::Closed => {
             return Again::StillActive;
         }
-        (AlarmState::ReturnedUnacknowledged, _) => {
+        AlarmState::ReturnedUnacknowledged => {
             alarm.state = AlarmState::Unacknowledged;
             Again::AsBefore
         }
-        (AlarmState::Returned, SignalClass::Fire) => {
+        AlarmState::Returned if alarm.class == SignalClass::Fire || alarm.resolved.is_some() => {
+            unanswer(alarm);
             alarm.state = AlarmState::Unacknowledged;
-            alarm.acknowledged = None;
             Again::Unanswered
         }
-        (
-            AlarmState::Returned,
-            SignalClass::Supervisory | SignalClass::Trouble | SignalClass::Disabled | SignalClass::Test,
-        ) => {
+        AlarmState::Returned => {
             alarm.state = AlarmState::Acknowledged;
             Again::AsBefore
         }
@@ -101,21 +148,40 @@ pub(super) fn active_again(alarm: &mut Alarm) -> Again {
     again
 }
 
+/// Back to be answered: what people said since it was acknowledged counts no more. The history has it.
+pub(super) fn unanswer(alarm: &mut Alarm) {
+    alarm.state = match alarm.state {
+        AlarmState::Unacknowledged | AlarmState::Acknowledged => AlarmState::Unacknowledged,
+        AlarmState::ReturnedUnacknowledged | AlarmState::Returned => AlarmState::ReturnedUnacknowledged,
+        AlarmState::Closed => return,
+    };
+    (alarm.acknowledged, alarm.resolved) = (None, None);
+    let handling = &mut alarm.handling;
+    handling.joined.clear();
+    handling.need = 0;
+    (handling.on_the_way, handling.on_site, handling.verified) = (None, None, None);
+    (handling.evaluated, handling.progress_by, handling.held) = (None, None, None);
+}
+
 /// Whether nothing remains to be done.
 pub(super) fn is_over(alarm: &Alarm, close: Close) -> bool {
-    match (close, alarm.state) {
-        (_, AlarmState::Unacknowledged | AlarmState::Acknowledged) => false,
-        (_, AlarmState::Closed) => true,
-        (Close::Returned, AlarmState::ReturnedUnacknowledged | AlarmState::Returned) => true,
-        (Close::Acknowledged, AlarmState::Returned) => true,
-        (Close::Resolved, AlarmState::Returned) => alarm.resolved.is_some(),
-        (Close::Acknowledged | Close::Resolved, AlarmState::ReturnedUnacknowledged) => false,
+    match alarm.state {
+        AlarmState::Unacknowledged | AlarmState::Acknowledged => false,
+        AlarmState::Closed => true,
+        AlarmState::ReturnedUnacknowledged => close == Close::Returned,
+        AlarmState::Returned => match close {
+            Close::Returned | Close::Acknowledged => true,
+            Close::Resolved => alarm.resolved.is_some(),
+            Close::Verified => alarm.handling.verified.is_some(),
+            Close::Evaluated => alarm.handling.verified.is_some() && alarm.handling.evaluated.is_some(),
+        },
     }
 }
 
 pub(super) fn close(alarm: &mut Alarm, at: Timestamp) {
     alarm.state = AlarmState::Closed;
     alarm.closed = Some(at);
+    (alarm.handling.progress_by, alarm.handling.held) = (None, None);
     if let Some(position) = &mut alarm.ladder {
         position.next_at = None;
     }

@@ -1,4 +1,4 @@
-//! All open alarms: raised, repeated, answered, returned, closed, and the record each of these leaves.
+//! All open alarms: raised, repeated, returned, closed. What people do is in `deeds.rs`, what the clock and the roster do in `due.rs`.
 //!
 //! One live and one late alarm may be open per device and rule; alarms raised by hand have no such place. What a state allows is decided in
 //! `alarm.rs`, who is told in `ladder.rs`; here the two are joined to effects. Closed alarms are forgotten: the store has them.
@@ -8,16 +8,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::alarm::{self, Again};
 use super::ladder::{self, Climb, Run};
 use super::rules::{LadderIx, RuleIx};
-use super::{Answer, Effect, Refusal, Turn};
+use super::{Effect, Turn, hold};
 use crate::config::rules::Close;
 use crate::model::{
-    Alarm, AlarmId, AlarmState, CellIx, DeviceIx, Disposition, Entry, Late, SignalClass, Signed, Trigger,
+    Alarm, AlarmId, AlarmState, CellIx, DeviceIx, Handling, Held, Hold, Late, SignalClass, Signed, Trigger,
     What,
 };
 use crate::units::{Millis, Steady};
 
 /// Rule name of an alarm that a person raised.
 pub(super) const MANUAL: &str = "manual";
+
+/// Rule name of the alarm that says that nobody answered another.
+pub(super) const UNANSWERED: &str = "unanswered";
+
+/// Rule name of a time out of service.
+pub(super) const MAINTENANCE: &str = "maintenance";
+
+/// Names that no rule of rules.toml stands behind.
+pub(super) const OWN_NAMES: [&str; 3] = [MANUAL, UNANSWERED, MAINTENANCE];
 
 /// Cell of an alarm whose device stands in none.
 pub(super) const NOWHERE: CellIx = CellIx(u32::MAX);
@@ -57,9 +66,11 @@ pub(super) struct New {
 
 #[derive(Debug, Default)]
 pub(super) struct OpenAlarms {
-    open: BTreeMap<AlarmId, Open>,
+    pub(super) open: BTreeMap<AlarmId, Open>,
     by_key: BTreeMap<Key, AlarmId>,
     due: BTreeSet<(Steady, AlarmId)>,
+    /// Places out of service.
+    windows: BTreeSet<AlarmId>,
     last: u64,
 }
 
@@ -102,9 +113,10 @@ impl OpenAlarms {
         if let Some(key) = open.key {
             self.by_key.remove(&key);
         }
-        if let Some(at) = next_at(&open.alarm) {
+        if let Some(at) = due(&open.alarm) {
             self.due.remove(&(at, id));
         }
+        self.windows.remove(&id);
         Some(Box::new(open))
     }
 
@@ -114,21 +126,24 @@ impl OpenAlarms {
             if let Some(key) = open.key {
                 self.by_key.insert(key, open.alarm.id);
             }
-            if let Some(at) = next_at(&open.alarm) {
+            if let Some(at) = due(&open.alarm) {
                 self.due.insert((at, open.alarm.id));
+            }
+            if open.alarm.rule == MAINTENANCE {
+                self.windows.insert(open.alarm.id);
             }
             self.open.insert(open.alarm.id, *open);
         }
     }
 
-    pub fn raise(&mut self, turn: &mut Turn<'_>, key: Option<Key>, new: New) -> AlarmId {
+    /// The next number, and an alarm as it is before anybody knows of it.
+    fn new_alarm(&mut self, turn: &Turn<'_>, new: &New) -> Alarm {
         self.last += 1;
-        let id = AlarmId(self.last);
-        let alarm = Alarm {
-            id,
-            rule: new.rule,
+        Alarm {
+            id: AlarmId(self.last),
+            rule: new.rule.clone(),
             class: new.class,
-            text: new.text,
+            text: new.text.clone(),
             cell: new.cell,
             cell_code: turn.registry.cell(new.cell).map_or_else(String::new, |cell| cell.code.clone()),
             device: new.device,
@@ -137,7 +152,7 @@ impl OpenAlarms {
             raised: turn.now.wall,
             raised_steady: turn.now.steady,
             late: new.late,
-            trigger: new.trigger,
+            trigger: new.trigger.clone(),
             repeats: 0,
             owner: turn.registry.responsible(new.cell, turn.now.wall).map(|person| person.id.clone()),
             acknowledged: None,
@@ -145,13 +160,59 @@ impl OpenAlarms {
             resolved: None,
             closed: None,
             ladder: None,
-        };
+            handling: Handling::default(),
+        }
+    }
+
+    pub fn raise(&mut self, turn: &mut Turn<'_>, key: Option<Key>, new: New) -> AlarmId {
+        let alarm = self.new_alarm(turn, &new);
+        let id = alarm.id;
         let mut open = Box::new(Open { alarm, key, run: Run::default() });
-        ladder::begin(&mut open.alarm, &mut open.run, new.ladder, turn);
-        let climb = ladder::climb(&mut open.alarm, &mut open.run, turn);
-        turn.record_start(&open.alarm, What::Raised, new.who, String::new(), climb);
+        let window = key.and_then(|_| self.window_over(&open.alarm, turn));
+        if let Some((window, held)) = window {
+            turn.record(&open.alarm, What::Raised, new.who, String::new());
+            hold::suppress(&mut open.alarm, window, &held);
+            let detail = format!("out of service ({window}): {}", held.signed.note.unwrap_or_default());
+            turn.record(&open.alarm, What::Suppressed, None, detail);
+        } else {
+            ladder::begin(&mut open.alarm, &mut open.run, new.ladder, turn);
+            let climb = ladder::climb(&mut open.alarm, &mut open.run, turn);
+            turn.record_start(&open.alarm, What::Raised, new.who, String::new(), climb);
+        }
         self.put(open);
         id
+    }
+
+    /// A time out of service: in the hand of the one who asked for it, and closed at its end.
+    pub(super) fn raise_window(
+        &mut self,
+        turn: &mut Turn<'_>,
+        new: New,
+        signed: Signed,
+        held: Held,
+    ) -> AlarmId {
+        let mut alarm = self.new_alarm(turn, &new);
+        let (id, detail) = (alarm.id, format!("until {}", held.until.rfc3339()));
+        alarm.state = AlarmState::Acknowledged;
+        alarm.acknowledged = Some(signed);
+        alarm.handling.held = Some(held);
+        turn.record(&alarm, What::Raised, new.who, detail);
+        self.put(Box::new(Open { alarm, key: None, run: Run::default() }));
+        id
+    }
+
+    /// The time out of service that keeps this alarm from calling. None for a fire.
+    fn window_over(&self, alarm: &Alarm, turn: &Turn<'_>) -> Option<(AlarmId, Held)> {
+        if alarm.class == SignalClass::Fire {
+            return None;
+        }
+        let windows = self.windows.iter().filter_map(|id| self.open.get(id)).map(|open| &open.alarm);
+        windows
+            .filter(|window| match window.device {
+                Some(device) => alarm.device == Some(device),
+                None => turn.registry.up_from(alarm.cell).any(|cell| cell == window.cell),
+            })
+            .find_map(|window| Some((window.id, window.handling.held.clone()?)))
     }
 
     /// The condition was reported again while it stands. Only the 1st, 10th, 100th … repeat leaves a line.
@@ -168,7 +229,12 @@ impl OpenAlarms {
         let Some(mut open) = self.take(id) else { return };
         if alarm::returned(&mut open.alarm, turn.now.wall) {
             turn.record(&open.alarm, What::Returned, None, why.to_owned());
-            settle(&mut open, turn);
+            let suppressed = open.alarm.handling.held.as_ref();
+            if suppressed.is_some_and(|held| matches!(held.how, Hold::Suppressed(_))) {
+                self.end(&mut open, turn, "it came and went while out of service");
+            } else {
+                self.settle(&mut open, turn);
+            }
         }
         self.put(open);
     }
@@ -176,7 +242,7 @@ impl OpenAlarms {
     /// The condition is back.
     pub fn again(&mut self, turn: &mut Turn<'_>, id: AlarmId, why: &str) {
         let Some(mut open) = self.take(id) else { return };
-        let at_top = next_at(&open.alarm).is_none();
+        let at_top = ladder::is_at_top(&open.alarm, &open.run, turn.rules);
         let told_long_ago = ANEW_AFTER <= turn.now.steady.since(open.run.last_step_at);
         let anew = match alarm::active_again(&mut open.alarm) {
             Again::StillActive => {
@@ -202,13 +268,6 @@ impl OpenAlarms {
         self.put(open);
     }
 
-    pub fn climb(&mut self, turn: &mut Turn<'_>, id: AlarmId) {
-        let Some(mut open) = self.take(id) else { return };
-        let climb = ladder::climb(&mut open.alarm, &mut open.run, turn);
-        turn.record_climb(&open.alarm, climb);
-        self.put(open);
-    }
-
     /// The ladder it stood on is gone: it starts at the foot of the one that is now meant for it.
     pub fn start_ladder_anew(&mut self, turn: &mut Turn<'_>, id: AlarmId) {
         let Some(mut open) = self.take(id) else { return };
@@ -221,51 +280,6 @@ impl OpenAlarms {
         };
         turn.record_start(&open.alarm, what, None, detail, climb);
         self.put(open);
-    }
-
-    pub fn acknowledge(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: AlarmId,
-        who: &str,
-        note: Option<String>,
-    ) -> Answer {
-        let mut open = self.take(id).ok_or(Refusal::NoSuchAlarm(id))?;
-        let detail = note.clone().unwrap_or_default();
-        let answer = alarm::acknowledge(&mut open.alarm, who, turn.now.wall, note);
-        if answer.is_ok() {
-            if let Some(position) = &mut open.alarm.ladder {
-                position.next_at = None;
-            }
-            turn.record(&open.alarm, What::Acknowledged, Some(who.to_owned()), detail);
-            turn.effects.push(Effect::Withdraw(id));
-            settle(&mut open, turn);
-        }
-        self.put(open);
-        answer.map(|()| id)
-    }
-
-    /// `ends_by_itself`: the device can still report the end. When it cannot, being resolved counts as returned.
-    pub fn resolve(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: AlarmId,
-        signed: Signed,
-        disposition: Disposition,
-        ends_by_itself: bool,
-    ) -> Answer {
-        let mut open = self.take(id).ok_or(Refusal::NoSuchAlarm(id))?;
-        let (who, detail) = (signed.by.clone(), signed.note.clone().unwrap_or_default());
-        let answer = alarm::resolve(&mut open.alarm, signed, disposition);
-        if answer.is_ok() {
-            if !ends_by_itself {
-                alarm::returned(&mut open.alarm, turn.now.wall);
-            }
-            turn.record(&open.alarm, What::Resolved, Some(who), detail);
-            settle(&mut open, turn);
-        }
-        self.put(open);
-        answer.map(|()| id)
     }
 
     /// The same was raised by hand before and still stands.
@@ -305,7 +319,28 @@ impl OpenAlarms {
     /// Ends an alarm whose rule or device is no longer there.
     pub fn close(&mut self, turn: &mut Turn<'_>, id: AlarmId, why: &str) {
         let Some(mut open) = self.take(id) else { return };
-        close(&mut open, turn, why);
+        self.end(&mut open, turn, why);
+    }
+
+    /// Closes it when nothing remains to be done.
+    pub(super) fn settle(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
+        let mode = open.key.map_or(Close::Resolved, |key| turn.rules.rule(key.rule).close);
+        if alarm::is_over(&open.alarm, mode) {
+            self.end(open, turn, "");
+        }
+    }
+
+    pub(super) fn end(&mut self, open: &mut Open, turn: &mut Turn<'_>, why: &str) {
+        self.answered(open, turn);
+        let climbs = next_at(&open.alarm).is_some() || open.alarm.acknowledged.is_none();
+        alarm::close(&mut open.alarm, turn.now.wall);
+        turn.record(&open.alarm, What::Closed, None, why.to_owned());
+        if climbs {
+            turn.effects.push(Effect::Withdraw(open.alarm.id));
+        }
+        if open.alarm.rule == MAINTENANCE {
+            self.in_service_again(turn, open.alarm.id);
+        }
     }
 }
 
@@ -313,61 +348,16 @@ fn next_at(alarm: &Alarm) -> Option<Steady> {
     alarm.ladder.as_ref()?.next_at
 }
 
+/// When the clock next does something to it.
+fn due(alarm: &Alarm) -> Option<Steady> {
+    let hold = alarm.handling.held.as_ref().filter(|held| !matches!(held.how, Hold::Suppressed(_)));
+    [next_at(alarm), alarm.handling.progress_by, hold.map(|held| held.due)].into_iter().flatten().min()
+}
+
 /// The ladder meant for it by its rule, else by its class.
-fn ladder_of(open: &Open, turn: &Turn<'_>) -> Option<LadderIx> {
+pub(super) fn ladder_of(open: &Open, turn: &Turn<'_>) -> Option<LadderIx> {
     match open.key {
         Some(key) => turn.rules.rule(key.rule).ladder,
         None => turn.rules.ladder_for(open.alarm.class),
-    }
-}
-
-fn settle(open: &mut Open, turn: &mut Turn<'_>) {
-    let mode = open.key.map_or(Close::Resolved, |key| turn.rules.rule(key.rule).close);
-    if alarm::is_over(&open.alarm, mode) {
-        close(open, turn, "");
-    }
-}
-
-fn close(open: &mut Open, turn: &mut Turn<'_>, why: &str) {
-    let answered = open.alarm.acknowledged.is_some();
-    alarm::close(&mut open.alarm, turn.now.wall);
-    turn.record(&open.alarm, What::Closed, None, why.to_owned());
-    if !answered {
-        turn.effects.push(Effect::Withdraw(open.alarm.id));
-    }
-}
-
-impl Turn<'_> {
-    fn record(&mut self, alarm: &Alarm, what: What, who: Option<String>, detail: String) {
-        let entry = Entry { alarm: alarm.id, at: self.now.wall, what, who, detail };
-        self.effects.push(Effect::Alarm(Box::new(alarm.clone()), entry));
-    }
-
-    fn record_climb(&mut self, alarm: &Alarm, climb: Climb) {
-        for line in climb.lines {
-            self.record(alarm, line.what, line.who, line.detail);
-        }
-        self.effects.extend(climb.alerts.into_iter().map(Effect::Tell));
-    }
-
-    /// The line that starts a ladder also says who its first step tells, unless that step moves the alarm to another owner.
-    fn record_start(
-        &mut self,
-        alarm: &Alarm,
-        what: What,
-        who: Option<String>,
-        mut detail: String,
-        mut climb: Climb,
-    ) {
-        let first = climb.lines.first();
-        if first.is_some_and(|line| line.what == What::Escalated && line.who.is_none()) {
-            let line = climb.lines.remove(0);
-            if !detail.is_empty() {
-                detail.push_str("; ");
-            }
-            detail.push_str(&line.detail);
-        }
-        self.record(alarm, what, who, detail);
-        self.record_climb(alarm, climb);
     }
 }

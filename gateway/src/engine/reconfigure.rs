@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::open::{MANUAL, Open, OpenAlarms};
+use super::open::{OWN_NAMES, Open, OpenAlarms};
 use super::presence::{Silence, whole_seconds};
 use super::rules::{RuleBook, RuleIx};
 use super::{Effect, Engine, Place, Turn};
@@ -51,12 +51,13 @@ impl Engine {
         for alarm in self.alarms.ids() {
             let position = self.alarms.get(alarm).and_then(|open| open.alarm.ladder.as_ref());
             let lost = position.is_some_and(|position| {
-                position.next_at.is_some() && rules.ladder_named(&position.ladder).is_none()
+                position.next_at.is_some() && rules.ladder(&position.ladder, position.variant).is_none()
             });
             if lost {
                 self.alarms.start_ladder_anew(&mut turn, alarm);
             }
         }
+        self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);
         turn.effects
     }
@@ -75,7 +76,7 @@ impl Engine {
                 let mut open = open.clone();
                 let new = open.key.and_then(|key| Some((key, place((key.device, key.rule))?)));
                 open.key = new.map(|(key, (_, rule))| super::Key { rule, ..key });
-                if open.key.is_none() && open.alarm.rule != MANUAL {
+                if open.key.is_none() && !OWN_NAMES.contains(&open.alarm.rule.as_str()) {
                     if rules.rule_named(&open.alarm.rule).is_none() {
                         ending.push((open.alarm.id, "its rule was removed"));
                     } else if open.alarm.class != SignalClass::Fire {

@@ -9,15 +9,16 @@ mod compile;
 pub use compile::Problem;
 
 use super::rate_limit::Allowance;
-use crate::config::rules::Close;
-use crate::model::{DeviceIx, Metric, SignalClass};
-use crate::units::Millis;
+use crate::config::rules::{Close, Hours};
+use crate::grid::Registry;
+use crate::model::{CellIx, DeviceIx, Metric, SignalClass};
+use crate::units::{Millis, Timestamp, Zone};
 
 /// Position of a rule in its book. A new book has new positions; names are what lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RuleIx(pub u32);
 
-/// Position of a ladder in its book.
+/// Position of the ladders of one name in their book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct LadderIx(pub u32);
 
@@ -25,7 +26,9 @@ pub(super) struct LadderIx(pub u32);
 #[derive(Debug, Default)]
 pub struct RuleBook {
     rules: Vec<Rule>,
-    ladders: Vec<Ladder>,
+    /// One for each name.
+    ladders: Vec<Ladders>,
+    time_zone: Zone,
     profiles: Vec<Profile>,
     /// By [`DeviceIx`].
     devices: Vec<Selected>,
@@ -93,12 +96,24 @@ impl Basis {
     }
 }
 
+/// All ladders of one name, in the order of the file; at least one.
+#[derive(Debug)]
+pub(super) struct Ladders {
+    pub name: String,
+    pub variants: Vec<Ladder>,
+}
+
 #[derive(Debug)]
 pub(super) struct Ladder {
-    pub name: String,
+    /// Empty: all.
+    pub classes: Vec<SignalClass>,
+    pub cell_kinds: Vec<String>,
+    pub hours: Option<Hours>,
     pub steps: Vec<Step>,
     /// Never leads back to a ladder that led here.
     pub then: Option<LadderIx>,
+    pub progress_within: Option<Millis>,
+    pub unanswered_after: Millis,
 }
 
 #[derive(Debug)]
@@ -106,6 +121,15 @@ pub(super) struct Step {
     pub after: Millis,
     pub who: Vec<Who>,
     pub channels: Vec<String>,
+    pub need: u32,
+}
+
+/// Where and when a ladder begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begins {
+    pub class: SignalClass,
+    pub cell: CellIx,
+    pub at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +139,24 @@ pub(super) enum Who {
     /// Whoever answers for the cell so many levels up; from 1.
     Up(u32),
     Person(String),
+    /// The people of the team of this name.
+    Team(String),
+    /// The people of every team for the cell, for one above it, or for the device.
+    Teams,
+}
+
+/// As in rules.toml.
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Responsible => f.write_str("responsible"),
+            Self::Role(role) => f.write_str(role.name()),
+            Self::Up(levels) => write!(f, "up:{levels}"),
+            Self::Person(id) => write!(f, "person:{id}"),
+            Self::Team(name) => write!(f, "team:{name}"),
+            Self::Teams => f.write_str("team"),
+        }
+    }
 }
 
 /// The rules that select a device.
@@ -148,8 +190,42 @@ impl RuleBook {
         self.rules.iter().enumerate().map(|(at, rule)| (rule.name.as_str(), RuleIx(at as u32)))
     }
 
-    pub(super) fn ladder(&self, ix: LadderIx) -> &Ladder {
+    pub(super) fn ladders(&self, ix: LadderIx) -> &Ladders {
         &self.ladders[ix.0 as usize]
+    }
+
+    /// One that an alarm stands on; `None` when rules.toml no longer has it.
+    pub(super) fn ladder(&self, name: &str, variant: u32) -> Option<&Ladder> {
+        self.ladders(self.ladder_named(name)?).variants.get(variant as usize)
+    }
+
+    /// Which of the ladders of this name is meant.
+    pub(super) fn variant(&self, ix: LadderIx, begins: Begins, registry: &Registry) -> u32 {
+        let minute = self.minute_of_day(begins.at);
+        let is_kind = |kind: &String| {
+            registry
+                .up_from(begins.cell)
+                .filter_map(|cell| registry.cell(cell))
+                .any(|cell| cell.kind == *kind)
+        };
+        let fits = |ladder: &Ladder| {
+            (ladder.classes.is_empty() || ladder.classes.contains(&begins.class))
+                && ladder.hours.is_none_or(|hours| hours.has(minute))
+                && (ladder.cell_kinds.is_empty() || ladder.cell_kinds.iter().any(is_kind))
+        };
+        let variants = &self.ladders(ix).variants;
+        variants.iter().position(fits).unwrap_or(variants.len() - 1) as u32
+    }
+
+    /// At the station.
+    fn minute_of_day(&self, at: Timestamp) -> u16 {
+        let time = self.time_zone.shown(at).time();
+        u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
+    }
+
+    /// In which the hours of ladders are meant.
+    pub fn time_zone(&self) -> &Zone {
+        &self.time_zone
     }
 
     pub(super) fn ladder_named(&self, name: &str) -> Option<LadderIx> {

@@ -75,10 +75,13 @@ fn run_of(alarm: &Alarm, key: Option<Key>, rules: &RuleBook) -> Run {
         Some(key) => rules.rule(key.rule).ladder,
         None => rules.ladder_for(alarm.class),
     };
-    while let Some(passed) = ladder.map(|ix| rules.ladder(ix)).filter(|found| found.name != position.ladder) {
+    while let Some(ix) = ladder.filter(|ix| rules.ladders(*ix).name != position.ladder) {
+        // Which of its variants was taken is not known; the last is what most alarms have.
+        let Some(passed) = rules.ladders(ix).variants.last() else { break };
         next_step = next_step.saturating_sub(passed.steps.len() as u32);
         ladder = passed.then;
     }
-    let next = ladder.and_then(|ix| rules.ladder(ix).steps.get(next_step as usize));
+    let ladder = rules.ladder(&position.ladder, position.variant);
+    let next = ladder.and_then(|ladder| ladder.steps.get(next_step as usize));
     Run::resumed(position, next_step, next.map(|step| step.after), alarm.raised_steady)
 }

@@ -1,8 +1,10 @@
 //! The engine's state as bytes, and back.
 //!
 //! One byte of version, eight bytes of SHA-256 over the rest, then postcard. Times are relative to the moment of the snapshot, so that a device costs about
-//! 12 bytes. Rules are named, because positions change with every edit of rules.toml. A changed shape of anything in [`V1`] is a new version
+//! 12 bytes. Rules are named, because positions change with every edit of rules.toml. A changed shape of anything in [`State`] is a new version
 //! with a way to read the old one.
+
+mod v1;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +23,12 @@ use crate::grid::Registry;
 use crate::model::{Alarm, DeviceIx, Metric};
 use crate::units::{Now, Steady};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CHECK_BYTES: usize = 8;
 
+/// `Open`: how an open alarm is written.
 #[derive(Serialize, Deserialize)]
-struct V1 {
+struct State<Open> {
     now: Now,
     busy: Steady,
     last_alarm: u64,
@@ -35,7 +38,7 @@ struct V1 {
     conditions: Vec<(At, Condition)>,
     rates: Vec<(At, Window)>,
     fires: Vec<(At, FireMark)>,
-    alarms: Vec<OpenRow>,
+    alarms: Vec<Open>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,7 +47,7 @@ struct RuleRef {
     basis: (u8, Option<Metric>),
 }
 
-/// A device, and a position in [`V1::rules`].
+/// A device, and a position in [`State::rules`].
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct At(DeviceIx, u32);
 
@@ -135,7 +138,7 @@ impl Engine {
                 run: open.run,
             })
             .collect();
-        let state = V1 {
+        let state = State {
             now: self.now,
             busy: self.busy,
             last_alarm: self.alarms.last(),
@@ -212,17 +215,31 @@ impl Engine {
     }
 }
 
-fn read(snapshot: &[u8]) -> Result<V1, SnapshotError> {
+fn read(snapshot: &[u8]) -> Result<State<OpenRow>, SnapshotError> {
     let Some((&version, rest)) = snapshot.split_first() else {
         return Err(SnapshotError::Nonsense("it is empty"));
     };
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(SnapshotError::Version(version));
     }
-    match rest.split_at_checked(CHECK_BYTES) {
-        Some((expected, bytes)) if expected == check(bytes) => Ok(postcard::from_bytes(bytes)?),
-        Some(_) => Err(SnapshotError::Nonsense("its checksum is wrong")),
-        None => Err(SnapshotError::Nonsense("it is cut off")),
+    let bytes = match rest.split_at_checked(CHECK_BYTES) {
+        Some((expected, bytes)) if expected == check(bytes) => bytes,
+        Some(_) => return Err(SnapshotError::Nonsense("its checksum is wrong")),
+        None => return Err(SnapshotError::Nonsense("it is cut off")),
+    };
+    if version == 1 {
+        let former: State<v1::OpenRow> = postcard::from_bytes(bytes)?;
+        return Ok(former.with(OpenRow::from));
+    }
+    Ok(postcard::from_bytes(bytes)?)
+}
+
+impl<Open> State<Open> {
+    /// The same with open alarms written in another way.
+    fn with<Other>(self, convert: impl FnMut(Open) -> Other) -> State<Other> {
+        let Self { now, busy, last_alarm, rules, known, conditions, rates, fires, alarms } = self;
+        let alarms = alarms.into_iter().map(convert).collect();
+        State { now, busy, last_alarm, rules, known, conditions, rates, fires, alarms }
     }
 }
 

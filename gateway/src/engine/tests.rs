@@ -6,21 +6,27 @@
 mod alarms;
 mod conditions;
 mod flood;
+mod handling;
+mod holds;
+mod kept;
 mod ladders;
 mod late;
+mod owners;
 mod presence;
 mod properties;
 mod reconfigure;
 mod salvage;
 mod selection;
 mod snapshots;
+mod timeline;
+mod variants;
 
 use std::sync::Arc;
 
 use super::rules::RuleBook;
 use super::*;
 use crate::grid::{Cell, Device, Duty, Person, Role, Rows};
-use crate::model::{CellIx, DeviceKind, Disposition, Freshness};
+use crate::model::{Action, CellIx, Deed, DeviceKind, Disposition, Freshness};
 
 /// Wall-clock time at steady 0.
 const START: i64 = 1_700_000_000_000;
@@ -280,7 +286,7 @@ pub fn ack(alarm: u64) -> Does {
 
 pub fn resolve(alarm: u64) -> Does {
     let disposition = Disposition::FalseAlarm;
-    Does::Acts("ann", Deed::Resolve { alarm: AlarmId(alarm), disposition, note: None })
+    Does::Acts("ann", Deed::Resolve { alarm: AlarmId(alarm), disposition, cause: None, note: None })
 }
 
 pub fn raise(cell: u32, class: SignalClass, text: &str) -> Does {

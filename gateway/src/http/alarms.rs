@@ -1,4 +1,4 @@
-//! Alarms: list, one, acknowledge, resolve, raise by hand.
+//! Alarms: list, one, raise by hand. What people do to an open one is in `deeds.rs`.
 //!
 //! An action goes the way of every event, through the driver into the journal; the answer is sent when it is on disk.
 
@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params, Switch};
-use super::model::{Acknowledgement, AlarmDetail, AttemptView, NewAlarm, Page, ResolutionRequest};
+use super::model::{AlarmDetail, AttemptView, NewAlarm, Page};
 use super::people;
 use super::problem::ApiError;
 use super::rights::{Reach, Right};
@@ -23,7 +23,7 @@ use crate::store::alarms::Query;
 use crate::view::{AlarmView, EntryView};
 
 const PAGE_MAX: u32 = 200;
-const NOTE_CHARACTERS_MAX: usize = 1000;
+pub(super) const NOTE_CHARACTERS_MAX: usize = 1000;
 const TEXT_CHARACTERS_MAX: usize = 200;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -162,40 +162,6 @@ pub async fn one(
     }))
 }
 
-/// Take an alarm in hand. Stops the ladder: alerts not yet sent are withdrawn.
-#[utoipa::path(post, path = "/api/v1/alarms/{id}/acknowledge", tag = "alarms", operation_id = "acknowledgeAlarm",
-    params(("id" = String, Path, description = "Such as A-17")),
-    request_body(content = Option<Acknowledgement>, description = "May be left out"),
-    responses((status = 200, description = "The alarm as it is now", body = AlarmView)))]
-pub async fn acknowledge(
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    actor: Actor,
-    Body(body): Body<Acknowledgement>,
-) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    handled(&api, &actor.0, alarm).await?;
-    act(&api, &actor.0, Deed::Acknowledge { alarm, note }).await.map(Json)
-}
-
-/// Say what it turned out to be. The alarm must be acknowledged first.
-#[utoipa::path(post, path = "/api/v1/alarms/{id}/resolve", tag = "alarms", operation_id = "resolveAlarm",
-    params(("id" = String, Path, description = "Such as A-17")),
-    request_body = ResolutionRequest,
-    responses((status = 200, description = "The alarm as it is now", body = AlarmView)))]
-pub async fn resolve(
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    actor: Actor,
-    Body(body): Body<ResolutionRequest>,
-) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    handled(&api, &actor.0, alarm).await?;
-    act(&api, &actor.0, Deed::Resolve { alarm, disposition: body.disposition, note }).await.map(Json)
-}
-
 /// Raise an alarm by hand, for what no device saw.
 ///
 /// After a time-out look at the list before you repeat it: the alarm may have been raised.
@@ -236,32 +202,42 @@ pub async fn raise(
 }
 
 /// Returns the alarm after the action is on disk.
-async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmView, ApiError> {
+pub(super) async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmView, ApiError> {
     let id = api.inlet.act(Action { who: caller.who(), what }).await??;
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     Ok(AlarmView::of(&alarm, &api.world.load().registry))
 }
 
-/// The alarm, if the caller may see it.
+/// The alarm, if the caller may see it: it stands in his cells, or he owns it.
 async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     let registry = &api.world.load().registry;
-    if !caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry) {
+    let inside = caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry);
+    if !inside && alarm.owner != Some(caller.who()) {
         return Err(no_alarm(&id.to_string()));
     }
     Ok(alarm)
 }
 
-/// Refuses who may not handle it. Who may everywhere is not held up by a look into the store: an alarm too new to stand there is refused by the engine or handled.
-async fn handled(api: &Api, caller: &Caller, id: AlarmId) -> Result<(), ApiError> {
-    if caller.reach(Right::Handle) == Reach::Everywhere {
-        return Ok(());
+/// A deed on an alarm, by somebody with the right to it there. Who has it everywhere is not held up by a look into the store: an alarm too new to stand
+/// there is refused by the engine or handled.
+pub(super) async fn act_on(
+    api: &Api,
+    caller: &Caller,
+    right: Right,
+    id: AlarmId,
+    what: Deed,
+) -> Result<AlarmView, ApiError> {
+    if caller.reach(right) != Reach::Everywhere {
+        let alarm = seen(api, caller, id).await?;
+        if right != Right::Handle || alarm.owner != Some(caller.who()) {
+            caller.may(right, alarm.cell, &api.world.load().registry, api.clock.now().wall)?;
+        }
     }
-    let alarm = seen(api, caller, id).await?;
-    caller.may(Right::Handle, alarm.cell, &api.world.load().registry, api.clock.now().wall)
+    act(api, caller, what).await
 }
 
-fn parse(id: &str) -> Result<AlarmId, ApiError> {
+pub(super) fn parse(id: &str) -> Result<AlarmId, ApiError> {
     id.parse().map_err(|()| no_alarm(id))
 }
 
@@ -269,7 +245,7 @@ fn no_alarm(id: &str) -> ApiError {
     ApiError::not_found(format!("There is no alarm `{id}`."))
 }
 
-fn note(note: Option<String>) -> Result<Option<String>, ApiError> {
+pub(super) fn note(note: Option<String>) -> Result<Option<String>, ApiError> {
     let given = note.filter(|note| !note.trim().is_empty());
     given.map(|note| extract::text("note", &note, NOTE_CHARACTERS_MAX)).transpose()
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
+use crate::units::Timestamp;
 
 /// The query string as `T`; give `T` `deny_unknown_fields`.
 pub struct Params<T>(pub T);
@@ -87,6 +88,12 @@ impl TryFrom<String> for Switch {
             other => Err(format!("`{other}` is neither true nor false")),
         }
     }
+}
+
+/// A moment in the body, RFC 3339.
+pub fn moment(field: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let wrong = || ApiError::body(field, "write a moment such as 2026-11-24T08:00:00+08:00");
+    Timestamp::parse_rfc3339(text).ok_or_else(wrong)
 }
 
 /// A text that a person typed: not empty, not too long, no control characters.

@@ -1,8 +1,10 @@
 //! What the API shows besides alarms ([`crate::view`]), and the bodies it takes.
 
+mod deeds;
 mod grid;
 mod people;
 
+pub use deeds::*;
 pub use grid::*;
 pub use people::*;
 
@@ -11,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::card::Card;
 use crate::grid::Registry;
-use crate::model::{DeadLetter, Disposition, SignalClass};
+use crate::model::{DeadLetter, SignalClass};
 use crate::store::outbox::{Attempt, Outcome};
 use crate::view::{AlarmView, EntryView, PersonRef};
 
@@ -116,22 +118,6 @@ impl DeadLetterView {
             payload_bytes: letter.payload.len(),
         }
     }
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Acknowledgement {
-    /// Up to 1,000 characters.
-    pub note: Option<String>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResolutionRequest {
-    /// What it turned out to be.
-    pub disposition: Disposition,
-    /// Up to 1,000 characters.
-    pub note: Option<String>,
 }
 
 /// An alarm raised by hand.

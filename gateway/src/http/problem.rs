@@ -113,10 +113,38 @@ impl From<Refusal> for ApiError {
                 (StatusCode::CONFLICT, "already-acknowledged", "Somebody acknowledged it before")
             }
             Refusal::NotAcknowledged(_) => {
-                (StatusCode::CONFLICT, "not-acknowledged", "Acknowledge it before resolving it")
+                (StatusCode::CONFLICT, "not-acknowledged", "It must be acknowledged first")
             }
             Refusal::AlreadyResolved(..) => {
                 (StatusCode::CONFLICT, "already-resolved", "Somebody resolved it before")
+            }
+            Refusal::AlreadySaid(..) => {
+                (StatusCode::CONFLICT, "already-said", "The same person said so before")
+            }
+            Refusal::NotResolved(_) => {
+                (StatusCode::CONFLICT, "not-resolved", "Nobody has said yet what it was")
+            }
+            Refusal::AlreadyVerified(..) => {
+                (StatusCode::CONFLICT, "already-verified", "Somebody verified it before")
+            }
+            Refusal::OwnWork(..) => {
+                (StatusCode::FORBIDDEN, "own-work", "Nobody supervises what he handled himself")
+            }
+            Refusal::NobodyThere(..) => (StatusCode::CONFLICT, "nobody-there", "There is nobody to take it"),
+            Refusal::AlreadyTheirs(..) => {
+                (StatusCode::CONFLICT, "already-theirs", "It is in that hand already")
+            }
+            Refusal::Fire(_) => (StatusCode::CONFLICT, "fire", "A fire is not put off"),
+            Refusal::BadUntil(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad-until", "The end is not usable"),
+            Refusal::NotHeld(..) => (StatusCode::CONFLICT, "not-held", "It is not put off in this way"),
+            Refusal::IsMaintenance(_) => {
+                (StatusCode::CONFLICT, "is-maintenance", "It is a time out of service")
+            }
+            Refusal::NoMaintenance(_) => {
+                (StatusCode::NOT_FOUND, "no-maintenance", "There is no such time out of service")
+            }
+            Refusal::AlreadyOutOfService(_) => {
+                (StatusCode::CONFLICT, "already-out-of-service", "It is out of service already")
             }
             Refusal::NotRaised => (StatusCode::NOT_FOUND, "no-such-alarm", "There is no such open alarm"),
         };

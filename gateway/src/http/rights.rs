@@ -16,7 +16,7 @@ use crate::units::Timestamp;
 pub enum Right {
     /// See alarms and follow them.
     Alarms,
-    /// Acknowledge, resolve, report.
+    /// Acknowledge, go, resolve, hand over, put off; take out of service.
     Handle,
     /// Raise an alarm by hand.
     Raise,
@@ -130,6 +130,19 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/alarms/{id}",                 Need::Right(Right::Alarms)),
     (Method::POST,   "/api/v1/alarms/{id}/acknowledge",     Need::Right(Right::Handle)),
     (Method::POST,   "/api/v1/alarms/{id}/resolve",         Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/on_the_way",         Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/on_site",            Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/hand_over",          Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/suspend",            Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/resume",             Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/shelve",             Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/unshelve",           Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/verify",             Need::Right(Right::Verify)),
+    (Method::POST,   "/api/v1/alarms/{id}/return",             Need::Right(Right::Verify)),
+    (Method::POST,   "/api/v1/alarms/{id}/evaluate",           Need::Right(Right::Verify)),
+    (Method::GET,    "/api/v1/maintenance",                    Need::Right(Right::Alarms)),
+    (Method::POST,   "/api/v1/maintenance",                    Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/maintenance/{id}/end",           Need::Right(Right::Handle)),
     (Method::GET,    "/api/v1/events",                      Need::Right(Right::Alarms)),
 
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),

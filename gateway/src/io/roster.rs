@@ -1,5 +1,5 @@
 //! Looks at the roster of the week ahead, hourly and whenever it changes: a time for which nobody answers, nor anybody above, is a trouble alarm
-//! of the root before it begins, and is over when it is filled.
+//! of the root before it begins, and is over when it is filled. Whenever it changes the owners of open alarms are looked at, too.
 //!
 //! One alarm for each root, about its first hole. What an earlier run said is read back from the open alarms: its words hold the cell and the hour. Absent: gaps
 //! that somebody above covers; those are for the list (`gridwarden vacancies`).
@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::grid::Registry;
 use crate::grid::vacancy::{self, Gap};
 use crate::health::Check;
-use crate::model::{AlarmState, CellIx, SignalClass};
+use crate::model::{Action, AlarmState, CellIx, Deed, SignalClass};
 use crate::store::alarms::Query;
 use crate::store::{Store, StoreError};
 use crate::units::{Millis, Timestamp, Zone};
@@ -64,6 +64,13 @@ impl RosterWatch {
                 let due = now < looked || looked + LOOK_EVERY <= now;
                 if (same && !changed && !due) || !self.clock.trusted() {
                     continue;
+                }
+                if changed || seen.is_none() {
+                    // What changed while the gateway was away, too.
+                    let what = Deed::Roster;
+                    if self.inlet.act(Action { who: own_trouble::WHO.to_owned(), what }).await.is_err() {
+                        return std::future::pending().await; // The gateway is stopping.
+                    }
                 }
                 let (gaps, next) = look(registry.clone(), now).await?;
                 if self.tell(&mut told, &registry, &gaps, now).await.is_err() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellIx, DeviceIx, Freshness, Metric, ReadingId, SignalClass};
+use super::{CellIx, DeviceIx, FalseCause, Freshness, Handling, Metric, ReadingId, SignalClass};
 use crate::units::{Millis, Steady, Timestamp};
 
 /// Counts from 1 in the order in which alarms were raised. Written `A-17`.
@@ -100,6 +100,9 @@ pub struct Signed {
 pub struct Resolution {
     pub signed: Signed,
     pub disposition: Disposition,
+    /// Of a false alarm, when somebody knows.
+    #[serde(default)]
+    pub cause: Option<FalseCause>,
 }
 
 /// Where the ladder stands.
@@ -108,8 +111,12 @@ pub struct LadderPosition {
     pub ladder: String,
     /// How many steps have been taken.
     pub steps_taken: u32,
-    /// When the next step is due; `None` at the top, after an acknowledgement and after the end.
+    /// When the next step is due, the last of which is to say that nobody answered; `None` after that, after an acknowledgement and after
+    /// the end.
     pub next_at: Option<Steady>,
+    /// Which of the ladders of this name, from 0 in the order of rules.toml.
+    #[serde(default)]
+    pub variant: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +147,8 @@ pub struct Alarm {
     pub resolved: Option<Resolution>,
     pub closed: Option<Timestamp>,
     pub ladder: Option<LadderPosition>,
+    #[serde(default)]
+    pub handling: Handling,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,6 +191,22 @@ pub enum What {
     NobodyToTell,
     /// An alert was given up without having been delivered.
     NotTold,
+    OnTheWay,
+    OnSite,
+    Verified,
+    SentBack,
+    Evaluated,
+    HandedOver,
+    /// Another answers for it, because of the roster.
+    OwnerChanged,
+    Suspended,
+    Shelved,
+    Suppressed,
+    Resumed,
+    /// Acknowledged, and then nothing happened in time.
+    NoProgress,
+    /// The ladder has come to its end.
+    Unanswered,
 }
 
 /// Something to tell one person on one channel. Becomes one row of the outbox.

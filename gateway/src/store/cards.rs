@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Problem, Store, StoreError, int, record};
 use crate::card::{Card, Record};
-use crate::model::{Alarm, AlarmId, DeviceIx, Disposition, Entry, What};
+use crate::model::{Alarm, AlarmId, DeviceIx, Disposition, Entry, Verdict, What};
 
 /// What is counted when an alarm is raised.
 const RAISED: &str = "raised";
 /// What is counted when it is closed and nobody had said what it was.
 const UNSAID: &str = "unsaid";
+/// Begins what is counted when it is closed and was evaluated.
+const VERDICT: &str = "verdict_";
 
 impl Store {
     pub async fn card(&self, alarm: AlarmId) -> Result<Option<Card>, StoreError> {
@@ -65,9 +67,11 @@ pub(super) fn count(connection: &Connection, alarm: &Alarm, entry: &Entry) -> ru
 fn counted(alarm: &Alarm, what: What) -> Option<String> {
     match what {
         What::Raised => Some(RAISED.into()),
-        What::Closed => Some(match &alarm.resolved {
-            Some(resolution) => record::word(&resolution.disposition),
-            None => UNSAID.into(),
+        // Who had no hand in it says better what it was than who handled it.
+        What::Closed => Some(match (&alarm.handling.evaluated, &alarm.resolved) {
+            (Some(evaluation), _) => format!("{VERDICT}{}", record::word(&evaluation.verdict)),
+            (None, Some(resolution)) => record::word(&resolution.disposition),
+            (None, None) => UNSAID.into(),
         }),
         What::Repeated
         | What::Told
@@ -77,7 +81,20 @@ fn counted(alarm: &Alarm, what: What) -> Option<String> {
         | What::ActiveAgain
         | What::Resolved
         | What::NobodyToTell
-        | What::NotTold => None,
+        | What::NotTold
+        | What::OnTheWay
+        | What::OnSite
+        | What::Verified
+        | What::SentBack
+        | What::Evaluated
+        | What::HandedOver
+        | What::OwnerChanged
+        | What::Suspended
+        | What::Shelved
+        | What::Suppressed
+        | What::Resumed
+        | What::NoProgress
+        | What::Unanswered => None,
     }
 }
 
@@ -85,20 +102,28 @@ fn device_record(connection: &Connection, device: DeviceIx) -> rusqlite::Result<
     let mut statement =
         connection.prepare_cached("SELECT what, sum(count) FROM tallies WHERE device = ?1 GROUP BY what")?;
     let mut rows = statement.query([device.0])?;
-    let mut record = Record::default();
+    let mut outcome = Record::default();
     while let Some(row) = rows.next()? {
         let (what, count): (String, u32) = (row.get(0)?, row.get(1)?);
         if what == RAISED {
-            record.alarms = count;
+            outcome.alarms = count;
+            continue;
+        }
+        if let Some(verdict) = what.strip_prefix(VERDICT) {
+            match record::from_word::<Verdict>(verdict.to_owned(), "a tally") {
+                Ok(Verdict::True | Verdict::Missed) => outcome.real += count,
+                Ok(Verdict::False | Verdict::Nuisance) => outcome.false_alarms += count,
+                Err(_) => (), // Of a newer gateway.
+            }
             continue;
         }
         match record::from_word::<Disposition>(what, "a tally") {
-            Ok(Disposition::RealFire | Disposition::HazardRemoved) => record.real += count,
-            Ok(Disposition::FalseAlarm) => record.false_alarms += count,
-            Ok(Disposition::Test) => record.tests += count,
-            Ok(Disposition::DeviceFault) => record.faults += count,
+            Ok(Disposition::RealFire | Disposition::HazardRemoved) => outcome.real += count,
+            Ok(Disposition::FalseAlarm) => outcome.false_alarms += count,
+            Ok(Disposition::Test) => outcome.tests += count,
+            Ok(Disposition::DeviceFault) => outcome.faults += count,
             Ok(Disposition::HandedOver) | Err(_) => (), // Not this house's to judge, or nobody said.
         }
     }
-    Ok(record)
+    Ok(outcome)
 }

@@ -125,6 +125,7 @@ pub fn alarm(id: u64, class: SignalClass) -> Alarm {
         resolved: None,
         closed: None,
         ladder: None,
+        handling: Default::default(),
     }
 }
 

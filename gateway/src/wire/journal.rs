@@ -5,6 +5,7 @@
 //! takes six to nine bytes. The journal outlives upgrades: a new form gets a new version number, and every old one stays readable.
 
 pub mod number;
+mod v1;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +36,9 @@ impl From<Broken> for Damaged {
 
 /// Actions are rare and hold texts: stored by postcard, in a form that can grow.
 #[derive(Serialize, Deserialize)]
-enum OnDisk<T> {
-    V1(T),
+enum OnDisk<Former, Present> {
+    V1(Former),
+    V2(Present),
 }
 
 // The head byte of an event: kind in bits 0–1, freshness in 2–3, "has a device time" in 4, number of values in 5–7 (7: a count follows).
@@ -67,7 +69,7 @@ pub fn encode(batch: &Batch) -> Vec<u8> {
             }
             Event::Action(action) => {
                 out.push(ACTION);
-                let bytes = postcard::to_stdvec(&OnDisk::V1(action))
+                let bytes = postcard::to_stdvec(&OnDisk::<(), _>::V2(action))
                     .expect("texts and numbers always serialize into memory");
                 put_unsigned(&mut out, bytes.len() as u64);
                 out.extend_from_slice(&bytes);
@@ -166,8 +168,11 @@ fn report(reader: &mut Reader<'_>, before: &mut Before, head: u8) -> Result<Repo
 }
 
 fn action(bytes: &[u8]) -> Result<Action, Damaged> {
-    let OnDisk::V1(action) = postcard::from_bytes(bytes).map_err(|_| Damaged::Content)?;
-    Ok(action)
+    let known: OnDisk<v1::Action, Action> = postcard::from_bytes(bytes).map_err(|_| Damaged::Content)?;
+    Ok(match known {
+        OnDisk::V1(former) => former.into(),
+        OnDisk::V2(action) => action,
+    })
 }
 
 fn put_device(out: &mut Vec<u8>, before: &mut Before, device: DeviceIx) {

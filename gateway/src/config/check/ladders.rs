@@ -1,11 +1,11 @@
 //! Ladders: every step reaches somebody on a channel that exists, and the way up ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_spanned::Spanned;
 
 use super::super::shape::Page;
-use super::names;
+use super::{names, range};
 use crate::config::Config;
 use crate::config::rules::{Ladder, Rules, Step};
 use crate::grid::{Registry, Role};
@@ -13,7 +13,7 @@ use crate::model::SignalClass;
 use crate::problem::{instead, nearest};
 
 pub fn check(page: &mut Page<'_>, rules: &Rules, config: Option<&Config>, registry: Option<&Registry>) {
-    names(page, "ladder", rules.ladders.iter().map(|ladder| &ladder.name));
+    check_variants(page, rules, registry);
     let fire: BTreeSet<&str> = rules
         .rules
         .iter()
@@ -36,6 +36,10 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, config: Option<&Config>, regist
                 format!("the fire ladder `{name}` begins late; write 0 for its first step"),
             );
         }
+        if let Some(within) = &ladder.progress_within_s {
+            range(page, "progress_within_s", within, 10..=604_800);
+        }
+        range(page, "unanswered_after_s", &ladder.unanswered_after_s, 1..=604_800);
         for pair in ladder.steps.windows(2) {
             if pair[1].after_s.get_ref() <= pair[0].after_s.get_ref() {
                 page.wrong(
@@ -51,6 +55,43 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, config: Option<&Config>, regist
             check_step(page, step, &format!("ladder.{i}.step.{j}"), config, registry);
         }
         check_way(page, rules, ladder);
+    }
+}
+
+/// Of the ladders of one name the last, and only the last, is for whatever the others are not for.
+fn check_variants(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
+    let mut by_name: BTreeMap<&str, Vec<&Ladder>> = BTreeMap::new();
+    for ladder in &rules.ladders {
+        by_name.entry(ladder.name.get_ref()).or_default().push(ladder);
+    }
+    names(page, "ladder", by_name.values().map(|variants| &variants[0].name));
+    let has_condition = |ladder: &Ladder| {
+        ladder.hours.is_some() || !ladder.classes.is_empty() || !ladder.cell_kinds.is_empty()
+    };
+    for (name, variants) in &by_name {
+        for (at, ladder) in variants.iter().enumerate() {
+            let last = at + 1 == variants.len();
+            if last && has_condition(ladder) {
+                page.wrong(
+                    ladder.name.span(),
+                    format!("some alarms would find no ladder `{name}`; add one of this name without `hours`, `classes` and `cell_kinds` after it"),
+                );
+            } else if !last && !has_condition(ladder) {
+                page.wrong(
+                    variants[at + 1].name.span(),
+                    format!("this ladder `{name}` is never taken, because one before it has no condition; write `hours`, `classes` or `cell_kinds` there, or give this one another name"),
+                );
+            }
+        }
+    }
+    let Some(registry) = registry.filter(|registry| !registry.cells().is_empty()) else { return };
+    for kind in rules.ladders.iter().flat_map(|ladder| &ladder.cell_kinds) {
+        if !registry.cells().iter().any(|cell| !cell.retired && cell.kind == *kind.get_ref()) {
+            page.warn(
+                kind.span(),
+                format!("no cell is of the kind `{}`; correct it, or remove it here", kind.get_ref()),
+            );
+        }
     }
 }
 
@@ -73,6 +114,7 @@ fn check_step(
             "this step has no way to call; write the name of a `[[webhook]]`, or `mqtt`",
         );
     }
+    range(page, "need", &step.need, 1..=20);
     for who in &step.who {
         check_who(page, who, registry);
     }
@@ -103,7 +145,7 @@ fn check_step(
 
 fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Registry>) {
     let text = who.get_ref().as_str();
-    if text == "responsible" || Role::from_name(text).is_some() {
+    if text == "responsible" || text == "team" || Role::from_name(text).is_some() {
         return;
     }
     match text.split_once(':') {
@@ -123,31 +165,45 @@ fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Regis
                 page.warn(who.span(), format!("there is no person `{id}`; {instead}"));
             }
         }
+        Some(("team", name)) => {
+            let teams = registry.map(|registry| registry.rows().teams.as_slice()).unwrap_or_default();
+            if !teams.is_empty() && !teams.iter().any(|team| team.name == name) {
+                let known: Vec<&str> = teams.iter().map(|team| team.name.as_str()).collect();
+                page.warn(who.span(), format!("there is no team `{name}`; {}", instead(name, known)));
+            }
+        }
         Some(_) | None => {
-            let known = ["responsible", "lead", "deputy", "worker", "helper", "up:1", "person:<id>"];
+            let roles = Role::TABLE.iter().map(|line| line.name);
+            let known: Vec<&str> = ["responsible"]
+                .into_iter()
+                .chain(roles)
+                .chain(["up:1", "team", "team:<name>", "person:<id>"])
+                .collect();
             page.wrong(who.span(), format!("`{text}` is nobody; {}", instead(text, known)));
         }
     }
 }
 
-/// `then` leads to another ladder and never back.
+/// `then` leads to another ladder and never back, whichever of its variants is taken.
 fn check_way(page: &mut Page<'_>, rules: &Rules, ladder: &Ladder) {
-    let named = |name: &str| rules.ladders.iter().find(|ladder| ladder.name.get_ref() == name);
     let Some(then) = &ladder.then else { return };
-    if named(then.get_ref()).is_none() {
-        let known: Vec<&str> = rules.ladders.iter().map(|ladder| ladder.name.get_ref().as_str()).collect();
+    let start = ladder.name.get_ref().as_str();
+    if !rules.ladders.iter().any(|known| known.name.get_ref() == then.get_ref()) {
+        let known: BTreeSet<&str> =
+            rules.ladders.iter().map(|ladder| ladder.name.get_ref().as_str()).collect();
         page.wrong(
             then.span(),
             format!("there is no ladder `{}`; {}", then.get_ref(), instead(then.get_ref(), known)),
         );
         return;
     }
-    let mut way = vec![ladder.name.get_ref().as_str()];
-    let mut next = ladder.then.as_ref();
-    while let Some(name) = next.map(|name| name.get_ref().as_str()) {
-        let back = name == way[0];
-        way.push(name);
-        if back {
+    // Breadth first, each name once, with the way to it.
+    let mut ways: Vec<Vec<&str>> = vec![vec![start, then.get_ref()]];
+    let mut seen = BTreeSet::from([then.get_ref().as_str()]);
+    let mut at = 0;
+    while let Some(way) = ways.get(at).cloned() {
+        let here = way[way.len() - 1];
+        if here == start {
             page.wrong(
                 then.span(),
                 format!(
@@ -157,9 +213,12 @@ fn check_way(page: &mut Page<'_>, rules: &Rules, ladder: &Ladder) {
             );
             return;
         }
-        if way[1..way.len() - 1].contains(&name) {
-            return; // A circle further up, which is named there.
+        let onward = rules.ladders.iter().filter(|ladder| ladder.name.get_ref() == here);
+        for next in onward.filter_map(|ladder| ladder.then.as_ref()) {
+            if seen.insert(next.get_ref()) {
+                ways.push([way.as_slice(), &[next.get_ref()]].concat());
+            }
         }
-        next = named(name).and_then(|ladder| ladder.then.as_ref());
+        at += 1;
     }
 }

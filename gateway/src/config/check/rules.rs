@@ -24,6 +24,15 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
         check_condition(page, rule);
         check_class(page, rule, i);
         check_text(page, rule, i);
+        if ["manual", "unanswered", "maintenance"].contains(&rule.name.get_ref().as_str()) {
+            page.wrong(
+                rule.name.span(),
+                format!(
+                    "`{}` names alarms of the station itself; give the rule another name",
+                    rule.name.get_ref()
+                ),
+            );
+        }
         if rule.kinds.get_ref().is_empty() {
             page.wrong(
                 rule.kinds.span(),

@@ -11,7 +11,7 @@ use std::fmt;
 use serde_spanned::Spanned;
 
 use super::super::rate_limit::Allowance;
-use super::{Basis, Ladder, LadderIx, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who};
+use super::{Basis, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who};
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
 use crate::model::{CellIx, DeviceIx, DeviceKind, METRICS, Metric, SignalClass};
@@ -95,6 +95,7 @@ impl RuleBook {
         let mut book = RuleBook {
             rules: compiled,
             ladders,
+            time_zone: registry.rows().zone.clone(),
             profiles: Vec::new(),
             devices: Vec::new(),
             live_within: Millis::from_secs(u64::from(rules.freshness.live_within_s)),
@@ -342,49 +343,70 @@ fn profile(set: &BTreeSet<RuleIx>, rules: &[Rule]) -> Profile {
     Profile { selected, starts, by_metric: by_metric.into_iter().map(|(_, ix)| ix).collect(), presence }
 }
 
-fn ladders(rules: &typed::Rules, problems: &mut Problems) -> Vec<Ladder> {
-    let mut names: HashMap<&str, usize> = HashMap::new();
-    for (at, ladder) in rules.ladders.iter().enumerate() {
-        if names.contains_key(ladder.name.get_ref().as_str()) {
-            problems.add(ladder.name.get_ref(), "two ladders have this name; only the first is used");
-        } else {
-            names.insert(ladder.name.get_ref(), at);
+/// Ladders by name, in the order in which the names first come.
+fn ladders(rules: &typed::Rules, problems: &mut Problems) -> Vec<Ladders> {
+    let mut names: Vec<&str> = Vec::new();
+    for ladder in &rules.ladders {
+        if !names.contains(&ladder.name.get_ref().as_str()) {
+            names.push(ladder.name.get_ref());
         }
     }
-    let mut then: Vec<Option<usize>> = rules
-        .ladders
-        .iter()
-        .map(|ladder| {
-            let wanted = ladder.then.as_ref()?.get_ref();
-            let found = names.get(wanted.as_str()).copied();
-            if found.is_none() {
-                problems.add(ladder.name.get_ref(), format!("goes on with `{wanted}`, which does not exist"));
+    let mut found: Vec<Ladders> =
+        names.iter().map(|name| Ladders { name: (*name).to_owned(), variants: Vec::new() }).collect();
+    for ladder in &rules.ladders {
+        let then = ladder.then.as_ref().and_then(|wanted| {
+            let at = names.iter().position(|name| *name == wanted.get_ref());
+            if at.is_none() {
+                let what = format!("goes on with `{}`, which does not exist", wanted.get_ref());
+                problems.add(ladder.name.get_ref(), what);
             }
-            found
-        })
-        .collect();
-    for start in 0..then.len() {
-        let (mut on_the_way, mut at) = (HashSet::from([start]), start);
-        while let Some(next) = then[at] {
-            if !on_the_way.insert(next) {
-                let (name, back) = (rules.ladders[at].name.get_ref(), rules.ladders[next].name.get_ref());
-                problems.add(name, format!("goes on with `{back}`, which led here; it ends here instead"));
-                then[at] = None;
-                break;
-            }
-            at = next;
-        }
-    }
-    rules
-        .ladders
-        .iter()
-        .zip(then)
-        .map(|(ladder, then)| Ladder {
-            name: ladder.name.get_ref().clone(),
+            at.map(|at| LadderIx(at as u32))
+        });
+        let compiled = Ladder {
+            classes: ladder.classes.iter().map(|class| *class.get_ref()).collect(),
+            cell_kinds: ladder.cell_kinds.iter().map(|kind| kind.get_ref().clone()).collect(),
+            hours: ladder.hours.as_ref().map(|hours| *hours.get_ref()),
             steps: ladder.steps.iter().map(|step| compiled_step(ladder, step, problems)).collect(),
-            then: then.map(|at| LadderIx(at as u32)),
-        })
-        .collect()
+            then,
+            progress_within: ladder.progress_within_s.as_ref().map(seconds),
+            unanswered_after: seconds(&ladder.unanswered_after_s),
+        };
+        if let Some(at) = names.iter().position(|name| *name == ladder.name.get_ref()) {
+            found[at].variants.push(compiled);
+        }
+    }
+    end_circles(&mut found, problems);
+    found
+}
+
+/// Whatever variants are taken, the way up ends.
+fn end_circles(ladders: &mut [Ladders], problems: &mut Problems) {
+    for at in 0..ladders.len() {
+        for variant in 0..ladders[at].variants.len() {
+            let Some(next) = ladders[at].variants[variant].then else { continue };
+            if leads_to(ladders, next, LadderIx(at as u32)) {
+                let back = ladders[next.0 as usize].name.clone();
+                problems.add(
+                    &ladders[at].name,
+                    format!("goes on with `{back}`, which leads back here; it ends here instead"),
+                );
+                ladders[at].variants[variant].then = None;
+            }
+        }
+    }
+}
+
+fn leads_to(ladders: &[Ladders], from: LadderIx, to: LadderIx) -> bool {
+    let (mut seen, mut open) = (HashSet::new(), vec![from]);
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        if seen.insert(at) {
+            open.extend(ladders[at.0 as usize].variants.iter().filter_map(|ladder| ladder.then));
+        }
+    }
+    false
 }
 
 fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Problems) -> Step {
@@ -395,21 +417,24 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
             None => problems.add(
                 ladder.name.get_ref(),
                 format!(
-                    "`{}` is nobody; write `responsible`, `lead`, `deputy`, `worker`, `helper`, `up:1` or `person:<id>`",
+                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>` or `person:<id>`",
                     text.get_ref()
                 ),
             ),
         }
     }
     let channels = step.channels.iter().map(|channel| channel.get_ref().clone()).collect();
-    Step { after: seconds(&step.after_s), who, channels }
+    Step { after: seconds(&step.after_s), who, channels, need: *step.need.get_ref() }
 }
 
 impl Who {
-    /// `responsible`, `lead`, `deputy`, `worker`, `helper`, `up:1` … or `person:<id>`.
+    /// `responsible`, the name of a role, `up:1` …, `team`, `team:<name>` or `person:<id>`.
     fn parse(text: &str) -> Option<Self> {
         if text == "responsible" {
             return Some(Self::Responsible);
+        }
+        if text == "team" {
+            return Some(Self::Teams);
         }
         if let Some(role) = Role::from_name(text) {
             return Some(Self::Role(role));
@@ -417,6 +442,7 @@ impl Who {
         match text.split_once(':')? {
             ("up", levels) => levels.parse().ok().filter(|&levels| 0 < levels).map(Self::Up),
             ("person", id) if !id.is_empty() => Some(Self::Person(id.to_owned())),
+            ("team", name) if !name.is_empty() => Some(Self::Team(name.to_owned())),
             (_, _) => None,
         }
     }

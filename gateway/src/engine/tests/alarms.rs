@@ -62,7 +62,7 @@ fn refuses_what_makes_no_sense() {
             (22, resolve(1)),
         ],
         &[
-            (1, "alarm A-1 must be acknowledged before it can be resolved"),
+            (1, "alarm A-1 must be acknowledged first"),
             (2, "there is no open alarm A-2; it may have been closed"),
             (3, "there is no open alarm A-2; it may have been closed"),
             (10, "A-1 Acknowledged Acknowledged"),
@@ -89,7 +89,7 @@ fn a_fire_that_comes_back_must_be_answered_anew() {
             (30, "A-1 ActiveAgain Unacknowledged"),
             (30, "A-1/2/ann/push"),
             (30, "A-1/2/ann/sms"),
-            (31, "alarm A-1 must be acknowledged before it can be resolved"),
+            (31, "alarm A-1 must be acknowledged first"),
             (150, "A-1 Escalated Unacknowledged"),
             (150, "A-1/3/carl/push"),
         ],

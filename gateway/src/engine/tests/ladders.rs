@@ -1,9 +1,14 @@
 //! Who is told when.
 
 use super::*;
+use crate::grid::{Member, Team, TeamKind};
 
 fn smoke_at(device: DeviceIx) -> Does {
     Does::Says(says(device, &[("smoke", 1.0)]))
+}
+
+fn clear(device: DeviceIx) -> Does {
+    Does::Says(says(device, &[("smoke", 0.0)]))
 }
 
 #[test]
@@ -21,8 +26,38 @@ fn climbs_to_the_top_and_on_to_the_next_ladder() {
             (300, "A-1/3/chief/voice"),
             (900, "A-1 Escalated Unacknowledged"),
             (900, "A-1/4/mayor/voice"),
+            (1500, "A-2 Raised Unacknowledged"),
+            (1500, "A-1 Unanswered Unacknowledged"),
         ],
     );
+}
+
+#[test]
+fn that_nobody_answered_is_said_once_and_until_somebody_does() {
+    let comes_back = [(2000, clear(KITCHEN)), (2400, smoke_at(KITCHEN))];
+    let script =
+        [vec![(0, smoke_at(KITCHEN))], comes_back.to_vec(), vec![(3500, Does::Waits), (3550, ack(1))]]
+            .concat();
+    let mut engine = engine();
+    let found = play(&mut engine, &script, true);
+    let said: Vec<_> = found
+        .iter()
+        .map(|(at, line)| (*at, line.as_str()))
+        .filter(|(_, line)| {
+            line.starts_with("A-2") || line.contains("Unanswered ") || line.contains("withdraw")
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (1500, "A-2 Raised Unacknowledged"),
+            (1500, "A-1 Unanswered Unacknowledged"),
+            (3550, "withdraw A-1"),
+            (3550, "A-2 Closed Closed"),
+            (3550, "withdraw A-2"),
+        ]
+    );
+    assert_eq!(engine.open_alarms().count(), 1);
 }
 
 #[test]
@@ -34,7 +69,10 @@ fn escalation_moves_the_owner_up() {
         assert_eq!(engine.open_alarms().next().unwrap().owner.as_deref(), Some(owner), "at {until} s");
     }
     let position = engine.open_alarms().next().unwrap().ladder.clone().unwrap();
-    assert_eq!((position.ladder.as_str(), position.steps_taken, position.next_at), ("city", 4, None));
+    assert_eq!(
+        (position.ladder.as_str(), position.steps_taken, position.next_at),
+        ("city", 4, Some(Steady(1_500_000)))
+    );
 }
 
 #[test]
@@ -136,5 +174,39 @@ fn the_people_are_those_on_duty_then() {
             found.iter().map(|(_, line)| line.as_str()).filter(|line| line.contains('/')).collect();
         assert_eq!(told, keys);
         assert_eq!(engine.open_alarms().next().unwrap().owner.as_deref(), Some(owner));
+    }
+}
+
+#[test]
+fn a_team_is_called_by_name_or_because_it_is_there_for_the_cell() {
+    let team = |name: &str, people: &[&str], cells: &[&str]| Team {
+        name: name.into(),
+        kind: TeamKind::Response,
+        members: people.iter().map(|id| Member { person: (*id).into(), part: "helps".into() }).collect(),
+        cells: cells.iter().map(|code| (*code).into()).collect(),
+        devices: Vec::new(),
+        flat: None,
+        from: timestamp(0.0),
+        until: None,
+    };
+    let mut rows = rows();
+    rows.teams = vec![
+        team("storm", &["dora", "bob"], &["b2"]),
+        team("stairs", &["chief"], &["community"]),
+        team("elsewhere", &["mayor"], &["nobody"]),
+    ];
+    let registry = Registry::build(rows);
+    for (who, told) in
+        [("team:storm", vec!["dora", "bob"]), ("team", vec!["chief"]), ("team:none", vec!["-"])]
+    {
+        let rules = RULES.replace(
+            "\"responsible\", \"lead\"], channels = [\"push\", \"sms\"]",
+            &format!("\"{who}\"], channels = [\"push\"]"),
+        );
+        let mut engine = Engine::new(registry.clone(), book(&rules, &registry), now(0));
+        let found = play(&mut engine, &[(0, smoke_at(KITCHEN))], true);
+        let first: Vec<_> =
+            found.iter().filter_map(|(_, line)| line.strip_prefix("A-1/1/")?.strip_suffix("/push")).collect();
+        assert_eq!(first, told, "{who}");
     }
 }

@@ -82,7 +82,7 @@ fn names_what_it_cannot_use_and_uses_the_rest() {
         ),
         (
             "[[ladder]]\nname = \"l\"\nstep = [{ after_s = 0, who = [\"boss\"], channels = [] }]".to_owned(),
-            "`l`: `boss` is nobody; write `responsible`, `lead`, `deputy`, `worker`, `helper`, `up:1` or `person:<id>`",
+            "`l`: `boss` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>` or `person:<id>`",
         ),
         (
             "[[ladder]]\nname = \"l\"\nthen = \"m\"\nstep = []".to_owned(),
@@ -91,9 +91,9 @@ fn names_what_it_cannot_use_and_uses_the_rest() {
         (
             "[[ladder]]\nname = \"l\"\nthen = \"m\"\nstep = []\n[[ladder]]\nname = \"m\"\nthen = \"l\"\nstep = []"
                 .to_owned(),
-            "`m`: goes on with `l`, which led here; it ends here instead",
+            "`l`: goes on with `m`, which leads back here; it ends here instead",
         ),
-        ("[[ladder]]\nname = \"l\"\nthen = \"l\"\nstep = []".to_owned(), "`l`: goes on with `l`, which led here; it ends here instead"),
+        ("[[ladder]]\nname = \"l\"\nthen = \"l\"\nstep = []".to_owned(), "`l`: goes on with `l`, which leads back here; it ends here instead"),
     ] {
         let (_, problems) = RuleBook::compile(&toml::from_str(&rules).unwrap(), &registry);
         assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [problem], "{rules}");

@@ -39,6 +39,7 @@ fn row(alarm: u64, class: SignalClass, channel: &str) -> Row {
         returned: None,
         resolved: None,
         closed: None,
+        handling: Default::default(),
         ladder: None,
     };
     Row { id: 0, alert, alarm, attempts: 0 }

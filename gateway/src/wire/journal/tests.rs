@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AlarmId, CellIx, Deed, Disposition, SignalClass};
+use crate::model::{AlarmId, CellIx, Deed, Disposition, HandTo, SignalClass, Verdict};
 use crate::units::Steady;
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -52,8 +52,23 @@ fn action() -> impl Strategy<Value = Action> {
         (any::<u64>(), note()).prop_map(|(id, note)| Deed::Resolve {
             alarm: AlarmId(id),
             disposition: Disposition::HazardRemoved,
+            cause: None,
             note,
         }),
+        (any::<u64>(), "\\PC{0,12}", "\\PC{0,20}").prop_map(|(id, person, reason)| {
+            Deed::HandOver { alarm: AlarmId(id), to: HandTo::Person(person), reason }
+        }),
+        (any::<u64>(), time(), "\\PC{0,20}").prop_map(|(id, until, reason)| Deed::Suspend {
+            alarm: AlarmId(id),
+            until,
+            reason
+        }),
+        (any::<u64>(), note()).prop_map(|(id, note)| Deed::Evaluate {
+            alarm: AlarmId(id),
+            verdict: Verdict::Nuisance,
+            note
+        }),
+        Just(Deed::Roster),
         (any::<u32>(), proptest::option::of(any::<u32>()), "\\PC{0,40}").prop_map(|(cell, device, text)| {
             Deed::Raise { cell: CellIx(cell), device: device.map(DeviceIx), class: SignalClass::Fire, text }
         }),
@@ -152,4 +167,33 @@ fn a_usual_reading_takes_few_bytes() {
         Batch { seq: 1, now: Now { wall, steady: Steady(9) }, events: (0..2000).map(event).collect() };
     let each = encode(&batch).len() as f64 / 2000.0;
     assert!(each <= 12.0, "{each} bytes per reading");
+}
+
+/// Bytes that a gateway wrote before alarms had steps of handling.
+#[test]
+fn actions_of_the_first_form_are_still_read() {
+    let now = Now { wall: Timestamp(1_700_000_000_000 + 5000), steady: Steady(5000) };
+    let batch = decode(12, now, include_bytes!("kept/actions-1.bin")).expect("it is whole");
+    let note = |text: &str| Some(text.to_owned());
+    let expected = [
+        Deed::Acknowledge { alarm: AlarmId(17), note: None },
+        Deed::Acknowledge { alarm: AlarmId(300), note: note("on my way") },
+        Deed::Resolve {
+            alarm: AlarmId(17),
+            disposition: Disposition::FalseAlarm,
+            cause: None,
+            note: note("steam"),
+        },
+        Deed::Resolve { alarm: AlarmId(18), disposition: Disposition::HandedOver, cause: None, note: None },
+        Deed::Raise {
+            cell: CellIx(2),
+            device: Some(DeviceIx(7)),
+            class: SignalClass::Fire,
+            text: "烟".into(),
+        },
+        Deed::Raise { cell: CellIx(2), device: None, class: SignalClass::Test, text: "drill".into() },
+        Deed::End { cell: CellIx(0), device: None, class: SignalClass::Trouble, text: "disk".into() },
+    ];
+    let expected = expected.map(|what| Event::Action(Action { who: "ann".into(), what }));
+    assert_eq!(batch.events, expected);
 }

@@ -380,6 +380,18 @@ pub struct Webhook {
     pub secret: Option<Secret>,
     #[serde(default = "defaults::webhook_timeout_s")]
     pub timeout_s: Spanned<u32>,
+    /// For a receiver that answers 2xx and puts its refusal into the body; without it every 2xx is a receipt.
+    pub accepted_when: Option<AcceptedWhen>,
+}
+
+/// The one value in an answer's JSON that means accepted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedWhen {
+    /// Keys from the top with dots between, such as `errcode` or `result.status`.
+    pub path: Spanned<String>,
+    /// Text, a whole number, `true` or `false`.
+    pub equals: Spanned<toml::Value>,
 }
 
 #[derive(Debug, Deserialize)]

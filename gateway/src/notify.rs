@@ -5,6 +5,7 @@
 //! While the store cannot be written, alerts come from memory ([`unrecorded`]): a worker never ends because of the disk.
 //! A channel is added as a file here that implements [`Channel`].
 
+pub mod accepted;
 pub mod alarm_mqtt;
 pub mod backoff;
 pub mod mqtt;

@@ -1,9 +1,10 @@
 //! InfluxDB's neighbours: VictoriaMetrics and InfluxDB 1.6 read back value by value, and a stand-in that answers as no healthy server does.
 //!
 //! `points` speaks the real protocol to real programs; `answers` goes through the table of answers; `set_up` plays InfluxDB 2's control API;
-//! `journal` runs the whole loop on a real store.
+//! `journal` runs the whole loop on a real store, `hours` lets time pass over it.
 
 mod answers;
+mod hours;
 mod journal;
 mod points;
 mod set_up;

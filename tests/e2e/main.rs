@@ -4,6 +4,7 @@
 
 mod commands;
 mod crash;
+mod crowd;
 mod disk;
 mod field;
 mod flood;

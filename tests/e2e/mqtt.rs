@@ -14,6 +14,7 @@ use gateway::grid::Registry;
 use gateway::io::inlet::{self, Inbound, Outlet, Safe};
 use gateway::io::mqtt::{Source, publisher};
 use gateway::world::{Shared, World};
+use tests::hang_up::HangUp;
 use tests::neighbours::{Neighbour, eventually, free_port, mosquitto};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -339,6 +340,71 @@ async fn publishes_until_confirmed(version: &str) {
         .await
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "2");
+    stop.cancel();
+    task.await.unwrap().unwrap();
+}
+
+/// Hours of a broker that takes every call and hangs up, in virtual time.
+async fn six_hours(task: impl Future<Output = anyhow::Result<()>>) {
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(6 * 3600), task).await;
+    assert!(ended.is_err(), "it goes on trying");
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_hours_of_refusal_are_some_hundred_calls_to_a_broker() {
+    for version in ["3.1.1", "5"] {
+        let (reader, writer) = (HangUp::start(), HangUp::start());
+        let settings = |port| broker(port, &format!("version = '{version}'"));
+        let source = Source::new(&settings(reader.port), Path::new(".")).unwrap();
+        let (inlet, _outlet) = inlet::channel();
+        six_hours(source.run(world(), inlet, CancellationToken::new())).await;
+        let (connection, _publisher) =
+            publisher::Connection::new(&settings(writer.port), Path::new(".")).unwrap();
+        six_hours(connection.run(CancellationToken::new())).await;
+        for (name, calls) in [("source", reader.calls()), ("publisher", writer.calls())] {
+            assert!((500..1_500).contains(&calls), "{name}, {version}: {calls} calls");
+            println!("{name}, MQTT {version}: {calls} calls in 6 h");
+        }
+    }
+}
+
+/// A broker that greets and then hangs up is no better than one that refuses: two stations with one client id do that to each other.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_greets_and_hangs_up_is_not_called_more_often() {
+    for (version, greeting) in [("3.1.1", &[0x20, 2, 0, 0][..]), ("5", &[0x20, 3, 0, 0, 0])] {
+        let (reader, writer) = (HangUp::after(greeting), HangUp::after(greeting));
+        let settings = |port| broker(port, &format!("version = '{version}'"));
+        let source = Source::new(&settings(reader.port), Path::new(".")).unwrap();
+        let (inlet, _outlet) = inlet::channel();
+        six_hours(source.run(world(), inlet, CancellationToken::new())).await;
+        let (connection, _publisher) =
+            publisher::Connection::new(&settings(writer.port), Path::new(".")).unwrap();
+        six_hours(connection.run(CancellationToken::new())).await;
+        for (name, calls) in [("source", reader.calls()), ("publisher", writer.calls())] {
+            assert!((500..1_500).contains(&calls), "{name}, {version}: {calls} calls");
+            println!("{name}, MQTT {version}: {calls} greetings in 6 h");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_the_broker_refuses_does_not_cost_the_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let rights = folder.path().join("acl");
+    std::fs::write(&rights, "topic readwrite good/#\n").unwrap();
+    let neighbour = mosquitto(&format!("acl_file {}", rights.display())).await.unwrap();
+    let broker = broker(neighbour.port, "version = '5'");
+    let (connection, publisher) = publisher::Connection::new(&broker, Path::new(".")).unwrap();
+    let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "joined below")]
+    let task = tokio::spawn(connection.run(stop.clone()));
+    for _ in 0..3 {
+        let refused = publisher.publish("bad/1".into(), b"1".to_vec(), false).await.unwrap_err();
+        assert!(refused.to_string().contains("NotAuthorized"), "{refused:#}");
+        publisher.publish("good/1".into(), b"1".to_vec(), false).await.unwrap();
+    }
+    let log = neighbour.output();
+    assert_eq!(log.matches("New client connected").count(), 1, "{log}");
     stop.cancel();
     task.await.unwrap().unwrap();
 }

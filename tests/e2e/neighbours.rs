@@ -9,7 +9,7 @@ use tests::process::Process;
 use tests::site::{Receiver, Site, program};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -148,5 +148,96 @@ async fn a_dead_line_to_the_broker_is_noticed() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), told).await.expect("a fire through the broker is told");
+    process.kill().await;
+}
+
+/// A broker that sends as fast as it is read and reads nothing itself: our acknowledgements find no way out. Its next connection is a sound one.
+struct Deaf {
+    port: u16,
+    /// Connections taken, and messages sent on the first.
+    seen: watch::Receiver<(usize, usize)>,
+    _task: JoinSet<()>,
+}
+
+impl Deaf {
+    fn start() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap(); // The less the kernel takes for us, the sooner the line is full.
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(8).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (see, seen) = watch::channel((0, 0));
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let (mut first, _) = listener.accept().await.unwrap();
+            see.send_modify(|seen| seen.0 += 1);
+            greet(&mut first).await;
+            let mut id = 0_u16;
+            // Until the gateway gives the line up; the last message may be cut in two.
+            while first.write_all(&message(id.max(1), "gridwarden/up/HY-1", r#"{"values":{"pressure":200}}"#)).await.is_ok() {
+                id = id.wrapping_add(1);
+                see.send_modify(|seen| seen.1 += 1);
+            }
+            let (mut second, _) = listener.accept().await.unwrap();
+            see.send_modify(|seen| seen.0 += 1);
+            greet(&mut second).await;
+            second.write_all(&message(1, "gridwarden/up/SD-2", r#"{"values":{"smoke":true}}"#)).await.unwrap();
+            while 0 < second.read(&mut [0; 1024]).await.unwrap_or(0) {}
+        });
+        Self { port, seen, _task: task }
+    }
+}
+
+/// CONNACK and SUBACK, each after whatever asked for it.
+async fn greet(line: &mut TcpStream) {
+    let mut asked = [0; 1024];
+    assert!(0 < line.read(&mut asked).await.unwrap());
+    line.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+    assert!(0 < line.read(&mut asked).await.unwrap());
+    line.write_all(&[0x90, 3, asked[2], asked[3], 1]).await.unwrap();
+}
+
+/// PUBLISH with QoS 1, short enough for one byte of length.
+fn message(id: u16, topic: &str, payload: &str) -> Vec<u8> {
+    let mut bytes = vec![0x32, (4 + topic.len() + payload.len()) as u8];
+    bytes.extend((topic.len() as u16).to_be_bytes());
+    bytes.extend(topic.as_bytes());
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(payload.as_bytes());
+    bytes
+}
+
+/// A broker that does not read: the gateway stops reading too, waits without spinning, gives the line up, and goes on with the next one.
+#[tokio::test]
+async fn a_broker_that_reads_nothing_costs_neither_memory_nor_processor() {
+    let deaf = Deaf::start();
+    let receiver = Receiver::start().await;
+    let site = Site::new(&format!("{}{}", receiver.config(), broker(deaf.port)));
+    let mut process = Process::start(&program("gridwarden"), &site).await;
+    let rss = process.rss_mb();
+    let mut seen = deaf.seen.clone();
+    let full = async {
+        // Nothing more is taken for a second: the line is full.
+        while tokio::time::timeout(Duration::from_secs(1), seen.changed()).await.is_ok() || seen.borrow().1 == 0 {}
+        seen.borrow().1
+    };
+    let sent = tokio::time::timeout(Duration::from_secs(120), full).await.expect("the line is full");
+    let before = process.cpu();
+    let mut device = Mad::connect(process.mqtt_port, "device").await.unwrap();
+    device.publish_safe("gridwarden/up/SD-1", br#"{"values":{"smoke":true}}"#).await.unwrap();
+    eventually("a fire by the other way is told meanwhile", 20, || async {
+        receiver.deliveries().iter().any(|told| told.json["alarm"]["device"]["id"] == "SD-1").then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await; // A time to measure, not to settle.
+    let (used, worst) = (process.cpu() - before, process.rss_mb());
+    assert!(used < Duration::from_millis(600), "{used:?} of processor in 3 s before a full line");
+    assert!(worst < rss + 60, "{rss} MB, then {worst} MB");
+    eventually("the line is given up and the next one is read", 60, || async {
+        receiver.deliveries().iter().any(|told| told.json["alarm"]["device"]["id"] == "SD-2").then_some(())
+    })
+    .await;
+    assert_eq!(seen.borrow().0, 2);
+    println!("{sent} messages until the line was full; {used:?} in 3 s; {rss} MB, then {worst} MB");
     process.kill().await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use gateway::model::*;
+use gateway::notify::accepted::Accepted;
 use gateway::notify::alarm_mqtt::{self, AlarmMqtt};
 use gateway::notify::mqtt::{Mqtt, Publisher};
 use gateway::notify::webhook::Webhook;
@@ -136,6 +137,35 @@ async fn what_may_change_is_tried_again_and_what_cannot_is_given_up() {
     assert_eq!(keys.len(), 8);
     assert_eq!((&keys[0], &keys[2]), (&keys[1], &keys[3]), "another attempt has the same key");
     assert!(elsewhere.received().is_empty(), "a redirect is not followed");
+    end(station, tasks).await;
+}
+
+#[tokio::test]
+async fn a_refusal_inside_a_200_is_a_failure_with_its_reason_kept() {
+    let station = Station::start().await.unwrap();
+    let refused = Reply::status(200).body(r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#);
+    let taken = Reply::status(200).body(r#"{"errcode":0,"errmsg":"ok"}"#);
+    let receiver = Receiver::start([refused, Reply::status(200), taken]).await.unwrap();
+    let mut tasks = JoinSet::new();
+    let accepted = Accepted::new("errcode", &toml::Value::Integer(0)).unwrap();
+    let webhook = Webhook::new("duty-app", &receiver.url, None, LONG).unwrap().accepted_when(Some(accepted));
+    tasks.spawn(worker(&station, Arc::new(webhook)).run(station.stop.clone()));
+    let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
+    station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
+    let made = attempts(&station, alarm.id, 3).await;
+    let said = |at: usize| match &made[at].outcome {
+        Outcome::Retry { error, .. } => error.clone(),
+        Outcome::Delivered { receipt } => format!("delivered {receipt}"),
+        Outcome::GaveUp { error } => format!("gave up: {error}"),
+    };
+    assert_eq!(
+        said(0),
+        "the receiver refused the alert, `errcode` is 45009, not 0; it answered 200: {\"errcode\":45009,\"errmsg\":\"api freq out of limit\"}"
+    );
+    assert_eq!(said(1), "the receiver refused the alert, it is no complete JSON; it answered 200");
+    assert_eq!(said(2), "delivered 200: {\"errcode\":0,\"errmsg\":\"ok\"}");
+    let keys: Vec<_> = receiver.received().iter().map(|got| got.header("idempotency-key").to_owned()).collect();
+    assert_eq!(keys, ["A-1/1/wang-li/duty-app"; 3]);
     end(station, tasks).await;
 }
 

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod crash;
 pub mod databases;
 pub mod faulty_disk;
+pub mod hang_up;
 pub mod mad;
 pub mod neighbours;
 pub mod pressure;

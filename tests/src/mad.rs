@@ -12,10 +12,22 @@ pub struct Mad {
 impl Mad {
     /// Connected and greeted.
     pub async fn connect(port: u16, id: &str) -> std::io::Result<Self> {
+        Self::greet(port, 0x02, &[id.as_bytes()]).await
+    }
+
+    /// Leaves a will behind when it is dropped: no DISCONNECT is sent.
+    pub async fn connect_with_will(port: u16, id: &str, topic: &str, will: &[u8]) -> std::io::Result<Self> {
+        Self::greet(port, 0x06, &[id.as_bytes(), topic.as_bytes(), will]).await
+    }
+
+    async fn greet(port: u16, flags: u8, texts: &[&[u8]]) -> std::io::Result<Self> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
-        let mut body = b"\0\x04MQTT\x04\x02\0\x3c".to_vec();
-        put_text(&mut body, id.as_bytes());
+        let mut body = b"\0\x04MQTT\x04".to_vec();
+        body.extend([flags, 0, 60]);
+        for text in texts {
+            put_text(&mut body, text);
+        }
         stream.write_all(&packet(0x10, &body)).await?;
         stream.read_exact(&mut [0; 4]).await?;
         Ok(Self { stream })

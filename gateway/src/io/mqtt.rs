@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows MQTT versions: [`v4`] and [`v5`] are the two [`Link`]s.
 
+mod pauses;
 pub mod publisher;
 mod v4;
 mod v5;
@@ -22,6 +23,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::pauses::Pauses;
 use super::acks::AckLine;
 use super::inlet::{Inbound, Inlet, Safe};
 use super::intake::intake;
@@ -29,15 +31,11 @@ use super::tls;
 use crate::clock;
 use crate::config::{self, MqttVersion};
 use crate::decode::Message;
-use crate::engine::backoff::Backoff;
+use crate::units::Millis;
 use crate::world;
 
 /// How many acknowledgements may wait for rumqttc to send them; above any broker's window.
 const REQUESTS_MAX: usize = 70_000;
-/// A connection that lasted this long was a good one: the next failure begins with a short pause again.
-const GOOD_AFTER: Duration = Duration::from_secs(30);
-/// So many connections in a row that were accepted and soon lost look like two clients with one id.
-const SHORT_LIVES: u32 = 3;
 
 /// What one connection attempt and its life look like to us, whatever the MQTT version.
 trait Link: Send {
@@ -179,8 +177,7 @@ struct Session {
 
 impl Session {
     async fn run<L: Link>(&self, mut link: L) {
-        let mut backoff = Backoff::default();
-        let mut short_lives = 0;
+        let mut pauses = Pauses::default();
         loop {
             let mut connected = None;
             let fault = match self.connection(&mut link, &mut connected).await {
@@ -188,26 +185,18 @@ impl Session {
                 Err(fault) => fault,
             };
             link.forget();
-            match connected.map(|since: Instant| clock::ticks().duration_since(since)) {
-                Some(lasted) if lasted < GOOD_AFTER => short_lives += 1,
-                Some(_) => {
-                    backoff.succeeded();
-                    short_lives = 0;
-                }
-                None => (),
-            }
-            if short_lives == SHORT_LIVES {
+            let pause = pauses.lost(connected.map(lasted), fastrand::f64());
+            if pause.thrown_out {
                 tracing::error!(broker = %self.name, client_id = %self.client_id, %fault, "the broker accepts the connection and soon ends it, again and again: another client most likely uses this client id. Give each gateway a `client_id` of its own");
             }
-            let (attempt, wait) = (backoff.failures() + 1, backoff.failed(fastrand::f64()));
             if connected.is_some() {
                 tracing::warn!(broker = %self.name, address = %self.address, %fault, "the connection to the broker is lost; connecting again");
-            } else if attempt == 1 {
+            } else if pause.first {
                 tracing::warn!(broker = %self.name, address = %self.address, %fault, "the broker cannot be reached; trying again");
             }
             select! {
                 () = self.stop.cancelled() => return,
-                () = sleep(wait.as_duration()) => (),
+                () = sleep(pause.wait.as_duration()) => (),
             }
         }
     }
@@ -260,4 +249,9 @@ impl Session {
             }
         }
     }
+}
+
+/// How long a connection stood until now.
+fn lasted(since: Instant) -> Millis {
+    Millis(u64::try_from(clock::ticks().duration_since(since).as_millis()).unwrap_or(u64::MAX))
 }

@@ -23,6 +23,8 @@ struct Held {
     row: Row,
     /// Whether the outbox has a row with this key.
     stored: bool,
+    /// Somebody has answered the alarm: what is on its way may arrive, but is not tried again.
+    withdrawn: bool,
     state: State,
 }
 
@@ -49,14 +51,16 @@ impl Unrecorded {
     /// From the driver: nobody has stored this one, tell it all the same.
     pub fn add(&self, row: Row) {
         let state = State::Waiting { next_at: Steady(0) };
-        self.lock().insert(row.alert.key.clone(), Held { row, stored: false, state });
+        self.lock().insert(row.alert.key.clone(), Held { row, stored: false, withdrawn: false, state });
         self.tell();
     }
 
     /// From the driver: somebody has answered this alarm.
     pub fn withdraw(&self, alarm: AlarmId) {
-        let gone = |held: &Held| held.row.alert.alarm == alarm && matches!(held.state, State::Waiting { .. });
-        self.lock().retain(|_, held| !gone(held));
+        self.lock().retain(|_, held| {
+            held.withdrawn |= held.row.alert.alarm == alarm;
+            !(held.withdrawn && matches!(held.state, State::Waiting { .. }))
+        });
     }
 
     /// From the driver: this one is in the outbox now. Nobody has tried to send it yet: then the outbox is its only place.
@@ -120,15 +124,16 @@ impl Unrecorded {
     /// What came of an attempt; of a row that is not here it was the outbox's.
     pub fn told(&self, row: Row, at: Timestamp, outcome: Outcome) {
         let mut alerts = self.lock();
-        let stored = alerts.get(&row.alert.key).is_none_or(|held| held.stored);
+        let held = alerts.get(&row.alert.key);
+        let (stored, withdrawn) = held.map_or((true, false), |held| (held.stored, held.withdrawn));
         let row = Row { attempts: row.attempts + 1, ..row };
         let state = match outcome {
-            Outcome::Retry { next_at, .. } if !stored => State::Waiting { next_at },
+            Outcome::Retry { next_at, .. } if !stored && !withdrawn => State::Waiting { next_at },
             outcome @ (Outcome::Delivered { .. } | Outcome::Retry { .. } | Outcome::GaveUp { .. }) => {
                 State::Told { at, outcome, record_at: Steady(0) }
             }
         };
-        alerts.insert(row.alert.key.clone(), Held { row, stored, state });
+        alerts.insert(row.alert.key.clone(), Held { row, stored, withdrawn, state });
     }
 
     /// What can be recorded now for one channel; each is handed out once.
@@ -158,8 +163,8 @@ impl Unrecorded {
         let Some(held) = alerts.get_mut(key) else { return };
         if let State::Recording { outcome } = &held.state {
             held.state = match outcome {
-                Outcome::Retry { next_at, .. } => State::Waiting { next_at: *next_at },
-                Outcome::Delivered { .. } | Outcome::GaveUp { .. } => {
+                Outcome::Retry { next_at, .. } if !held.withdrawn => State::Waiting { next_at: *next_at },
+                Outcome::Delivered { .. } | Outcome::Retry { .. } | Outcome::GaveUp { .. } => {
                     State::Told { at, outcome: outcome.clone(), record_at: again_at }
                 }
             };
@@ -174,3 +179,6 @@ impl Unrecorded {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! An alert as an HTTP POST with a signature: docs/webhook.md is the receiver's side.
 //!
-//! 2xx is a receipt; its status and the body's first bytes are kept. Redirects are not followed: the address in station.toml is the
-//! one that was approved, and the signature must not travel elsewhere. Chat services that say 200 and mean no come as files of their own.
+//! 2xx is a receipt, unless [`Accepted`] says what it must hold besides; its status and the body's first bytes are kept. Redirects are not
+//! followed: the address in station.toml is the one that was approved, and the signature must not travel elsewhere.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use sha2::Sha256;
 
+use super::accepted::{ANSWER_BYTES_MAX, Accepted};
 use super::{Channel, Notice, Sent};
 use crate::clock;
 use crate::config;
@@ -26,6 +27,7 @@ pub struct Webhook {
     name: String,
     url: Url,
     secret: Option<String>,
+    accepted: Option<Accepted>,
     client: Client,
 }
 
@@ -41,7 +43,12 @@ impl Webhook {
             .build()
             .context("the HTTP client cannot be made")?;
         let url = url.parse().with_context(|| format!("the address of the webhook `{name}`"))?;
-        Ok(Self { name: name.to_owned(), url, secret, client })
+        Ok(Self { name: name.to_owned(), url, secret, accepted: None, client })
+    }
+
+    /// A 2xx answer that is no such acceptance is a failure.
+    pub fn accepted_when(self, accepted: Option<Accepted>) -> Self {
+        Self { accepted, ..self }
     }
 
     /// `folder` is where station.toml stands.
@@ -50,7 +57,10 @@ impl Webhook {
         let secret = webhook.secret.as_ref().map(|secret| secret.read(folder)).transpose();
         let secret = secret.with_context(|| format!("the secret of the webhook `{name}`"))?;
         let timeout = Duration::from_secs(u64::from(*webhook.timeout_s.get_ref()));
-        Self::new(name, webhook.url.get_ref(), secret, timeout)
+        let accepted = webhook.accepted_when.as_ref();
+        let accepted = accepted.map(|when| Accepted::new(when.path.get_ref(), when.equals.get_ref()));
+        let accepted = accepted.transpose().with_context(|| format!("the webhook `{name}`"))?;
+        Ok(Self::new(name, webhook.url.get_ref(), secret, timeout)?.accepted_when(accepted))
     }
 
     async fn post(&self, notice: &Notice) -> Sent {
@@ -71,7 +81,7 @@ impl Webhook {
             request = request.header("Gridwarden-Signature", format!("v1={}", sign(secret, stamp, &body)));
         }
         match request.body(body).send().await {
-            Ok(response) => judge(response, clock::wall()).await,
+            Ok(response) => judge(response, self.accepted.as_ref(), clock::wall()).await,
             // Its text holds the address, which may hold a key of the receiver.
             Err(error) => Sent::Retry { error: reason(error.without_url()), after: None },
         }
@@ -98,12 +108,19 @@ pub fn sign(secret: &str, stamp: i64, body: &[u8]) -> String {
 }
 
 /// What the answer means, and whether another try makes sense.
-async fn judge(mut response: Response, now: Timestamp) -> Sent {
+async fn judge(mut response: Response, accepted: Option<&Accepted>, now: Timestamp) -> Sent {
     let status = response.status();
     let after = retry_after(response.headers(), now);
-    let said = format!("{}{}", status.as_u16(), first_words(&mut response).await);
+    let bytes_max = if accepted.is_some() { ANSWER_BYTES_MAX } else { RECEIPT_BYTES_MAX };
+    let body = read(&mut response, bytes_max).await;
+    let said = format!("{}{}", status.as_u16(), first_words(&body));
     if status.is_success() {
-        return Sent::Delivered { receipt: said };
+        return match accepted.and_then(|accepted| accepted.refusal(&body)) {
+            None => Sent::Delivered { receipt: said },
+            Some(refusal) => {
+                Sent::Retry { error: format!("the receiver refused the alert, {refusal}; it answered {said}"), after }
+            }
+        };
     }
     if again(status) {
         return Sent::Retry { error: format!("the receiver answered {said}"), after };
@@ -135,17 +152,23 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Millis> {
     Some(Timestamp(date.timestamp().as_millisecond()).since(now))
 }
 
-/// The beginning of the body on one line, with `: ` in front; empty when there is none.
-async fn first_words(response: &mut Response) -> String {
+/// The body's beginning, as far as it comes: the status has been said.
+async fn read(response: &mut Response, bytes_max: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while bytes.len() < RECEIPT_BYTES_MAX {
+    while bytes.len() < bytes_max {
         match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) | Err(_) => break, // The status has been said; the rest is only for people.
+            Ok(None) | Err(_) => break,
         }
     }
-    bytes.truncate(RECEIPT_BYTES_MAX);
-    let text = String::from_utf8_lossy(&bytes).replace(|c: char| c.is_control(), " ");
+    bytes.truncate(bytes_max);
+    bytes
+}
+
+/// The beginning of the body on one line, with `: ` in front; empty when there is none.
+fn first_words(body: &[u8]) -> String {
+    let bytes = &body[..body.len().min(RECEIPT_BYTES_MAX)];
+    let text = String::from_utf8_lossy(bytes).replace(|c: char| c.is_control(), " ");
     let text = text.trim().trim_end_matches('\u{fffd}');
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }

@@ -127,6 +127,20 @@ fn start(station: &Station, settings: Settings) -> Running {
 }
 
 pub fn start_with(station: &Station, sink: impl Sink + 'static, settings: Settings) -> Running {
+    let short = Duration::from_millis(20);
+    let pace = Pace { first: short, longest: 4 * short, held: short };
+    let (task, status, stop) = task(station, sink, settings, pace);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(task.run());
+    Running { status, stop, tasks }
+}
+
+pub fn task<S: Sink>(
+    station: &Station,
+    sink: S,
+    settings: Settings,
+    pace: Pace,
+) -> (Task<S>, Arc<Status>, CancellationToken) {
     let world = World {
         registry: registry(),
         rules: Arc::default(),
@@ -135,19 +149,9 @@ pub fn start_with(station: &Station, sink: impl Sink + 'static, settings: Settin
         freshness: Arc::default(),
     };
     let (status, stop): (Arc<Status>, _) = (Arc::default(), CancellationToken::new());
-    let short = Duration::from_millis(20);
-    let task = Task {
-        sink,
-        settings,
-        store: station.store.clone(),
-        world: world.share(),
-        status: status.clone(),
-        pace: Pace { first: short, longest: 4 * short, held: short },
-        stop: stop.clone(),
-    };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(task.run());
-    Running { status, stop, tasks }
+    let (store, world) = (station.store.clone(), world.share());
+    let task = Task { sink, settings, store, world, status: status.clone(), pace, stop: stop.clone() };
+    (task, status, stop)
 }
 
 fn small(port: u16) -> Settings {

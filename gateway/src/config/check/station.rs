@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_spanned::Spanned;
+use toml::Value;
 
 use super::super::shape::Page;
 use super::{names, range, secrets};
-use crate::config::{Config, Http, Influx, InfluxSender, Listener};
+use crate::config::{AcceptedWhen, Config, Http, Influx, InfluxSender, Listener};
 use crate::decode::filter_matches;
 use crate::problem::instead;
 
@@ -155,6 +156,26 @@ fn check_webhooks(page: &mut Page<'_>, config: &Config, folder: &Path) {
         if let Some(secret) = &webhook.secret {
             secrets::check(page, folder, &format!("webhook.{i}.secret"), secret, TOKEN_LETTERS_MIN);
         }
+        if let Some(accepted) = &webhook.accepted_when {
+            check_accepted(page, accepted);
+        }
+    }
+}
+
+fn check_accepted(page: &mut Page<'_>, accepted: &AcceptedWhen) {
+    let AcceptedWhen { path, equals } = accepted;
+    if path.get_ref().split('.').any(str::is_empty) {
+        page.wrong(
+            path.span(),
+            format!("`{}` is no place in an answer; write its keys with dots between, such as `errcode` or `result.status`", path.get_ref()),
+        );
+    }
+    match equals.get_ref() {
+        Value::String(_) | Value::Integer(_) | Value::Boolean(_) => (),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => page.wrong(
+            equals.span(),
+            "an answer cannot be compared with this; write text, a whole number, `true` or `false`",
+        ),
     }
 }
 

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, v4, v5};
+use super::pauses::Pauses;
+use super::{Options, lasted, v4, v5};
+use crate::clock;
 use crate::config::{self, MqttVersion};
-use crate::engine::backoff::Backoff;
 
 /// Requests that may wait; the caller sends the next only after the last was confirmed, so more would be a mistake.
 const QUEUE_MAX: usize = 16;
@@ -48,7 +49,8 @@ enum Kind {
 
 enum Happening {
     Connected,
-    Confirmed,
+    /// The broker's answer to the message in flight, or why it refuses it: that ends no connection.
+    Answered(Result<(), String>),
     Other,
 }
 
@@ -87,18 +89,22 @@ impl Connection {
     }
 
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::default();
+        let mut pauses = Pauses::default();
         loop {
+            let mut connected = None;
             let fault = select! {
                 () = stop.cancelled() => return Ok(()),
-                fault = self.connection(&mut backoff) => fault,
+                fault = self.connection(&mut connected) => fault,
             };
             let Some(fault) = fault else { return Ok(()) };
             self.kind.forget();
-            if backoff.failures() == 0 {
+            let pause = pauses.lost(connected.map(lasted), fastrand::f64());
+            if pause.first {
                 tracing::warn!(broker = %self.name, %fault, "cannot publish to the broker; trying again");
             }
-            let wait = backoff.failed(fastrand::f64());
+            if pause.thrown_out {
+                tracing::error!(broker = %self.name, %fault, "the broker accepts the publishing connection and soon ends it, again and again: another client most likely uses its client id, which is the broker's `client_id` with `-out` behind it");
+            }
             let refuse = async {
                 while let Some(request) = self.requests.recv().await {
                     let _ = request.confirmed.send(Err(format!("the broker is away: {fault}")));
@@ -106,15 +112,14 @@ impl Connection {
             };
             select! {
                 () = stop.cancelled() => return Ok(()),
-                () = sleep(wait.as_duration()) => (),
+                () = sleep(pause.wait.as_duration()) => (),
                 () = refuse => return Ok(()),
             }
         }
     }
 
     /// From connecting to the loss of the connection, with why; `None` when nobody can ask any more.
-    async fn connection(&mut self, backoff: &mut Backoff) -> Option<String> {
-        let mut connected = false;
+    async fn connection(&mut self, connected: &mut Option<Instant>) -> Option<String> {
         loop {
             let request = {
                 let mut next = pin!(self.kind.next());
@@ -122,28 +127,24 @@ impl Connection {
                     biased;
                     happened = &mut next => {
                         match happened {
-                            Ok(Happening::Connected) => {
-                                connected = true;
-                                backoff.succeeded();
-                            }
-                            Ok(Happening::Confirmed | Happening::Other) => (),
+                            Ok(Happening::Connected) => *connected = Some(clock::ticks()),
+                            Ok(Happening::Answered(_) | Happening::Other) => (),
                             Err(fault) => return Some(fault),
                         }
                         continue;
                     }
                     // Only between packets: rumqttc's poll is idle here, waiting for either side.
-                    request = self.requests.recv(), if connected => request?,
+                    request = self.requests.recv(), if connected.is_some() => request?,
                 }
             };
-            let sent = self.kind.publish(&request);
-            let outcome = match sent {
-                Ok(()) => timeout(CONFIRM_WITHIN, self.kind.confirmed())
+            let answered = match self.kind.publish(&request) {
+                Ok(()) => timeout(CONFIRM_WITHIN, self.kind.answered())
                     .await
                     .unwrap_or_else(|_| Err(format!("no confirmation within {CONFIRM_WITHIN:?}"))),
                 Err(fault) => Err(fault),
             };
-            let fault = outcome.clone().err();
-            let _ = request.confirmed.send(outcome); // The caller may have stopped waiting.
+            let fault = answered.as_ref().err().cloned();
+            let _ = request.confirmed.send(answered.and_then(|answer| answer)); // The caller may have stopped waiting.
             if fault.is_some() {
                 return fault;
             }
@@ -158,7 +159,7 @@ impl Kind {
                 use rumqttc::{Event, Incoming};
                 match events.poll().await.map_err(|fault| fault.to_string())? {
                     Event::Incoming(Incoming::ConnAck(_)) => Ok(Happening::Connected),
-                    Event::Incoming(Incoming::PubAck(_)) => Ok(Happening::Confirmed),
+                    Event::Incoming(Incoming::PubAck(_)) => Ok(Happening::Answered(Ok(()))),
                     Event::Incoming(_) | Event::Outgoing(_) => Ok(Happening::Other),
                 }
             }
@@ -167,10 +168,8 @@ impl Kind {
                 use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
                 match events.poll().await.map_err(|fault| fault.to_string())? {
                     Event::Incoming(Packet::ConnAck(_)) => Ok(Happening::Connected),
-                    Event::Incoming(Packet::PubAck(ack)) => match ack.reason {
-                        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
-                            Ok(Happening::Confirmed)
-                        }
+                    Event::Incoming(Packet::PubAck(ack)) => Ok(Happening::Answered(match ack.reason {
+                        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),
                         PubAckReason::UnspecifiedError
                         | PubAckReason::ImplementationSpecificError
                         | PubAckReason::NotAuthorized
@@ -180,7 +179,7 @@ impl Kind {
                         | PubAckReason::PayloadFormatInvalid => {
                             Err(format!("the broker refuses the message: {:?}", ack.reason))
                         }
-                    },
+                    })),
                     Event::Incoming(_) | Event::Outgoing(_) => Ok(Happening::Other),
                 }
             }
@@ -199,11 +198,11 @@ impl Kind {
         }
     }
 
-    /// Until the one message in flight is confirmed.
-    async fn confirmed(&mut self) -> Result<(), String> {
+    /// The broker's answer to the one message in flight.
+    async fn answered(&mut self) -> Result<Result<(), String>, String> {
         loop {
             match self.next().await? {
-                Happening::Confirmed => return Ok(()),
+                Happening::Answered(answer) => return Ok(answer),
                 Happening::Connected | Happening::Other => (),
             }
         }

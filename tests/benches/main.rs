@@ -10,6 +10,7 @@ mod disk;
 mod document;
 mod drain;
 mod figures;
+mod growth;
 mod made_up;
 mod modbus;
 mod mqtt;
@@ -22,7 +23,7 @@ use figures::Section;
 type Part = (&'static str, fn() -> Section);
 
 /// In the order of the document: a message's way, then what is around it.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     ("decode", pure::decoding),
     ("engine", pure::engine),
     ("encode", pure::encoding),
@@ -35,6 +36,7 @@ const PARTS: [Part; 12] = [
     ("modbus", modbus::polls),
     ("drain", drain::drain),
     ("size", size::memory_and_start),
+    ("growth", growth::growth),
 ];
 
 fn main() {

@@ -174,7 +174,7 @@ pub fn start_load(folder: &tempfile::TempDir, port: u16, arguments: &[&str]) -> 
         .arg(folder.path().join("devices.csv"))
         .args(arguments)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn();
     Running(child.unwrap())
 }
@@ -182,7 +182,8 @@ pub fn start_load(folder: &tempfile::TempDir, port: u16, arguments: &[&str]) -> 
 impl Running {
     pub fn end(self) -> Sent {
         let output = self.0.wait_with_output().unwrap();
-        assert!(output.status.success(), "the load generator failed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the load generator failed: {said}");
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
         Sent { per_s: json["per_s"].as_f64().unwrap(), ms: json["ms"].clone() }
     }

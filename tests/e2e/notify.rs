@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use gateway::engine::Effect;
 use gateway::model::*;
 use gateway::notify::accepted::Accepted;
 use gateway::notify::alarm_mqtt::{self, AlarmMqtt};
 use gateway::notify::mqtt::{Mqtt, Publisher};
 use gateway::notify::webhook::Webhook;
-use gateway::notify::{Channel, Worker, webhook};
+use gateway::notify::{Channel, Notice, Sent, Worker, webhook};
+use gateway::store::Commit;
 use gateway::store::outbox::{Attempt, Outcome};
 use serde_json::{Value as Json, json};
 use tests::neighbours::{eventually, free_port, python, root};
@@ -231,6 +233,57 @@ async fn fire_goes_first_and_what_was_answered_is_not_sent() {
     assert!(place < 8, "the fire came as number {place}: {sent:?}");
     assert!(answered.iter().all(|id| !sent.contains(id)), "{sent:?}");
     assert_eq!(got[0].header("gridwarden-signature"), "", "without a secret nothing is signed");
+    end(station, tasks).await;
+}
+
+/// Answers at once; every seventh alert is refused the first time. Keeps the keys of what it took.
+#[derive(Default)]
+struct Hasty(Mutex<Vec<String>>);
+
+impl Channel for Hasty {
+    fn name(&self) -> &str {
+        "duty-app"
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Sent> {
+        Box::pin(async {
+            let mut taken = self.0.lock().unwrap();
+            let number: u32 = notice.alert.person.as_ref().unwrap().id[2..].parse().unwrap();
+            if notice.attempt == 1 && number.is_multiple_of(7) {
+                return Sent::Retry { error: "not now".into(), after: None };
+            }
+            taken.push(notice.id.clone());
+            Sent::Delivered { receipt: String::new() }
+        })
+    }
+}
+
+/// Many more than a worker reads at once.
+#[tokio::test]
+async fn of_a_storm_each_alert_is_taken_once_and_recorded() {
+    const STORM: usize = 1_000;
+    let station = Station::start().await.unwrap();
+    let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
+    let alert = |number: usize| Alert {
+        key: format!("{}/1/p-{number}/duty-app", alarm.id),
+        alarm: alarm.id,
+        class: alarm.class,
+        channel: "duty-app".into(),
+        person: Some(format!("p-{number}")),
+        step: 1,
+        at: station.clock.now().wall,
+    };
+    let effects = (0..STORM).map(|number| Effect::Tell(alert(number))).collect();
+    station.store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
+    let (channel, mut tasks) = (Arc::new(Hasty::default()), JoinSet::new());
+    tasks.spawn(worker(&station, channel.clone()).run(station.stop.clone()));
+    let made = attempts(&station, alarm.id, STORM + STORM.div_ceil(7)).await;
+    let retried = made.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Retry { .. })).count();
+    assert_eq!((made.len(), retried), (STORM + STORM.div_ceil(7), STORM.div_ceil(7)));
+    let mut taken = channel.0.lock().unwrap().clone();
+    taken.sort();
+    taken.dedup();
+    assert_eq!((taken.len(), channel.0.lock().unwrap().len()), (STORM, STORM), "each once");
     end(station, tasks).await;
 }
 

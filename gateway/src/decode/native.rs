@@ -42,8 +42,13 @@ fn speaker(topic: &str) -> Option<&str> {
     levels.next().filter(|device| !device.is_empty())
 }
 
+/// As the registry has it.
+fn address(device: &str) -> String {
+    ["native:", device].concat()
+}
+
 fn presence(device: &str, status: Status, outcome: &mut Outcome<'_>) {
-    let Some(device) = outcome.device(&format!("native:{device}")) else { return };
+    let Some(device) = outcome.device(&address(device)) else { return };
     match status {
         Status::Online => outcome.alive(device),
         Status::Offline => outcome.gone(device),
@@ -180,7 +185,7 @@ impl Said<'_> {
                 );
             }
         };
-        let Some(device) = outcome.device(&format!("native:{name}")) else { return };
+        let Some(device) = outcome.device(&address(name)) else { return };
         for problem in &self.problems {
             outcome.reject(format!("native:{}: {problem}", shortened(name)));
         }

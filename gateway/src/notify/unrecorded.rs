@@ -89,16 +89,16 @@ impl Unrecorded {
         self.len() == 0
     }
 
-    /// Alerts of one channel to send now, worst class first, then oldest.
-    pub fn due(&self, channel: &str, now: Steady) -> Vec<Row> {
+    /// Alerts of one channel to send now, worst class first, then oldest, `most` at the most.
+    pub fn due(&self, channel: &str, now: Steady, most: usize) -> Vec<Row> {
         let alerts = self.lock();
         let due = |held: &&Held| {
             held.row.alert.channel == channel
                 && matches!(held.state, State::Waiting { next_at } if next_at <= now)
         };
-        let mut rows: Vec<Row> = alerts.values().filter(due).map(|held| held.row.clone()).collect();
+        let mut rows: Vec<&Row> = alerts.values().filter(due).map(|held| &held.row).collect();
         rows.sort_by_key(|row| (row.alert.class, row.alert.alarm, row.alert.step));
-        rows
+        rows.into_iter().take(most).cloned().collect()
     }
 
     /// When there is something to do for this channel, if nothing changes before.
@@ -136,11 +136,14 @@ impl Unrecorded {
         alerts.insert(row.alert.key.clone(), Held { row, stored, withdrawn, state });
     }
 
-    /// What can be recorded now for one channel; each is handed out once.
-    pub fn to_record(&self, channel: &str, now: Steady) -> Vec<ToRecord> {
+    /// What can be recorded now for one channel, `most` at the most; each is handed out once.
+    pub fn to_record(&self, channel: &str, now: Steady, most: usize) -> Vec<ToRecord> {
         let mut alerts = self.lock();
         let mut found = Vec::new();
         for (key, held) in alerts.iter_mut().filter(|(_, held)| held.stored) {
+            if found.len() == most {
+                break;
+            }
             if held.row.alert.channel == channel
                 && let State::Told { at, outcome, record_at } = &held.state
                 && *record_at <= now

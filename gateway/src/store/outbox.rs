@@ -28,6 +28,8 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Due {
     pub rows: Vec<Row>,
+    /// There may be more that are due than were asked for.
+    pub more: bool,
     /// When the next row that is not due yet becomes due.
     pub next_at: Option<Steady>,
 }
@@ -61,13 +63,13 @@ impl Store {
     pub async fn due(&self, channel: &str, now: Steady, limit: u32) -> Result<Due, StoreError> {
         let channel = channel.to_owned();
         self.read(move |connection| {
-            let rows = rows::due(connection, &channel, now, limit)?;
+            let (rows, more) = rows::due(connection, &channel, now, limit)?;
             let next_at: Option<i64> = connection
                 .prepare_cached(
                     "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND channel = ?1 AND next_at > ?2",
                 )?
                 .query_row(params![channel, int(now.0)], |row| row.get(0))?;
-            Ok(Due { rows, next_at: next_at.map(|at| Steady(unint(at))) })
+            Ok(Due { rows, more, next_at: next_at.map(|at| Steady(unint(at))) })
         })
         .await
     }

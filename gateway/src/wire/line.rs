@@ -1,13 +1,13 @@
 //! Reports → InfluxDB line protocol. What a point looks like is promised in docs/influx.md; a change here is a change there.
 //!
-//! Pure. The escaping and the number format are the influxdb-line-protocol crate's; what no server reads back alike (line breaks and backslashes
-//! in tags) is replaced before it gets there. A field's type is fixed by its metric, so it can never flip. Alarms are absent: only
+//! Pure. Measurement and tags, where people's texts are, are escaped by the influxdb-line-protocol crate, once a device; what no server reads back
+//! alike (line breaks and backslashes in tags) is replaced before it gets there. Fields are written here: they are the work of every line. A field's type is fixed by its metric, so it can never flip. Alarms are absent: only
 //! reports travel this way.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use influxdb_line_protocol::LineProtocolBuilder;
-use influxdb_line_protocol::builder::FieldValue;
 
 use crate::grid::{Device, Registry};
 use crate::model::{Batch, DeviceIx, Event, Freshness, Quality, Report, Value};
@@ -61,22 +61,12 @@ pub struct Encoder {
     registry: Arc<Registry>,
     /// `smoke_detector,station=…,cell=…,device=…` per device; empty until it is needed.
     heads: Vec<Vec<u8>>,
-    fields: Vec<u8>,
 }
-
-/// Stands in for the measurement while the fields are built; a line's real head is put in its place.
-const HEAD: &str = "m";
 
 impl Encoder {
     /// `reading_ids` adds a string field `reading` with the report's place in the journal, `r-<batch>-<event>`.
     pub fn new(station: &str, reading_ids: bool) -> Self {
-        Self {
-            station: station.to_owned(),
-            reading_ids,
-            registry: Arc::default(),
-            heads: Vec::new(),
-            fields: Vec::new(),
-        }
+        Self { station: station.to_owned(), reading_ids, registry: Arc::default(), heads: Vec::new() }
     }
 
     /// Appends one line for each report that has values. Returns the devices that are not in the registry.
@@ -95,7 +85,6 @@ impl Encoder {
                 unknown.push(report.device);
                 continue;
             };
-            self.write_fields(report, batch.seq, number);
             if self.heads.len() <= report.device.at() {
                 self.heads.resize_with(report.device.at() + 1, Vec::new);
             }
@@ -104,33 +93,62 @@ impl Encoder {
                 *head = head_of(device, registry, &self.station);
             }
             lines.bytes.extend_from_slice(head);
-            lines.push(&self.fields[HEAD.len()..]);
+            self.write_fields(report, batch.seq, number, &mut lines.bytes);
+            lines.ends.push(lines.bytes.len());
         }
         unknown
     }
 
-    fn write_fields(&mut self, report: &Report, seq: u64, number: usize) {
-        let mut buffer = std::mem::take(&mut self.fields);
-        buffer.clear();
-        let mut values = last_of_each(&report.values);
-        let first = values.next().expect("a report without values makes no line");
-        let (name, field) = named(first);
-        let mut line = LineProtocolBuilder::new_with(buffer).measurement(HEAD).field(&name, field);
-        for value in values {
-            let (name, field) = named(value);
-            line = line.field(&name, field);
+    /// Nothing here needs escaping: names of metrics and our own words are letters, digits and `_`, which the tests hold to.
+    fn write_fields(&self, report: &Report, seq: u64, number: usize, line: &mut Vec<u8>) {
+        let mut before = b' ';
+        for value in last_of_each(&report.values) {
+            line.push(std::mem::replace(&mut before, b','));
+            line.extend_from_slice(value.metric.name().as_bytes());
+            // A bad value is filed apart, so that no chart shows it by mistake.
+            if value.quality == Quality::Bad {
+                line.extend_from_slice(b"_bad");
+            }
+            line.push(b'=');
+            match (value.metric.spec().flag, value.value != 0.0) {
+                (true, true) => line.extend_from_slice(b"true"),
+                (true, false) => line.extend_from_slice(b"false"),
+                (false, _) => put_number(line, value.value),
+            }
         }
         if report.values.iter().any(|value| value.quality == Quality::Uncertain) {
-            line = line.field("quality", "uncertain");
+            line.extend_from_slice(b",quality=\"uncertain\"");
         }
         if let Some(freshness) = other_than_live(report.freshness) {
-            line = line.field("freshness", freshness);
+            line.extend_from_slice(b",freshness=\"");
+            line.extend_from_slice(freshness.as_bytes());
+            line.push(b'"');
         }
         if self.reading_ids {
-            line = line.field("reading", format!("r-{seq}-{number}").as_str());
+            put(line, format_args!(",reading=\"r-{seq}-{number}\""));
         }
-        self.fields = line.timestamp(report.time().0).close_line().build();
+        line.push(b' ');
+        put_whole(line, report.time().0);
+        line.push(b'\n');
     }
+}
+
+/// Most readings are whole numbers, which need no search for the shortest decimal.
+fn put_number(line: &mut Vec<u8>, number: f64) {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        put_whole(line, number as i64);
+    } else {
+        put(line, format_args!("{number}"));
+    }
+}
+
+fn put_whole(line: &mut Vec<u8>, number: i64) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn put(line: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    line.write_fmt(text).expect("memory takes every byte");
 }
 
 /// A metric named twice in one report cannot be two fields of one line: the last one holds, as it would in the database.
@@ -143,32 +161,6 @@ fn last_of_each(values: &[Value]) -> impl Iterator<Item = &Value> {
 
 fn field_key(value: &Value) -> (u16, bool) {
     (value.metric.number(), value.quality == Quality::Bad)
-}
-
-enum Field {
-    Flag(bool),
-    Number(f64),
-}
-
-impl FieldValue for Field {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Field::Flag(flag) => FieldValue::fmt(flag, f),
-            Field::Number(number) => FieldValue::fmt(number, f),
-        }
-    }
-}
-
-/// A bad value is filed apart, so that no chart shows it by mistake.
-fn named(value: &Value) -> (std::borrow::Cow<'static, str>, Field) {
-    let name = value.metric.name();
-    let name = match value.quality {
-        Quality::Good | Quality::Uncertain => name.into(),
-        Quality::Bad => format!("{name}_bad").into(),
-    };
-    let field =
-        if value.metric.spec().flag { Field::Flag(value.value != 0.0) } else { Field::Number(value.value) };
-    (name, field)
 }
 
 fn other_than_live(freshness: Freshness) -> Option<&'static str> {

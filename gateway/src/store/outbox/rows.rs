@@ -27,8 +27,13 @@ fn alert(row: &rusqlite::Row<'_>) -> Result<Alert, Problem> {
 }
 
 /// Worst class first, then oldest first, which is the order of the index `outbox_pending`; `+` keeps SQLite from taking another and sorting.
-/// A row whose alarm is damaged is logged and left for whoever repairs it.
-pub fn due(connection: &Connection, channel: &str, now: Steady, limit: u32) -> Result<Vec<Row>, Problem> {
+/// A row whose alarm is damaged is logged and left for whoever repairs it. Also whether the limit was reached.
+pub fn due(
+    connection: &Connection,
+    channel: &str,
+    now: Steady,
+    limit: u32,
+) -> Result<(Vec<Row>, bool), Problem> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         alert_columns!(),
@@ -38,15 +43,16 @@ pub fn due(connection: &Connection, channel: &str, now: Steady, limit: u32) -> R
          ORDER BY outbox.class, outbox.id LIMIT ?3"
     ))?;
     let mut rows = statement.query(params![channel, int(now.0), limit])?;
-    let mut due = Vec::new();
+    let (mut due, mut seen) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
+        seen += 1;
         let alert = alert(row)?;
         match alarms::alarm(alert.alarm, record::text(row.get_ref(9)?)) {
             Ok(alarm) => due.push(Row { id: unint(row.get(7)?), alert, alarm, attempts: row.get(8)? }),
             Err(damage) => tracing::error!(%damage, key = alert.key, "cannot tell anybody about this alarm"),
         }
     }
-    Ok(due)
+    Ok((due, seen == limit))
 }
 
 pub fn attempts(connection: &Connection, alarm: AlarmId) -> Result<Vec<Attempt>, Problem> {

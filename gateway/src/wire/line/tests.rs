@@ -160,6 +160,8 @@ fn no_metric_is_named_like_something_else_on_the_line() {
         let name = metric.name();
         assert!(!taken.contains(&name) && !name.starts_with("cell_"), "{name} is taken by docs/influx.md");
         assert!(!name.ends_with("_bad"), "{name} looks like a bad value");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        assert!(name.bytes().all(plain), "{name} would have to be escaped");
     }
 }
 
@@ -184,6 +186,17 @@ fn tags_of(line: &str) -> Vec<(String, String)> {
 }
 
 proptest! {
+    /// Any value a report can hold is the field that the crate would write, to the last digit.
+    #[test]
+    fn a_number_is_what_the_crate_writes(number in prop_oneof![any::<f64>(), (-1e6..1e6), (-1_000_000_000..1_000_000_000).prop_map(f64::from)]) {
+        prop_assume!(number.is_finite() && number != 0.0);
+        let expected = LineProtocolBuilder::new().measurement("m").field("entry", number).timestamp(2).close_line().build();
+        let mut line = b"m entry=".to_vec();
+        put_number(&mut line, number);
+        line.extend_from_slice(b" 2\n");
+        prop_assert_eq!(String::from_utf8(line), String::from_utf8(expected));
+    }
+
     /// Whatever somebody typed into a registry, the line stays one line and the tags come back.
     #[test]
     fn tags_survive_any_text(id in "\\PC{1,12}|[ ,=\"\\\\a\n\r\t]{1,12}", code in "\\PC{1,12}|[ ,=\"\\\\a\n]{1,12}") {

@@ -7,7 +7,7 @@
 pub mod import;
 pub mod locate;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub struct Person {
     pub id: String,
     pub name: String,
     pub phone: String,
+    /// Channel of station.toml → address there: a mail address, a WeCom user id, an ntfy topic.
+    #[serde(default)]
+    pub contacts: BTreeMap<String, String>,
 }
 
 #[derive(

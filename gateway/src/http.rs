@@ -17,6 +17,8 @@ pub mod model;
 pub mod page;
 pub mod people;
 pub mod problem;
+pub mod push;
+pub mod receipts;
 pub mod station;
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::notify::web_push;
 use crate::store::Store;
 use crate::world;
 use problem::ApiError;
@@ -59,6 +62,8 @@ pub struct Api {
     pub commands: Commands,
     pub clock: Clock,
     pub tokens: auth::Tokens,
+    /// What browsers need to be told; `None` without a channel for them.
+    pub push: Option<Arc<web_push::Settings>>,
     pub health: Arc<Health>,
     pub metrics: Metrics,
     /// Ends the event streams.
@@ -85,6 +90,9 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(alarms::one))
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(alarms::resolve))
+        .routes(routes!(receipts::receipt))
+        .routes(routes!(push::key))
+        .routes(routes!(push::subscribe, push::unsubscribe))
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))

@@ -28,20 +28,26 @@ impl Accepted {
         let Ok(answer) = serde_json::from_slice::<Value>(body) else {
             return Some("it is no complete JSON".into());
         };
-        match self.find(&answer) {
+        match self.found(&answer) {
             Some(found) if same(found, equals) => None,
             Some(found) => Some(format!("`{path}` is {found}, not {equals}")),
             None => Some(format!("it has no `{path}`")),
         }
     }
 
-    fn find<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
-        self.path.split('.').try_fold(answer, |value, part| match value {
-            Value::Object(keys) => keys.get(part),
-            Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        })
+    /// What stands at the place.
+    pub fn found<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
+        find(answer, &self.path)
     }
+}
+
+/// Keys and numbers of list entries with dots between.
+pub fn find<'a>(answer: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(answer, |value, part| match value {
+        Value::Object(keys) => keys.get(part),
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
 }
 
 /// 0 and 0.0 are the same number.

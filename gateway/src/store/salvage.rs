@@ -25,6 +25,7 @@ const TABLES: &[&str] = &[
     "entries",
     "outbox",
     "attempts",
+    "push_subscriptions",
     "audit",
     "snapshots",
     "journal",

@@ -18,7 +18,7 @@ fn old(sql: &str) -> (Place, Connection) {
 }
 
 fn people() -> Rows {
-    let person = Person { id: "wang-li".into(), name: "王丽".into(), phone: "10000000001".into() };
+    let person = Person { id: "wang-li".into(), name: "王丽".into(), phone: "10000000001".into(), contacts: Default::default() };
     Rows { version: 1, people: vec![person], ..Rows::default() }
 }
 

@@ -16,7 +16,9 @@ impl Merge<'_> {
         let mut retired: BTreeSet<&str> = BTreeSet::new();
         for row in rows {
             let id = row.id.value.as_str();
-            let person = Person { id: id.to_owned(), name: row.name.clone(), phone: row.phone.clone() };
+            let contacts = by_id.get(id).map(|&at| self.rows.people[at].contacts.clone()).unwrap_or_default();
+            let person =
+                Person { id: id.to_owned(), name: row.name.clone(), phone: row.phone.clone(), contacts };
             match by_id.get(id) {
                 None => {
                     by_id.insert(id.to_owned(), self.rows.people.len());

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use gateway::config::{self, LogFormat};
-use gateway::{app, import, probe};
+use gateway::{app, channel_test, import, probe};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -44,6 +44,11 @@ enum Command {
     },
     /// Read registers of a Modbus unit and show every way to decode them
     Probe(probe::ProbeArgs),
+    /// Try a channel: send a message that is plainly a test, and show what the provider says
+    Channel {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
     /// Copy the store while the station runs
     Backup {
         /// The new file
@@ -54,6 +59,20 @@ enum Command {
     /// Make a backup the store again, while the station is stopped; the store that is there now is kept under another name
     Restore {
         backup: PathBuf,
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ChannelCommand {
+    /// Send one test message past the outbox
+    Test {
+        /// The channel's name in station.toml, or `mqtt`
+        name: String,
+        /// Whom to tell; needed where each person has an address
+        #[arg(long)]
+        person: Option<String>,
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
@@ -116,6 +135,12 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             print!("{}", import::import_file(&loaded, what.into(), &file, dry_run).await?);
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Channel { command: ChannelCommand::Test { name, person, config } } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            let (said, taken) = channel_test::run(&loaded, &name, person.as_deref()).await?;
+            println!("{said}");
+            Ok(if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Backup { to, config } => {

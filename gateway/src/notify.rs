@@ -245,7 +245,8 @@ impl Notice {
     /// Of everybody whom this message is for.
     pub fn phones(&self) -> Vec<&str> {
         let others = self.also.iter().filter_map(|other| other.phone.as_deref());
-        let mut phones: Vec<_> = self.phone().into_iter().chain(others).filter(|phone| !phone.is_empty()).collect();
+        let mut phones: Vec<_> =
+            self.phone().into_iter().chain(others).filter(|phone| !phone.is_empty()).collect();
         phones.sort_unstable();
         phones.dedup();
         phones

@@ -619,7 +619,7 @@ async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
     // A line that comes from the outbox and not from the driver.
     station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
     let row = station.store.due("duty-app", station.clock.now().steady, 1).await.unwrap().rows.remove(0);
-    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into() };
+    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into(), id: None };
     let line = station.store.attempted(&row.alert.key, station.clock.now().wall, outcome).await.unwrap();
     let (number, alarm, entry) = line.expect("a final outcome has a line");
     station.live.alarm(number, alarm, entry);

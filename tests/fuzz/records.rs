@@ -84,7 +84,12 @@ pub fn station() -> (Arc<Registry>, Arc<RuleBook>) {
         polygons: Vec::new(),
         retired: false,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new(), contacts: Default::default() };
+    let person = |id: &str| Person {
+        id: id.into(),
+        name: id.into(),
+        phone: String::new(),
+        contacts: Default::default(),
+    };
     let duty = |person: &str, cell: &str| Duty {
         person: person.into(),
         cell: cell.into(),

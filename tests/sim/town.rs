@@ -151,7 +151,12 @@ fn rows() -> Rows {
         from: Timestamp(i64::MIN),
         until: None,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.into(), phone: String::new(), contacts: Default::default() };
+    let person = |id: &str| Person {
+        id: id.into(),
+        name: id.into(),
+        phone: String::new(),
+        contacts: Default::default(),
+    };
     Rows {
         version: 1,
         cells: vec![

@@ -10,6 +10,7 @@ pub mod mad;
 pub mod neighbours;
 pub mod pressure;
 pub mod process;
+pub mod providers;
 pub mod receiver;
 pub mod running;
 pub mod site;

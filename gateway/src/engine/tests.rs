@@ -143,7 +143,12 @@ pub fn rows() -> Rows {
         from: Timestamp(0),
         until: None,
     };
-    let person = |id: &str| Person { id: id.into(), name: id.to_uppercase(), phone: String::new(), contacts: Default::default() };
+    let person = |id: &str| Person {
+        id: id.into(),
+        name: id.to_uppercase(),
+        phone: String::new(),
+        contacts: Default::default(),
+    };
     Rows {
         version: 1,
         cells: vec![

@@ -60,7 +60,9 @@ pub struct Unsubscription {
 
 fn settings(api: &Api) -> Result<&Settings, ApiError> {
     api.push.as_deref().ok_or_else(|| {
-        ApiError::not_found("This station pushes to no browsers; it has no [[channel.web_push]] in station.toml.")
+        ApiError::not_found(
+            "This station pushes to no browsers; it has no [[channel.web_push]] in station.toml.",
+        )
     })
 }
 
@@ -87,7 +89,8 @@ pub async fn subscribe(
     let endpoint = body.endpoint;
     let known = endpoint.parse().is_ok_and(|url| settings.allows(&url));
     if !known || ENDPOINT_CHARACTERS_MAX < endpoint.len() {
-        let detail = "it leads to no push service that this station uses; add it to `services` in station.toml";
+        let detail =
+            "it leads to no push service that this station uses; add it to `services` in station.toml";
         return Err(ApiError::body("endpoint", detail));
     }
     let bytes = |field: &str, text: &str, length: usize| {

@@ -140,7 +140,7 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         "gridwarden_alerts_total",
         Counter,
         &["channel", "outcome"],
-        "Attempts to tell somebody: delivered, retry, gave_up.",
+        "Attempts to tell somebody: delivered, retry, gave_up, handed_on.",
     ),
     ("gridwarden_alert_seconds", Histogram, &["channel"], "How long one attempt took."),
     (

@@ -80,9 +80,19 @@ mod tests {
             ("errcode", &zero, r#"{"errcode":0"#, Some("it is no complete JSON")),
             ("errcode", &zero, "<html>all is well</html>", Some("it is no complete JSON")),
             ("result.status", &ok, r#"{"result":{"status":"ok"}}"#, None),
-            ("result.status", &ok, r#"{"result":{"status":"OK"}}"#, Some("`result.status` is \"OK\", not \"ok\"")),
+            (
+                "result.status",
+                &ok,
+                r#"{"result":{"status":"OK"}}"#,
+                Some("`result.status` is \"OK\", not \"ok\""),
+            ),
             ("sent.1.done", &yes, r#"{"sent":[{"done":false},{"done":true}]}"#, None),
-            ("sent.2.done", &yes, r#"{"sent":[{"done":false},{"done":true}]}"#, Some("it has no `sent.2.done`")),
+            (
+                "sent.2.done",
+                &yes,
+                r#"{"sent":[{"done":false},{"done":true}]}"#,
+                Some("it has no `sent.2.done`"),
+            ),
         ] {
             let accepted = Accepted::new(path, equals).expect("it is a plain value");
             assert_eq!(accepted.refusal(body.as_bytes()).as_deref(), refusal, "{path} in {body}");

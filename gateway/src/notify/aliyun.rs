@@ -51,10 +51,14 @@ impl Signing<'_> {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
         mac.update(text.as_bytes());
         let signature = hex(&mac.finalize().into_bytes());
-        let mut headers: Vec<_> = signed.iter().skip(1).map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let mut headers: Vec<_> =
+            signed.iter().skip(1).map(|(name, value)| (*name, (*value).to_owned())).collect();
         headers.push((
             "authorization",
-            format!("ACS3-HMAC-SHA256 Credential={},SignedHeaders={names},Signature={signature}", self.key_id),
+            format!(
+                "ACS3-HMAC-SHA256 Credential={},SignedHeaders={names},Signature={signature}",
+                self.key_id
+            ),
         ));
         headers
     }
@@ -74,10 +78,8 @@ mod tests {
 
     #[test]
     fn signs_the_worked_example_of_the_document() {
-        let parameters = [
-            ("RegionId", "cn-shanghai"),
-            ("ImageId", "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd"),
-        ];
+        let parameters =
+            [("RegionId", "cn-shanghai"), ("ImageId", "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd")];
         let query = query(&parameters.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let signing = Signing {
             key_id: "YourAccessKeyId",

@@ -26,10 +26,7 @@ pub type Table = &'static [(i64, Meaning)];
 pub fn meaning(table: Table, code: i64) -> Meaning {
     match code {
         0 => Meaning::Taken,
-        _ => table
-            .iter()
-            .find(|(known, _)| *known == code)
-            .map_or(Meaning::Again, |(_, meaning)| *meaning),
+        _ => table.iter().find(|(known, _)| *known == code).map_or(Meaning::Again, |(_, meaning)| *meaning),
     }
 }
 
@@ -50,7 +47,9 @@ pub fn outcome(meaning: Meaning, answer: &Answer, id: Option<String>) -> Sent {
     let said = answer.said();
     match meaning {
         Meaning::Taken => Sent::delivered(said, id),
-        Meaning::Again | Meaning::Renew => Sent::retry(format!("the provider refused it: {said}"), answer.after),
+        Meaning::Again | Meaning::Renew => {
+            Sent::retry(format!("the provider refused it: {said}"), answer.after)
+        }
         Meaning::Wait(seconds) => {
             let wait = Millis::from_secs(u64::from(seconds));
             Sent::retry(format!("the provider has had too many for now: {said}"), Some(wait))

@@ -96,12 +96,19 @@ mod tests {
         for (body, expected) in [
             (r#"{"code":0,"data":{},"msg":"success"}"#, "taken"),
             (r#"{"StatusCode":0,"StatusMessage":"success"}"#, "taken"),
-            (r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}"#, "never"),
+            (
+                r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}"#,
+                "never",
+            ),
             (r#"{"code":19022,"msg":"Ip Not Allowed"}"#, "never"),
             (r#"{"code":19024,"msg":"Key Words Not Found"}"#, "never"),
             (r#"{"code":11232,"msg":"frequency limited"}"#, "wait 60"),
         ] {
-            assert_eq!(word(&codes::judge(&answer(200, body), &["code", "StatusCode"], CODES)), expected, "{body}");
+            assert_eq!(
+                word(&codes::judge(&answer(200, body), &["code", "StatusCode"], CODES)),
+                expected,
+                "{body}"
+            );
         }
     }
 }

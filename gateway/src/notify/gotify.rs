@@ -75,7 +75,11 @@ mod tests {
         for (status, body, expected) in [
             (200, r#"{"id":25,"appid":5,"message":"x","title":"y","priority":5}"#, "taken"),
             (200, "{}", "again"),
-            (401, r#"{"error":"Unauthorized","errorCode":401,"errorDescription":"you need to provide a valid access token"}"#, "never"),
+            (
+                401,
+                r#"{"error":"Unauthorized","errorCode":401,"errorDescription":"you need to provide a valid access token"}"#,
+                "never",
+            ),
             (400, r#"{"error":"Bad Request","errorCode":400}"#, "never"),
             (500, "", "again"),
         ] {

@@ -111,7 +111,11 @@ mod tests {
             (401, r#"{"code":40101,"http":401,"error":"unauthorized"}"#, "never"),
             (413, r#"{"code":41301,"http":413,"error":"attachment too large"}"#, "never"),
             (429, r#"{"code":42901,"http":429,"error":"limit reached: too many requests"}"#, "wait 5"),
-            (429, r#"{"code":42908,"http":429,"error":"limit reached: daily message quota reached"}"#, "wait 3600"),
+            (
+                429,
+                r#"{"code":42908,"http":429,"error":"limit reached: daily message quota reached"}"#,
+                "wait 3600",
+            ),
             (507, r#"{"code":50701,"http":507,"error":"cannot publish to UnifiedPush topic"}"#, "again"),
         ] {
             assert_eq!(word(&judge(&answer(status, body))), expected, "{status} {body}");

@@ -137,8 +137,7 @@ pub async fn open(config: &Config, folder: &Path, store: &Store) -> anyhow::Resu
         });
         opened.push = Some(settings.clone());
         let keep_s = *push.keep_s.get_ref();
-        let channel =
-            WebPush::new(common.name.get_ref(), settings, keep_s, store.clone(), post(&common)?);
+        let channel = WebPush::new(common.name.get_ref(), settings, keep_s, store.clone(), post(&common)?);
         opened.add(channel, &common, Limits::NONE);
     }
     Ok(opened)

@@ -41,7 +41,8 @@ pub struct Template {
 impl Template {
     /// The error is a `{name}` that nobody fills in.
     pub fn new(text: &str) -> Result<Self, String> {
-        let json = serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array());
+        let json =
+            serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array());
         if json.is_none() {
             let mut rest = text;
             while let Some((_, after)) = rest.split_once('{') {
@@ -275,7 +276,7 @@ mod tests {
     fn a_value_cannot_change_the_shape_of_json() {
         let values = [("place", "3栋\"}, {\"x".to_owned()), ("alarm", "{place}".to_owned())];
         for (text, filled) in [
-            (r#"{"place":"{place}","n":1}"#, r#"{"place":"3栋\"}, {\"x","n":1}"#),
+            (r#"{"place":"{place}","n":1}"#, r#"{"n":1,"place":"3栋\"}, {\"x"}"#),
             (r#"["{alarm}"]"#, r#"["{place}"]"#),
             ("at {place}", "at 3栋\"}, {\"x"),
         ] {

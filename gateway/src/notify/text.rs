@@ -41,7 +41,13 @@ impl Text {
         if notice.test {
             lines = vec!["这是网格哨的测试消息，不是警情，请勿出动。This is a test.".into()];
         }
-        Self { class, title: format!("【{class}】{}{late}", alarm.text), place, lines, link: notice.link.clone() }
+        Self {
+            class,
+            title: format!("【{class}】{}{late}", alarm.text),
+            place,
+            lines,
+            link: notice.link.clone(),
+        }
     }
 
     fn summary(notice: &Notice) -> Self {
@@ -49,7 +55,8 @@ impl Text {
         for other in &notice.also {
             *counts.entry(other.class).or_default() += 1;
         }
-        let counts: Vec<_> = counts.iter().map(|(class, count)| format!("{} {count}", word(*class))).collect();
+        let counts: Vec<_> =
+            counts.iter().map(|(class, count)| format!("{} {count}", word(*class))).collect();
         let first = format!("【{}】{}（{}）", word(notice.alarm.class), notice.alarm.text, notice.alarm.id);
         let others = notice
             .also
@@ -157,7 +164,10 @@ mod tests {
             text.within(2_048),
             "【火警】烟雾报警\n地点：仙林街道杉湖一格 3栋2单元501 厨房\n负责：王丽\n编号：A-17\n接警：https://grid.example/#alarm=A-17"
         );
-        assert_eq!(text.line(), "【火警】烟雾报警 地点：仙林街道杉湖一格 3栋2单元501 厨房；负责：王丽；编号：A-17");
+        assert_eq!(
+            text.line(),
+            "【火警】烟雾报警 地点：仙林街道杉湖一格 3栋2单元501 厨房；负责：王丽；编号：A-17"
+        );
     }
 
     #[test]

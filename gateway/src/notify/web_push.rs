@@ -47,7 +47,8 @@ impl Settings {
     pub fn allows(&self, endpoint: &Url) -> bool {
         self.services.iter().any(|service| {
             let (Some(host), Some(known)) = (endpoint.host_str(), service.host_str()) else { return false };
-            let below = host.strip_suffix(known).is_some_and(|front| front.is_empty() || front.ends_with('.'));
+            let below =
+                host.strip_suffix(known).is_some_and(|front| front.is_empty() || front.ends_with('.'));
             below
                 && endpoint.scheme() == service.scheme()
                 && endpoint.port_or_known_default() == service.port_or_known_default()

@@ -268,7 +268,8 @@ impl Worker {
         let took = clock::instant().duration_since(begun).as_secs_f64();
         metrics::histogram!("gridwarden_alert_seconds", "channel" => name.clone()).record(took);
         if 1 < rows.len() {
-            metrics::counter!("gridwarden_alerts_folded_total", "channel" => name).increment(rows.len() as u64);
+            metrics::counter!("gridwarden_alerts_folded_total", "channel" => name)
+                .increment(rows.len() as u64);
         }
         let now = self.clock.now();
         let dead = self.note(&sent, &rows, desk, now.steady);

@@ -125,7 +125,8 @@ impl Store {
     pub async fn hurry(&self, channel: &str) -> Result<(), StoreError> {
         let channel = channel.to_owned();
         self.write(move |writing| {
-            let waiting = "UPDATE outbox SET next_at = 0 WHERE channel = ?1 AND state = 'pending' AND next_at > 0";
+            let waiting =
+                "UPDATE outbox SET next_at = 0 WHERE channel = ?1 AND state = 'pending' AND next_at > 0";
             writing.news.outbox = 0 < writing.connection.prepare_cached(waiting)?.execute([&channel])?;
             Ok(())
         })

@@ -48,7 +48,10 @@ fn check_common(page: &mut Page<'_>, channel: &Common<'_>) {
         range(page, "dead_after_s", dead_after, 5..=86_400);
     }
     if let Some(fifth) = channel.limits.and_then(|limits| limits.get(4)) {
-        page.wrong(fifth.count.span(), "four limits are the most; leave out those that another one holds anyway");
+        page.wrong(
+            fifth.count.span(),
+            "four limits are the most; leave out those that another one holds anyway",
+        );
     }
     for Limit { count, per_s } in channel.limits.into_iter().flatten() {
         range(page, "count", count, 1..=10_000);
@@ -147,7 +150,10 @@ fn check_mail(page: &mut Page<'_>, config: &Config, folder: &Path) {
             );
         }
         if mail.password.is_some() && mail.security == MailSecurity::None {
-            page.wrong(page.at(&format!("{path}.security")), "the password would travel readable for all; write security = \"tls\" or \"starttls\"");
+            page.wrong(
+                page.at(&format!("{path}.security")),
+                "the password would travel readable for all; write security = \"tls\" or \"starttls\"",
+            );
         }
         check_secret(page, folder, format!("{path}.password"), mail.password.as_ref());
     }
@@ -165,7 +171,10 @@ fn check_push(page: &mut Page<'_>, config: &Config) {
         let mail =
             contact.strip_prefix("mailto:").is_some_and(|mail| mail.parse::<lettre::Address>().is_ok());
         if (!mail && !contact.starts_with("https://")) || contact.ends_with("@localhost") {
-            page.wrong(push.contact.span(), "push services refuse this contact; write a real one such as `mailto:duty@street.example`");
+            page.wrong(
+                push.contact.span(),
+                "push services refuse this contact; write a real one such as `mailto:duty@street.example`",
+            );
         }
         for service in &push.services {
             station::url(page, service, "https://updates.push.services.mozilla.com");

@@ -44,8 +44,7 @@ impl Identity {
     }
 
     fn read(document: &[u8]) -> Option<Self> {
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document, &SystemRandom::new());
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document, &SystemRandom::new());
         pair.ok().map(|pair| Self { pair })
     }
 

@@ -33,7 +33,8 @@ impl Store {
         let key = key.to_owned();
         self.write(move |writing| {
             let find = "SELECT id FROM outbox WHERE key = ?1";
-            let row = writing.connection.prepare_cached(find)?.query_row([&key], |row| row.get(0)).optional()?;
+            let row =
+                writing.connection.prepare_cached(find)?.query_row([&key], |row| row.get(0)).optional()?;
             row.map(|row| note(writing, row, receipt, at)).transpose()
         })
         .await

@@ -69,7 +69,8 @@ pub fn attempts(connection: &Connection, alarm: AlarmId) -> Result<Vec<Attempt>,
     let mut attempts = Vec::new();
     while let Some(row) = rows.next()? {
         let next_at = row.get::<_, Option<i64>>(11)?.map(|at| Steady(unint(at)));
-        let outcome = outcome(record::text(row.get_ref(9)?), row.get(10)?, next_at, row.get(12)?, row.get(13)?)?;
+        let outcome =
+            outcome(record::text(row.get_ref(9)?), row.get(10)?, next_at, row.get(12)?, row.get(13)?)?;
         let (shown, opened) = (row.get::<_, Option<i64>>(14)?, row.get::<_, Option<i64>>(15)?);
         attempts.push(Attempt {
             alert: alert(row)?,

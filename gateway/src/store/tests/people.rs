@@ -29,7 +29,12 @@ fn rows(version: u64, devices: u32) -> Rows {
         registered: moment(1).wall,
         retired: false,
     };
-    let person = Person { id: "wang-li".into(), name: "王丽".into(), phone: "130".into(), contacts: Default::default() };
+    let person = Person {
+        id: "wang-li".into(),
+        name: "王丽".into(),
+        phone: "130".into(),
+        contacts: Default::default(),
+    };
     let duty = Duty {
         person: "wang-li".into(),
         cell: "c-0".into(),

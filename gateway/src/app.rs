@@ -295,6 +295,7 @@ impl App {
             clock,
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             push: opened.push,
+            reports: opened.reports,
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),

@@ -19,6 +19,7 @@ pub mod people;
 pub mod problem;
 pub mod push;
 pub mod receipts;
+pub mod reports;
 pub mod station;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::notify::reports::Reporter;
 use crate::notify::web_push;
 use crate::store::Store;
 use crate::world;
@@ -64,6 +66,8 @@ pub struct Api {
     pub tokens: auth::Tokens,
     /// What browsers need to be told; `None` without a channel for them.
     pub push: Option<Arc<web_push::Settings>>,
+    /// Providers that say later what became of a message.
+    pub reports: Vec<Reporter>,
     pub health: Arc<Health>,
     pub metrics: Metrics,
     /// Ends the event streams.
@@ -112,6 +116,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(guarded)
         .routes(routes!(station::healthz))
         .routes(routes!(station::readyz))
+        .routes(routes!(reports::report))
         .split_for_parts();
     router
         .merge(page::routes())

@@ -21,6 +21,7 @@ pub mod open;
 pub mod pace;
 mod post;
 mod reading;
+pub mod reports;
 pub mod template;
 pub mod text;
 mod turn;

@@ -123,6 +123,7 @@ impl Station {
             clock,
             tokens,
             push: opened.push.clone(),
+            reports: opened.reports,
             health: health.clone(),
             metrics: Metrics::of_this_process()?,
             stop: stop.clone(),

@@ -129,11 +129,13 @@ channels! {
     sms: Sms {
         request: Request,
         answer: Answer,
+        reports: Option<Reports>,
     }
     /// A call that reads the alert aloud; as `sms`, with other limits.
     voice: Voice {
         request: Request,
         answer: Answer,
+        reports: Option<Reports>,
     }
     mail: Mail {
         server: Spanned<String>,
@@ -228,6 +230,19 @@ pub struct Answer {
     /// Values that ask for a pause, in seconds.
     #[serde(default)]
     pub wait_s: BTreeMap<String, u32>,
+}
+
+/// What the provider says later, to `/api/v1/channels/<name>/reports/<secret>`: whether a message arrived.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// The last part of the address that the provider gets.
+    pub secret: Secret,
+    /// Where in a report the provider's id of the message stands.
+    pub id: String,
+    pub arrived_when: AcceptedWhen,
+    /// What the provider wants to hear, as JSON.
+    pub answer: Option<Spanned<String>>,
 }
 
 mod defaults {

@@ -24,11 +24,16 @@ impl Accepted {
 
     /// Why this answer is no acceptance; `None` when it is one.
     pub fn refusal(&self, body: &[u8]) -> Option<String> {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(answer) => self.missing(&answer),
+            Err(_) => Some("it is no complete JSON".into()),
+        }
+    }
+
+    /// The same of an answer that has been read.
+    pub fn missing(&self, answer: &Value) -> Option<String> {
         let Self { path, equals } = self;
-        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
-            return Some("it is no complete JSON".into());
-        };
-        match self.found(&answer) {
+        match self.found(answer) {
             Some(found) if same(found, equals) => None,
             Some(found) => Some(format!("`{path}` is {found}, not {equals}")),
             None => Some(format!("it has no `{path}`")),

@@ -17,6 +17,7 @@ use super::mail::{Mail, Server};
 use super::ntfy::Ntfy;
 use super::pace::Limits;
 use super::post::Post;
+use super::reports::Reporter;
 use super::template::{self, Account, Body, ByTemplate, Reading, Template};
 use super::web_push::vapid::Identity;
 use super::web_push::{Settings, WebPush};
@@ -24,7 +25,7 @@ use super::webhook::Webhook;
 use super::wecom_app::WecomApp;
 use super::wecom_robot::WecomRobot;
 use super::{Channel, Terms, dingtalk, feishu, ntfy, wecom_app, wecom_robot};
-use crate::config::channels::{Answer, Common, Request};
+use crate::config::channels::{Answer, Common, Reports, Request};
 use crate::config::{AlarmMqtt, Config, Secret};
 use crate::store::Store;
 use crate::units::Millis;
@@ -39,6 +40,8 @@ pub struct Opened {
     pub alertmanagers: Vec<Arc<Alertmanager>>,
     /// What browsers need to subscribe, when there is a channel for them.
     pub push: Option<Arc<Settings>>,
+    /// Who may report what became of a message.
+    pub reports: Vec<Reporter>,
 }
 
 impl Opened {
@@ -100,12 +103,14 @@ pub async fn open(config: &Config, folder: &Path, store: &Store) -> anyhow::Resu
         let most = template::SMS_CHARACTERS_MAX;
         let channel = by_template(&common, &sms.request, &sms.answer, most, folder)?;
         opened.add(channel, &common, template::SMS_LIMITS);
+        opened.reports.extend(reporter(&common, sms.reports.as_ref(), folder)?);
     }
     for voice in &channels.voice {
         let common = voice.common();
         let most = template::VOICE_CHARACTERS_MAX;
         let channel = by_template(&common, &voice.request, &voice.answer, most, folder)?;
         opened.add(channel, &common, template::VOICE_LIMITS);
+        opened.reports.extend(reporter(&common, voice.reports.as_ref(), folder)?);
     }
     for mail in &channels.mail {
         let common = mail.common();
@@ -141,6 +146,22 @@ pub async fn open(config: &Config, folder: &Path, store: &Store) -> anyhow::Resu
         opened.add(channel, &common, Limits::NONE);
     }
     Ok(opened)
+}
+
+fn reporter(
+    common: &Common<'_>,
+    reports: Option<&Reports>,
+    folder: &Path,
+) -> anyhow::Result<Option<Reporter>> {
+    let Some(reports) = reports else { return Ok(None) };
+    let arrived = &reports.arrived_when;
+    Ok(Some(Reporter {
+        channel: common.name.get_ref().clone(),
+        secret: reports.secret.read(folder)?,
+        id: reports.id.clone(),
+        arrived: Accepted::new(arrived.path.get_ref(), arrived.equals.get_ref())?,
+        answer: reports.answer.as_ref().map_or("{}".into(), |answer| answer.get_ref().clone()),
+    }))
 }
 
 fn by_template(

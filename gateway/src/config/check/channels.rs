@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 
 use super::super::shape::Page;
 use super::{names, range, secrets, station};
-use crate::config::channels::{Answer, Common, Limit, MailSecurity, Request};
+use crate::config::channels::{Answer, Common, Limit, MailSecurity, Reports, Request};
 use crate::config::{Config, Secret};
 use crate::notify::{ntfy, template};
 use crate::problem::instead;
@@ -28,9 +28,11 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     check_push(page, config);
     for (i, sms) in config.channels.sms.iter().enumerate() {
         check_template(page, folder, &format!("channel.sms.{i}"), &sms.request, &sms.answer);
+        check_reports(page, folder, &format!("channel.sms.{i}.reports"), sms.reports.as_ref());
     }
     for (i, voice) in config.channels.voice.iter().enumerate() {
         check_template(page, folder, &format!("channel.voice.{i}"), &voice.request, &voice.answer);
+        check_reports(page, folder, &format!("channel.voice.{i}.reports"), voice.reports.as_ref());
     }
 }
 
@@ -209,6 +211,17 @@ fn check_template(page: &mut Page<'_>, folder: &Path, path: &str, request: &Requ
         range(page, "text_characters_max", most, 20..=2_000);
     }
     station::check_accepted(page, &answer.accepted_when);
+}
+
+fn check_reports(page: &mut Page<'_>, folder: &Path, path: &str, reports: Option<&Reports>) {
+    let Some(reports) = reports else { return };
+    secrets::check(page, folder, &format!("{path}.secret"), &reports.secret, station::TOKEN_LETTERS_MIN);
+    station::check_accepted(page, &reports.arrived_when);
+    if let Some(answer) = &reports.answer
+        && serde_json::from_str::<serde_json::Value>(answer.get_ref()).is_err()
+    {
+        page.wrong(answer.span(), "this is no JSON; write what the provider wants to hear, such as `{\"code\": 0}`");
+    }
 }
 
 fn check_secret(page: &mut Page<'_>, folder: &Path, path: String, secret: Option<&Secret>) {

@@ -13,7 +13,7 @@ use crate::decode::filter_matches;
 use crate::problem::instead;
 
 /// A token shorter than this can be guessed.
-const TOKEN_LETTERS_MIN: usize = 16;
+pub const TOKEN_LETTERS_MIN: usize = 16;
 
 pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     let id = &config.station.id;

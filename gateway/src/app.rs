@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::engine::Engine;
 use crate::grid::Registry;
-use crate::health::Health;
+use crate::health::{Check, Health};
 use crate::http::{self, Api};
 use crate::io::commands::Commands;
 use crate::io::driver::Driver;
@@ -64,6 +64,7 @@ pub struct App {
     clock: Clock,
     live: Arc<Live>,
     health: Arc<Health>,
+    configuration: Check,
     world: world::Shared,
     engine: Engine,
     seq: u64,
@@ -92,7 +93,9 @@ impl App {
         recovery::fill_live_view(&store, &live).await?;
         let (engine, seq) =
             recovery::recover(&store, recovered, before.clone(), &loaded.rules, &clock, &live).await?;
-        let loaded = reload::take_in_files(&store, path, loaded).await?;
+        let health = Arc::<Health>::default();
+        let configuration = health.informative("configuration");
+        let loaded = reload::take_in_files(&store, path, loaded, &configuration).await?;
         let world = reload::make_world(&loaded, &store, before).await?;
         for device in world.registry.devices() {
             live.seen(device.ix, engine.seen(device.ix));
@@ -113,7 +116,8 @@ impl App {
             store,
             clock,
             live,
-            health: Arc::default(),
+            health,
+            configuration,
             world: world.share(),
             engine,
             seq,
@@ -219,10 +223,13 @@ impl App {
             clock,
             store: store.clone(),
             written_per_day_max: u64::from(*config.store.written_mb_per_day_max.get_ref()) << 20,
+            sends_to_influx: config.influx.is_some(),
             clock_check: health.informative("clock"),
             wear_check: health.informative("wear"),
+            journal_check: health.informative("journal"),
             clock_trouble: resume(own_trouble::CLOCK).await?,
             wear_trouble: resume(own_trouble::WEAR).await?,
+            loss_trouble: resume(own_trouble::LOSS).await?,
         };
         tasks.spawn("self watch", watch.run(stop.clone()));
 
@@ -303,8 +310,15 @@ impl App {
         };
         tasks.spawn("metrics", self.metrics.run(stop.clone()));
         tasks.spawn("http", http::serve(self.http, Arc::new(api), stop.clone()));
-        let keeper =
-            reload::Keeper { path: self.path, loaded, store, world, new_worlds, reload: self.reload };
+        let keeper = reload::Keeper {
+            path: self.path,
+            loaded,
+            store,
+            world,
+            new_worlds,
+            reload: self.reload,
+            check: self.configuration,
+        };
         tasks.spawn("registry", keeper.run(stop));
         Ok(tasks.run(GRACE).await?)
     }

@@ -6,7 +6,7 @@
 
 pub mod trust;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,22 +20,26 @@ pub const DOWNTIME_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
 /// Nobody sleeps longer without looking at the clock: the runtime's timers stand still while the box sleeps, the steady clock does not.
 const SLEEP_MAX: Millis = Millis::from_secs(5);
 
-/// What two clocks say, in milliseconds.
+/// What three clocks say, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Reading {
     wall: Timestamp,
     /// Since the box started; never steps, and goes on while the box sleeps.
     boot: u64,
+    /// The same without the time in which the box slept.
+    awake: u64,
 }
 
 /// Where readings come from.
 #[derive(Clone, Copy, Debug)]
 enum Source {
     System,
-    /// The date begins at `wall`, which a test may step, and goes on with the runtime's clock, which a test can hold still.
+    /// The date begins at `wall`, which a test may step, and goes on with the runtime's clock, which a test can hold still; the box has slept for
+    /// `asleep` milliseconds.
     Simulated {
         wall: &'static AtomicI64,
         began: tokio::time::Instant,
+        asleep: &'static AtomicU64,
     },
     #[cfg(test)]
     Hand(&'static Mutex<Reading>),
@@ -56,9 +60,9 @@ impl Clock {
         Self::on(Source::System, last)
     }
 
-    /// The same for a simulation: the date begins at `wall`, in milliseconds, and goes on with the runtime's clock.
-    pub fn simulated(last: Option<Now>, wall: &'static AtomicI64) -> Self {
-        Self::on(Source::Simulated { wall, began: ticks() }, last)
+    /// The same for a simulation: the date begins at `wall`, in milliseconds, and goes on with the runtime's clock and the sleep of the box.
+    pub fn simulated(last: Option<Now>, wall: &'static AtomicI64, asleep: &'static AtomicU64) -> Self {
+        Self::on(Source::Simulated { wall, began: ticks(), asleep }, last)
     }
 
     fn on(source: Source, last: Option<Now>) -> Self {
@@ -78,6 +82,12 @@ impl Clock {
         Now { wall: reading.wall, steady: self.origin + Millis(reading.boot.saturating_sub(self.started)) }
     }
 
+    /// How long the box has slept in all, since it started.
+    pub fn slept(&self) -> Millis {
+        let reading = self.source.read();
+        Millis(reading.boot.saturating_sub(reading.awake))
+    }
+
     /// Whether the wall clock can be believed now.
     pub fn trusted(&self) -> bool {
         let reading = self.source.read();
@@ -95,13 +105,17 @@ impl Source {
     fn read(self) -> Reading {
         match self {
             Self::System => {
-                let boot = clock_gettime(ClockId::Boottime);
-                let boot = boot.tv_sec as u64 * 1000 + boot.tv_nsec as u64 / 1_000_000;
-                Reading { wall: wall(), boot }
+                let millis = |clock| {
+                    let time = clock_gettime(clock);
+                    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+                };
+                Reading { wall: wall(), boot: millis(ClockId::Boottime), awake: millis(ClockId::Monotonic) }
             }
-            Self::Simulated { wall, began } => {
+            Self::Simulated { wall, began, asleep } => {
                 let passed = ticks().duration_since(began).as_millis() as u64;
-                Reading { wall: Timestamp(wall.load(Ordering::Relaxed)) + Millis(passed), boot: passed }
+                let slept = asleep.load(Ordering::Relaxed);
+                let wall = Timestamp(wall.load(Ordering::Relaxed)) + Millis(passed + slept);
+                Reading { wall, boot: passed + slept, awake: passed }
             }
             #[cfg(test)]
             Self::Hand(hand) => *hand.lock().unwrap_or_else(PoisonError::into_inner),
@@ -138,12 +152,14 @@ mod tests {
     const HOUR: u64 = 3_600_000;
 
     fn by_hand(wall: i64, last: Option<Now>) -> (Clock, &'static Mutex<Reading>) {
-        let hand = Box::leak(Box::new(Mutex::new(Reading { wall: Timestamp(wall), boot: 9_000 })));
+        let hand =
+            Box::leak(Box::new(Mutex::new(Reading { wall: Timestamp(wall), boot: 9_000, awake: 9_000 })));
         (Clock::on(Source::Hand(hand), last), hand)
     }
 
     fn set(hand: &Mutex<Reading>, wall: i64, boot: u64) {
-        *hand.lock().expect("no panic") = Reading { wall: Timestamp(wall), boot };
+        let awake = hand.lock().expect("no panic").awake;
+        *hand.lock().expect("no panic") = Reading { wall: Timestamp(wall), boot, awake };
     }
 
     #[test]
@@ -173,6 +189,7 @@ mod tests {
         set(hand, NOW + 2 * HOUR as i64, 9_000 + 2 * HOUR);
         assert!(clock.instant_of(due) <= ticks());
         assert!(clock.trusted(), "sleep is no step");
+        assert_eq!(clock.slept(), Millis(2 * HOUR));
     }
 
     #[test]

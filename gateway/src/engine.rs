@@ -195,6 +195,23 @@ impl Engine {
         &self.rules
     }
 
+    /// The moment of the newest batch.
+    pub fn last(&self) -> Steady {
+        self.now.steady
+    }
+
+    /// The gateway heard nobody from `since` until `now`, because it did not run or the box slept: that is nobody's silence, also not when it would
+    /// have been due a little later. No time passed for what waits on further values; alarms go on up their ladders.
+    ///
+    /// The journal does not tell this to a replay, so a snapshot must be stored before anything else is.
+    pub fn was_away(&mut self, since: Steady, now: Now) {
+        let deaf = now.steady.since(since);
+        self.presence.put_off(deaf);
+        self.conditions.put_off(deaf);
+        self.now = Now { wall: now.wall, steady: now.steady.max(self.now.steady) };
+        self.busy = self.now.steady;
+    }
+
     /// Devices with an open alarm because they say too much.
     pub fn loud_devices(&self) -> Vec<DeviceIx> {
         let loud = self.open_alarms().filter(|alarm| {

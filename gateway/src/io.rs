@@ -8,6 +8,7 @@ pub mod inlet;
 pub mod intake;
 pub mod letters;
 pub mod listener;
+pub mod losses;
 pub mod modbus;
 pub mod mqtt;
 pub mod outlast;

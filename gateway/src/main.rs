@@ -104,7 +104,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(dispatch(arguments.command)) {
+    let ended = runtime.block_on(dispatch(arguments.command));
+    runtime.shutdown_background(); // A read that hangs with its disk must not hold up the end.
+    match ended {
         Ok(code) => code,
         Err(fault) => {
             eprintln!("gridwarden: {fault:#}");

@@ -196,7 +196,7 @@ async fn ntfy_and_gotify() {
 #[tokio::test]
 async fn an_sms_by_template_signed_as_aliyun_wants() {
     let receiver = provider(providers::aliyun_sms).await;
-    let example = document("toml", "channel.sms");
+    let example = document("toml", "SendSms");
     let example =
         example.replace("https://dysmsapi.aliyuncs.com/", &receiver.base).replace("LTAI5t0123456789", TOKEN);
     let good = example.replace("/etc/gridwarden/aliyun-secret", "secret");
@@ -204,9 +204,13 @@ async fn an_sms_by_template_signed_as_aliyun_wants() {
         .replace("/etc/gridwarden/aliyun-secret", "wrong")
         .replace("name = \"sms\"", "name = \"stranger\"");
     let quick = "timeout_s = 1\nlimits = []\n";
+    let good = format!(
+        "{good}[channel.sms.reports]\nsecret = {{ file = \"reports\" }}\nid = \"biz_id\"\narrived_when = {{ path = \"success\", equals = true }}\nanswer = '{{\"code\":0}}'\n"
+    );
     let (head, rest) = good.split_once("[channel.sms.request]").expect("the example has a request");
     let channels = format!("{head}{quick}[channel.sms.request]{rest}\n{wrong}");
-    let station = Station::start_with_channels(&channels, &SECRETS).await.unwrap();
+    let secrets = [&SECRETS[..], &[("reports", "report-secret-0123456789")]].concat();
+    let station = Station::start_with_channels(&channels, &secrets).await.unwrap();
     check(
         &station,
         "sms",
@@ -226,6 +230,20 @@ async fn an_sms_by_template_signed_as_aliyun_wants() {
     assert_eq!(got.query("PhoneNumbers"), "13800000001");
     let parameters: Json = serde_json::from_str(&got.query("TemplateParam")).unwrap();
     assert!(parameters["text"].as_str().unwrap().contains("a \"quoted\" {phone} & more"), "{parameters}");
+
+    let report = json!([{ "biz_id": "900619746936498440^0", "success": true, "err_code": "DELIVERED" }]);
+    let say = |secret: &str| {
+        let client = &station.client; // Without our token, as a provider.
+        client.post(format!("{}/api/v1/channels/sms/reports/{secret}", station.url)).json(&report).send()
+    };
+    assert_eq!(say("guessed").await.unwrap().status(), 404);
+    let reached = async || {
+        let shown: Json = station.get("/api/v1/alarms/A-1").send().await.unwrap().json().await.unwrap();
+        shown["attempts"][0]["reached"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(reached().await, "accepted");
+    assert_eq!(say("report-secret-0123456789").await.unwrap().text().await.unwrap(), "{\"code\":0}");
+    assert_eq!(reached().await, "shown");
     station.end().await.unwrap();
 }
 
@@ -309,6 +327,41 @@ async fn a_wecom_message_renews_its_pass_once_and_sends_again() {
     // Nobody has an address on the channel of this name, so it is not even asked.
     check(&station, "stranger", &[("good", "never `wang-li` has no user id", "")]).await;
     station.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_channel_is_tried_from_the_command_line() {
+    let receiver = provider(providers::wecom_robot).await;
+    let folder = tempfile::tempdir().unwrap();
+    let base = tests::neighbours::root().join("tests/config/base");
+    for file in std::fs::read_dir(base).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    std::fs::write(folder.path().join("robot"), TOKEN).unwrap();
+    let path = folder.path().join("station.toml");
+    let table = |name: &str, file: &str| {
+        let address = &receiver.base;
+        format!("\n[[channel.wecom_robot]]\nname = \"{name}\"\naddress = \"{address}\"\nkey = {{ file = \"{file}\" }}\n")
+    };
+    let text = std::fs::read_to_string(&path).unwrap() + &table("group", "robot") + &table("stranger", "token");
+    std::fs::write(&path, text).unwrap();
+    for (name, good, words) in [
+        ("group", true, "`group` took the message: 200: {\"errcode\":0"),
+        ("stranger", false, "`stranger` refused it, an alert would be given up: the robot's key is wrong"),
+        ("nowhere", false, "station.toml has no channel `nowhere`; it has duty, group, stranger"),
+    ] {
+        let run = tokio::process::Command::new(tests::site::program("gridwarden"))
+            .args(["channel", "test", name, "-c"])
+            .arg(&path)
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success() == good && said.contains(words), "{name}: {said}");
+    }
+    let text = receiver.received()[0].json()["text"]["content"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("【测试】") && text.contains("请勿出动"), "{text}");
 }
 
 #[tokio::test]

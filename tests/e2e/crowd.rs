@@ -30,8 +30,9 @@ fn site(devices: usize, receiver: &Receiver) -> Site {
     let site = Site::new(&receiver.config());
     let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
     let before = "close = \"returned\"\npresence = { silent_after_s = 3600, gone_after_s = 1 }";
-    let after =
-        format!("close = \"returned\"\nladder = \"calm\"\npresence = {{ silent_after_s = 3600, gone_after_s = {GONE_AFTER_S} }}");
+    let after = format!(
+        "close = \"returned\"\nladder = \"calm\"\npresence = {{ silent_after_s = 3600, gone_after_s = {GONE_AFTER_S} }}"
+    );
     assert!(rules.contains(before));
     site.write("rules.toml", &rules.replace(before, &after));
     let mut rows = "id,kind,name,address,cell,place,lon,lat,silent_after_s\n".to_owned();

@@ -6,6 +6,7 @@
 mod answers;
 mod hours;
 mod journal;
+mod losses;
 mod points;
 mod set_up;
 

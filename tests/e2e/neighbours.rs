@@ -174,14 +174,21 @@ impl Deaf {
             greet(&mut first).await;
             let mut id = 0_u16;
             // Until the gateway gives the line up; the last message may be cut in two.
-            while first.write_all(&message(id.max(1), "gridwarden/up/HY-1", r#"{"values":{"pressure":200}}"#)).await.is_ok() {
+            while first
+                .write_all(&message(id.max(1), "gridwarden/up/HY-1", r#"{"values":{"pressure":200}}"#))
+                .await
+                .is_ok()
+            {
                 id = id.wrapping_add(1);
                 see.send_modify(|seen| seen.1 += 1);
             }
             let (mut second, _) = listener.accept().await.unwrap();
             see.send_modify(|seen| seen.0 += 1);
             greet(&mut second).await;
-            second.write_all(&message(1, "gridwarden/up/SD-2", r#"{"values":{"smoke":true}}"#)).await.unwrap();
+            second
+                .write_all(&message(1, "gridwarden/up/SD-2", r#"{"values":{"smoke":true}}"#))
+                .await
+                .unwrap();
             while 0 < second.read(&mut [0; 1024]).await.unwrap_or(0) {}
         });
         Self { port, seen, _task: task }
@@ -218,7 +225,9 @@ async fn a_broker_that_reads_nothing_costs_neither_memory_nor_processor() {
     let mut seen = deaf.seen.clone();
     let full = async {
         // Nothing more is taken for a second: the line is full.
-        while tokio::time::timeout(Duration::from_secs(1), seen.changed()).await.is_ok() || seen.borrow().1 == 0 {}
+        while tokio::time::timeout(Duration::from_secs(1), seen.changed()).await.is_ok()
+            || seen.borrow().1 == 0
+        {}
         seen.borrow().1
     };
     let sent = tokio::time::timeout(Duration::from_secs(120), full).await.expect("the line is full");

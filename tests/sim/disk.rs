@@ -23,6 +23,14 @@ pub enum Sending {
     Withdrawn,
 }
 
+/// One sleep of the box.
+pub struct Sleep {
+    /// How often the gateway had started before.
+    pub starts: usize,
+    pub asleep: Steady,
+    pub awake: Steady,
+}
+
 /// What survives a power cut.
 #[derive(Default)]
 pub struct Platter {
@@ -36,6 +44,9 @@ pub struct Platter {
     pub snapshot: Option<(u64, Vec<u8>)>,
     /// The worlds taken over, by the batch that did it.
     pub worlds: BTreeMap<u64, usize>,
+    /// The number of the first batch of every start; the same once more when the power failed before it was kept.
+    pub starts: Vec<u64>,
+    pub sleeps: Vec<Sleep>,
     /// Device and number of every report in the journal.
     pub reports: BTreeSet<(u32, i64)>,
     entries: u64,
@@ -100,8 +111,8 @@ impl Faulty {
         self.0.shadow.lock().unwrap().take();
     }
 
-    /// While the disk fails, alarms go on from memory and no snapshot is taken.
-    fn excuse(&self) {
+    /// While the disk fails, alarms go on from memory and no snapshot is taken; and none while the box sleeps.
+    pub fn excuse(&self) {
         if let Some(clock) = *self.0.clock.lock().unwrap() {
             self.0.snapshot_at.lock().unwrap().0 = clock.now().steady;
         }

@@ -2,10 +2,12 @@
 //!
 //! Everything random comes from the seed and time is the runtime's, held still, so that a seed is one exact history.
 
+mod moments;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -27,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::disk::{Faulty, Sending};
+use crate::disk::{Faulty, Sending, Sleep};
 use crate::model;
 use crate::town::{DETECTORS, DEVICES, FRESH, Town};
 
@@ -67,6 +69,7 @@ pub struct Tally {
     pub cuts: u64,
     pub ended_by_itself: u64,
     pub takeovers: u64,
+    pub sleeps: u64,
 }
 
 pub struct Life {
@@ -74,6 +77,8 @@ pub struct Life {
     disk: Faulty,
     town: Town,
     wall: &'static AtomicI64,
+    /// How long the box has slept, in milliseconds.
+    asleep: &'static AtomicU64,
     process: Option<Process>,
     devices: Vec<Device>,
     people: JoinSet<Told>,
@@ -91,20 +96,7 @@ pub fn live(seed: u64, shadow: Option<&Path>) -> Tally {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut life = Life {
-            rng: Rng::with_seed(seed),
-            disk: Faulty::new(seed),
-            town: Town::new(),
-            wall: Box::leak(Box::new(AtomicI64::new(BEGIN))),
-            process: None,
-            devices: (0..DEVICES).map(|_| Device::default()).collect(),
-            people: JoinSet::new(),
-            answered: Vec::new(),
-            received: BTreeMap::new(),
-            first: None,
-            shadow: shadow.map(|folder| folder.join("store.db")),
-            tally: Tally::default(),
-        };
+        let mut life = Life::new(seed, shadow);
         life.start();
         for _ in 0..life.rng.u32(40..160) {
             life.pause().await;
@@ -117,11 +109,32 @@ pub fn live(seed: u64, shadow: Option<&Path>) -> Tally {
 }
 
 impl Life {
+    fn new(seed: u64, shadow: Option<&Path>) -> Self {
+        Self {
+            rng: Rng::with_seed(seed),
+            disk: Faulty::new(seed),
+            town: Town::new(),
+            wall: Box::leak(Box::new(AtomicI64::new(BEGIN))),
+            asleep: Box::leak(Box::default()),
+            process: None,
+            devices: (0..DEVICES).map(|_| Device::default()).collect(),
+            people: JoinSet::new(),
+            answered: Vec::new(),
+            received: BTreeMap::new(),
+            first: None,
+            shadow: shadow.map(|folder| folder.join("store.db")),
+            tally: Tally::default(),
+        }
+    }
+
     fn start(&mut self) {
         let shadow = self.shadow.clone().map(|path| self.open_shadow(&path));
         let (clock, engine, seq) = {
-            let platter = self.disk.platter();
-            let clock = Clock::simulated(platter.batches.last().map(|batch| batch.now), self.wall);
+            let mut platter = self.disk.platter();
+            let first = platter.newest() + 1;
+            platter.starts.push(first);
+            let last = platter.batches.last().map(|batch| batch.now);
+            let clock = Clock::simulated(last, self.wall, self.asleep);
             let now = clock.now();
             self.first.get_or_insert(now);
             let known = platter.worlds.last_key_value().map_or(0, |(_, number)| *number);
@@ -193,7 +206,8 @@ impl Life {
         self.people.shutdown().await;
         self.devices.iter_mut().for_each(|device| device.line = None);
         sleep(away).await;
-        self.wall.store(wall.0 + away.as_millis() as i64, Ordering::Relaxed);
+        let slept = self.asleep.load(Ordering::Relaxed) as i64;
+        self.wall.store(wall.0 + away.as_millis() as i64 - slept, Ordering::Relaxed);
         self.start();
     }
 
@@ -289,6 +303,7 @@ impl Life {
                 let step = [-31_536_000_000, -3_600_000, 3_600_000, 31_536_000_000][self.rng.usize(0..4)];
                 self.wall.fetch_add(step, Ordering::Relaxed);
             }
+            98 => self.the_box_sleeps(),
             _ => {
                 for _ in 0..self.rng.u32(5..40) {
                     let device = self.rng.usize(0..DEVICES as usize);
@@ -298,6 +313,20 @@ impl Life {
                 }
             }
         }
+    }
+
+    /// Everything stands still but the clocks that count it.
+    fn the_box_sleeps(&mut self) {
+        let Some(process) = &self.process else { return };
+        let asleep = process.clock.now().steady;
+        let long = self.rng.u64(0..10_000_000);
+        self.asleep.fetch_add(long, Ordering::Relaxed);
+        self.tally.sleeps += 1;
+        let mut platter = self.disk.platter();
+        let starts = platter.starts.len();
+        platter.sleeps.push(Sleep { starts, asleep, awake: process.clock.now().steady });
+        drop(platter);
+        self.disk.excuse();
     }
 
     /// A new report, sent when the device is connected; one that is not connects first and repeats what nobody acknowledged.
@@ -347,7 +376,8 @@ impl Life {
             let safe = Safe::Ticket(line.issue(*number));
             device.tried += 1;
             assert!(
-                process.inlet.try_send(Inbound { events, dead, safe }).is_ok() || process.driver.is_empty()
+                process.inlet.try_send(Inbound { events, dead, safe, ..Inbound::default() }).is_ok()
+                    || process.driver.is_empty()
             );
         }
     }
@@ -361,7 +391,7 @@ impl Life {
             let message =
                 Message { topic: &topic, payload: b"offline", retained: false, dup: false, received };
             let (events, dead) = intake("listener", &message, &process.world.load());
-            let _ = process.inlet.try_send(Inbound { events, dead, safe: Safe::Nobody });
+            let _ = process.inlet.try_send(Inbound { events, dead, ..Inbound::default() });
         } else {
             self.send(ix);
         }

@@ -84,11 +84,11 @@ fn any_seed() {
 fn write_figures(seeds: u64, failed: usize, took: Duration, sum: &Tally) {
     let folder = root().join(".run/torture");
     std::fs::create_dir_all(&folder).unwrap();
-    let Tally { reports, batches, alarms, alerts, deeds, cuts, ended_by_itself, takeovers } = sum;
+    let Tally { reports, batches, alarms, alerts, deeds, cuts, ended_by_itself, takeovers, sleeps } = sum;
     let text = format!(
-        "| seeds | failed | reports | batches | alarms | alerts | actions | power cuts | lost answers | takeovers | took |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n\
-         | {seeds} | {failed} | {reports} | {batches} | {alarms} | {alerts} | {deeds} | {cuts} | {ended_by_itself} | {takeovers} | {} s |\n",
+        "| seeds | failed | reports | batches | alarms | alerts | actions | power cuts | lost answers | takeovers | sleeps | took |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n\
+         | {seeds} | {failed} | {reports} | {batches} | {alarms} | {alerts} | {deeds} | {cuts} | {ended_by_itself} | {takeovers} | {sleeps} | {} s |\n",
         took.as_secs()
     );
     std::fs::write(folder.join("simulation.md"), text).unwrap();
@@ -104,6 +104,7 @@ impl Tally {
         self.cuts += other.cuts;
         self.ended_by_itself += other.ended_by_itself;
         self.takeovers += other.takeovers;
+        self.sleeps += other.sleeps;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gateway::engine::Engine;
 use gateway::model::{Alarm, AlarmId, AlarmState, Deed, Event, Freshness, Report};
-use gateway::units::{Millis, Now, Timestamp};
+use gateway::units::{Millis, Now, Steady, Timestamp};
 
 use crate::disk::Platter;
 use crate::town::{DETECTORS, Town};
@@ -102,10 +102,25 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
 /// A gateway that never stopped would have done the same at every batch.
 pub fn as_if_it_had_never_stopped(platter: &Platter, town: &Town, first: Now) {
     let mut engine = Engine::new(town.worlds[0].registry.clone(), town.worlds[0].rules.clone(), first);
+    let mut sleeps = platter.sleeps.iter().peekable();
     for (batch, effects) in platter.batches.iter().zip(&platter.effects) {
         let expected = match platter.worlds.get(&batch.seq) {
             Some(&world) => {
                 let world = &town.worlds[world];
+                let starts = platter.starts.iter().filter(|first| **first <= batch.seq).count();
+                let mut slept = 0;
+                while let Some(sleep) = sleeps.next_if(|sleep| {
+                    sleep.starts < starts || (sleep.starts == starts && sleep.awake <= batch.now.steady)
+                }) {
+                    if sleep.starts == starts {
+                        slept += sleep.awake.since(sleep.asleep).0;
+                    }
+                }
+                if platter.starts.contains(&batch.seq) {
+                    engine.was_away(engine.last(), batch.now);
+                } else if 1_000 <= slept {
+                    engine.was_away(Steady(batch.now.steady.0 - slept), batch.now);
+                }
                 engine.reconfigure(world.registry.clone(), world.rules.clone(), batch.now)
             }
             None => engine.apply(batch).effects,

@@ -7,9 +7,10 @@
 mod ledger;
 mod oracle;
 mod senders;
-mod sink;
+pub mod sink;
 mod victim;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use self::ledger::Ledger;
 use self::senders::Load;
 pub use self::victim::{Moment, Victim};
 use crate::neighbours::{free_port, mosquitto};
-use crate::site::{Receiver, Site};
+use crate::site::{Delivery, Receiver, Site};
 use crate::standin::Standin;
 
 /// What to do; the same plan and seed make the same choices.
@@ -64,8 +65,37 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
+/// What is left after a run, for the oracle; a test may take something away from it.
+pub struct Evidence {
+    /// Its folder has the store.
+    pub site: Site,
+    pub points: sink::Points,
+    pub deliveries: Vec<Delivery>,
+    ledger: Arc<Ledger>,
+    figures: Figures,
+}
+
+impl Evidence {
+    pub fn store(&self) -> PathBuf {
+        self.site.file("data/station.db")
+    }
+
+    /// Compares what was promised with `store`.
+    pub async fn judge(&self, store: &Path) -> anyhow::Result<Figures> {
+        let mut figures = self.figures.clone();
+        oracle::compare(store, &self.ledger, &self.points, &self.deliveries, &mut figures).await?;
+        Ok(figures)
+    }
+}
+
 /// Runs the plan to its end.
 pub async fn torture(plan: &Plan) -> anyhow::Result<Figures> {
+    let evidence = run(plan).await?;
+    evidence.judge(&evidence.store()).await
+}
+
+/// The same, before the oracle has judged.
+pub async fn run(plan: &Plan) -> anyhow::Result<Evidence> {
     let mut random = fastrand::Rng::with_seed(plan.seed);
     let receiver = Receiver::start().await;
     let points = sink::Points::default();
@@ -121,9 +151,7 @@ pub async fn torture(plan: &Plan) -> anyhow::Result<Figures> {
     let mut figures = Figures { kills: victim.kills, ready_ms: victim.ready_ms, ..Figures::default() };
     figures.peak_rss_kib = victim.peak_rss_kib;
     figures.ready_ms.sort_by(f64::total_cmp);
-    oracle::compare(&site.file("data/station.db"), &ledger, &points, &receiver.deliveries(), &mut figures)
-        .await?;
-    Ok(figures)
+    Ok(Evidence { site, points, deliveries: receiver.deliveries(), ledger, figures })
 }
 
 /// Until the sink has every acknowledged reading, or a minute is over; the oracle then says what is missing.

@@ -1,4 +1,4 @@
-/* Makes writes or syncs of the store fail, as the command file says: `<errno> <w|s|b> <skip> <count>`; empty or missing: all is well.
+/* Makes reads, writes or syncs of the store fail, as the command file says: `<errno> <w|s|b|r|a> <skip> <count>`: writes, syncs, both, reads, all; empty or missing: all is well.
    errno 0 hangs until the command changes. Loaded with LD_PRELOAD by tests/src/faulty_disk.rs; only files named station.db* are touched. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -45,7 +45,7 @@ static int verdict(int fd, char kind) {
         long skip = 0, count = 1L << 40;
         int hang = 0;
         if (!read_command(text, sizeof text) || sscanf(text, "%d %c %ld %ld", &code, &which, &skip, &count) < 1) break;
-        if ((which != 'b' && which != kind) || !is_store(fd)) break;
+        if (!(which == kind || which == 'a' || (which == 'b' && kind != 'r')) || !is_store(fd)) break;
         pthread_mutex_lock(&lock);
         if (strcmp(text, last) != 0) {
             strcpy(last, text);
@@ -90,6 +90,16 @@ ssize_t pwrite64(int fd, const void *from, size_t size, off64_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
     FAIL(fd, 'w');
     return real(fd, from, size, at);
+}
+ssize_t pread(int fd, void *to, size_t size, off_t at) {
+    REAL(ssize_t, "pread", int, void *, size_t, off_t);
+    FAIL(fd, 'r');
+    return real(fd, to, size, at);
+}
+ssize_t pread64(int fd, void *to, size_t size, off64_t at) {
+    REAL(ssize_t, "pread64", int, void *, size_t, off64_t);
+    FAIL(fd, 'r');
+    return real(fd, to, size, at);
 }
 int fsync(int fd) {
     REAL(int, "fsync", int);

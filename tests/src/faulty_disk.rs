@@ -51,6 +51,15 @@ impl FaultyDisk {
         self.say(&format!("{errno} s"));
     }
 
+    pub fn refuses_reads(&self, errno: i32) {
+        self.say(&format!("{errno} r"));
+    }
+
+    /// No read, write or sync returns.
+    pub fn hangs_altogether(&self) {
+        self.say(&format!("{HANG} a"));
+    }
+
     /// Of the next writes and syncs, `skip` work and then `count` fail.
     pub fn fails_once(&self, errno: i32, skip: u64, count: u64) {
         self.say(&format!("{errno} b {skip} {count}"));

@@ -7,6 +7,7 @@ pub mod databases;
 pub mod faulty_disk;
 pub mod hang_up;
 pub mod mad;
+pub mod mounted;
 pub mod neighbours;
 pub mod pressure;
 pub mod process;

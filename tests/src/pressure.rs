@@ -34,6 +34,16 @@ pub struct Scale {
     pub unknown_devices: usize,
 }
 
+/// The station's limits that matter under pressure.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub reports_at_once_max: u32,
+    pub reports_per_minute_max: u32,
+    pub journal_max_mb: u32,
+    /// Detectors that can burn, each once.
+    pub detectors: usize,
+}
+
 /// What one situation came to.
 #[derive(Clone, Debug)]
 pub struct Finding {
@@ -80,6 +90,22 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Points in one message of [`Bench::telemetry`].
+pub const POINTS_A_MESSAGE: usize = 10;
+
+/// Some of them wander as measurements do, the others hardly ever change.
+fn ten_values(n: usize) -> String {
+    let wander = |period: usize, width: usize| (n / period % width) as f64 / 10.0;
+    format!(
+        "{{\"values\":{{\"temperature\":{:.1},\"humidity\":{:.1},\"battery\":90,\"rssi\":{},\"snr\":7,\"co\":1,\"current\":{:.1},\"voltage\":{:.1},\"link_quality\":80,\"smoke_density\":0.1}}}}",
+        18.0 + wander(7, 80),
+        40.0 + wander(3, 170),
+        -60 - (n % 7) as i64,
+        3.0 + wander(1, 9),
+        220.0 + wander(2, 90)
+    )
+}
+
 /// A receiver of alerts that is slow for everything but fire, and an InfluxDB that can be away.
 struct World {
     alerts: mpsc::UnboundedSender<(String, String, Instant)>,
@@ -99,6 +125,16 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start(program: &Path, scale: Scale) -> Self {
+        let limits = Limits {
+            reports_at_once_max: 2_000,
+            reports_per_minute_max: 6_000,
+            journal_max_mb: 2_048,
+            detectors: scale.fires * 6,
+        };
+        Self::start_with(program, scale, limits).await
+    }
+
+    pub async fn start_with(program: &Path, scale: Scale, limits: Limits) -> Self {
         #[expect(clippy::disallowed_methods, reason = "as many as there are fires in the test")]
         let (sender, alerts) = mpsc::unbounded_channel();
         let world =
@@ -119,11 +155,24 @@ impl Bench {
         let station = station.replacen("[listener]\n", "[listener]\nmessages_per_s_max = 1000000\n", 1);
         site.write(
             "station.toml",
-            &station.replacen("commit_interval_ms = 20", "commit_interval_ms = 200", 1),
+            &station.replacen(
+                "commit_interval_ms = 20",
+                &format!(
+                    "commit_interval_ms = 200\njournal_max_mb = {}\nwritten_mb_per_day_max = 0",
+                    limits.journal_max_mb
+                ),
+                1,
+            ),
         );
         let rules = std::fs::read_to_string(site.file("rules.toml")).expect("written");
-        site.write("rules.toml", &format!("[flood]\nreports_at_once_max = 2000\n{rules}"));
-        site.write("devices.csv", &devices(scale));
+        site.write(
+            "rules.toml",
+            &format!(
+                "[flood]\nreports_at_once_max = {}\nreports_per_minute_max = {}\n{rules}",
+                limits.reports_at_once_max, limits.reports_per_minute_max
+            ),
+        );
+        site.write("devices.csv", &devices(scale, limits.detectors));
         let process = Process::start(program, &site).await;
         Self {
             process,
@@ -227,17 +276,29 @@ impl Bench {
 
     /// Telemetry of ten values a message while InfluxDB is away; returns the worst memory.
     pub async fn outage(&self, points: usize) -> u64 {
-        self.world.away.store(true, Ordering::Relaxed);
+        self.away(true);
+        self.telemetry(0..points / POINTS_A_MESSAGE).await
+    }
+
+    pub fn away(&self, away: bool) {
+        self.world.away.store(away, Ordering::Relaxed);
+    }
+
+    /// How many points InfluxDB has.
+    pub fn points_arrived(&self) -> u64 {
+        self.world.points.load(Ordering::Relaxed)
+    }
+
+    /// As fast as the station takes it, until it has all of it; returns the worst memory.
+    pub async fn telemetry(&self, messages: std::ops::Range<usize>) -> u64 {
         let mut senders: Vec<Mad> = Vec::new();
         for n in 0..4 {
             senders.push(Mad::connect(self.process.mqtt_port, &format!("t-{n}")).await.expect("open"));
         }
-        let values = "\"temperature\":21.5,\"humidity\":40,\"battery\":90,\"rssi\":-60,\"snr\":7,\"co\":1,\"current\":3,\"voltage\":5,\"link_quality\":80,\"smoke_density\":0.1";
-        let payload = format!("{{\"values\":{{{values}}}}}");
         let mut worst = 0;
-        for n in 0..points / 10 {
+        for n in messages {
             let topic = format!("gridwarden/up/H-{}", n % 500);
-            senders[n % 4].publish(topic.as_bytes(), payload.as_bytes()).await.expect("it is read");
+            senders[n % 4].publish(topic.as_bytes(), ten_values(n).as_bytes()).await.expect("it is read");
             if n % 1000 == 0 {
                 worst = worst.max(self.process.rss_mb());
             }
@@ -267,10 +328,23 @@ impl Bench {
 
     /// Rows of the table, read beside the running gateway.
     pub fn dead_letters(&self) -> u64 {
-        let file = self.site.file("data/station.db");
-        let store = rusqlite::Connection::open(file).expect("it is there");
-        let count = store.query_row("SELECT count(*) FROM dead_letters", (), |row| row.get::<_, i64>(0));
-        count.expect("it can be read") as u64
+        self.number("SELECT count(*), 0 FROM dead_letters").0
+    }
+
+    /// Readings in the journal, and their bytes.
+    pub fn journal(&self) -> (u64, u64) {
+        self.number("SELECT sum(readings), sum(length(bytes)) FROM journal")
+    }
+
+    /// Readings that retention dropped before InfluxDB had them.
+    pub fn dropped(&self) -> u64 {
+        self.number("SELECT coalesce(max(dropped), 0), 0 FROM cursors WHERE consumer = 'influx'").0
+    }
+
+    fn number(&self, sql: &str) -> (u64, u64) {
+        let store = rusqlite::Connection::open(self.site.file("data/station.db")).expect("it is there");
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
+        store.query_row(sql, (), row).expect("it can be read")
     }
 
     pub fn database_bytes(&self) -> u64 {
@@ -313,9 +387,9 @@ async fn write(State(world): State<Arc<World>>, headers: axum::http::HeaderMap, 
     StatusCode::NO_CONTENT
 }
 
-fn devices(scale: Scale) -> String {
+fn devices(scale: Scale, detectors: usize) -> String {
     let mut text = "id,kind,name,address,cell,place,lon,lat,silent_after_s\nMAD,smoke_detector,疯了的烟感,,S1-C1-G1,1栋,118.905,32.11,\n".to_owned();
-    for n in 0..scale.fires * 6 {
+    for n in 0..detectors {
         let _ = writeln!(text, "F-{n},smoke_detector,烟感,,S1-C1-G1,1栋,118.905,32.11,");
     }
     for n in 0..scale.supervisory.max(500) {

@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::neighbours::{eventually, free_port};
 use crate::site::{Site, TOKEN, program};
@@ -92,6 +95,18 @@ impl Running {
     pub async fn publish(&self, topic: &str, payload: &Value) {
         let status = self.publisher(topic, payload).wait().await.expect("ours");
         assert!(status.success(), "mosquitto_pub: {status}\n{}", self.log());
+    }
+
+    /// By its name, such as `HUP`.
+    pub async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().await;
+        assert!(sent.expect("it can be started").success(), "kill -{name}");
+    }
+
+    /// How it ended; at most so many seconds from now.
+    pub async fn end(&mut self, seconds: u64) -> ExitStatus {
+        let ended = timeout(Duration::from_secs(seconds), self.child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("not ended after {seconds} s:\n{}", self.log())).expect("ours")
     }
 
     pub fn ended(&mut self) -> bool {

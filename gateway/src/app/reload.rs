@@ -15,7 +15,9 @@ use crate::config::{self, FileMark, Loaded, RegistryFile, Whole, difference};
 use crate::decode::Topics;
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
+use crate::health::Check;
 use crate::import::import_parsed;
+use crate::problem::Severity;
 use crate::store::Store;
 use crate::world::{self, World};
 
@@ -33,7 +35,12 @@ impl Reload {
 }
 
 /// Imports the files of `[registry]` when one of them is not what was imported last; all of them or none. Remarks about the configuration are logged.
-pub async fn take_in_files(store: &Store, path: &Path, loaded: Loaded) -> anyhow::Result<Loaded> {
+pub async fn take_in_files(
+    store: &Store,
+    path: &Path,
+    loaded: Loaded,
+    check: &Check,
+) -> anyhow::Result<Loaded> {
     let mut changed = false;
     for FileMark { name, sha256 } in &loaded.registry {
         changed |= sha256.is_none() || store.recall(&memo(name)).await? != *sha256;
@@ -47,8 +54,12 @@ pub async fn take_in_files(store: &Store, path: &Path, loaded: Loaded) -> anyhow
         tracing::warn!("{remark}");
     }
     match registry {
-        Some(files) if files.is_empty() => (),
-        Some(files) => import(store, &files).await?,
+        Some(files) => {
+            if !files.is_empty() {
+                import(store, &files).await?;
+            }
+            check.fine();
+        }
         // A duty that ended yesterday must not keep a station with a registry from coming back after a power cut.
         None => {
             ensure!(
@@ -58,6 +69,12 @@ pub async fn take_in_files(store: &Store, path: &Path, loaded: Loaded) -> anyhow
             tracing::error!(
                 "a file of [registry] is wrong: none is imported, the registry stays as it is in the store"
             );
+            let wrong = loaded.remarks.iter().filter(|remark| remark.severity < Severity::Hint);
+            let wrong: Vec<_> = wrong.map(ToString::to_string).collect();
+            check.wrong(format!(
+                "a file of [registry] is wrong, and the registry stays as it was: {}",
+                wrong.join("; ")
+            ));
         }
     }
     Ok(loaded)
@@ -114,6 +131,8 @@ pub struct Keeper {
     pub world: world::Shared,
     pub new_worlds: mpsc::Sender<World>,
     pub reload: Reload,
+    /// Whether what is written in the files is what is in force.
+    pub check: Check,
 }
 
 impl Keeper {
@@ -163,7 +182,7 @@ impl Keeper {
     /// `false`: it is refused, and the old one stays in force.
     async fn read_again(&mut self) -> bool {
         let read = match config::load(&self.path) {
-            Ok(new) => take_in_files(&self.store, &self.path, new).await,
+            Ok(new) => take_in_files(&self.store, &self.path, new, &self.check).await,
             Err(problems) => Err(anyhow!("{problems}")),
         };
         match read {
@@ -178,6 +197,7 @@ impl Keeper {
             }
             Err(fault) => {
                 tracing::error!("the configuration is refused, the old one stays in force: {fault:#}");
+                self.check.wrong(format!("refused, the old one stays in force: {fault:#}"));
                 false
             }
         }

@@ -31,7 +31,7 @@ use crate::live::Live;
 use crate::model::{Batch, DeadLetter, DeviceIx, Event, Freshness, Quality};
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::{Commit, Committed, Store, StoreError};
-use crate::units::{Millis, Now};
+use crate::units::{Millis, Now, Steady};
 use crate::world::{self, World};
 
 /// Messages in one batch at the most.
@@ -45,6 +45,8 @@ const STALL_MESSAGES: usize = 8;
 /// A snapshot of the engine is taken after this many events or this long, so that a restart replays no more.
 const SNAPSHOT_EVENTS: usize = 200_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
+/// Of a shorter sleep of the box nobody is told.
+const SLEEP_NOTICED: Millis = Millis::from_secs(1);
 
 /// Where batches go: the [`Store`], or a faulty one in a simulation.
 pub trait Disk: Clone + Send + Sync + 'static {
@@ -83,6 +85,8 @@ pub struct Driver<D = Store> {
     waiting: VecDeque<Inbound>,
     limit: RateLimit,
     letters: Letters,
+    /// Of the box's sleep this much is known to the engine.
+    slept: Millis,
 }
 
 /// What belongs to one batch besides its events.
@@ -144,6 +148,7 @@ impl<D: Disk> Driver<D> {
             waiting: VecDeque::new(),
             limit,
             letters: Letters::default(),
+            slept: Millis(0),
         }
     }
 
@@ -151,9 +156,14 @@ impl<D: Disk> Driver<D> {
     /// after a last snapshot. `give_up` ends it when the store stays broken.
     pub async fn run(mut self, give_up: CancellationToken) -> anyhow::Result<()> {
         self.disk.fine();
-        self.take_over(World::clone(&self.world.load()), &give_up).await?;
+        self.slept = self.clock.slept();
+        self.take_over(World::clone(&self.world.load()), Some(self.engine.last()), &give_up).await?;
         loop {
-            match self.gather().await {
+            let turn = self.gather().await;
+            if let Some(since) = self.asleep_since() {
+                self.take_over(World::clone(&self.world.load()), Some(since), &give_up).await?;
+            }
+            match turn {
                 Turn::Batch(inbounds) => {
                     let now = self.clock.now();
                     let mut gathered = self.merge(inbounds, now);
@@ -162,7 +172,7 @@ impl<D: Disk> Driver<D> {
                     let applied = self.step(std::mem::take(&mut gathered.events), now);
                     self.commit(gathered, applied, snapshot, &give_up).await?;
                 }
-                Turn::World(world) => self.take_over(world, &give_up).await?,
+                Turn::World(world) => self.take_over(world, None, &give_up).await?,
                 Turn::End => {
                     let commit = Commit { snapshot: Some(self.engine.snapshot()), ..Commit::default() };
                     self.store.commit(&commit).await?;
@@ -172,9 +182,29 @@ impl<D: Disk> Driver<D> {
         }
     }
 
-    /// A snapshot and the rules themselves go into the same transaction: a replay must never run old events through new rules.
-    async fn take_over(&mut self, world: World, give_up: &CancellationToken) -> anyhow::Result<()> {
+    /// When the box fell asleep, if it slept since this was asked.
+    fn asleep_since(&mut self) -> Option<Steady> {
+        let all = self.clock.slept();
+        let slept = Millis(all.0.saturating_sub(self.slept.0));
+        if slept < SLEEP_NOTICED {
+            return None;
+        }
+        self.slept = all;
+        Some(Steady(self.clock.now().steady.0.saturating_sub(slept.0)))
+    }
+
+    /// A snapshot and the rules themselves go into the same transaction: a replay must never run old events through new rules, and does not know since
+    /// when nobody could be heard, because the program did not run or the box slept.
+    async fn take_over(
+        &mut self,
+        world: World,
+        deaf_since: Option<Steady>,
+        give_up: &CancellationToken,
+    ) -> anyhow::Result<()> {
         let now = self.clock.now();
+        if let Some(since) = deaf_since {
+            self.engine.was_away(since, now);
+        }
         let effects = self.engine.reconfigure(world.registry.clone(), world.rules.clone(), now);
         self.seq += 1;
         let commit = Commit {
@@ -251,7 +281,7 @@ impl<D: Disk> Driver<D> {
         Turn::Batch(self.waiting.drain(..many).collect())
     }
 
-    /// The urgent messages there are, after what their devices said before them and a little of what waits longest.
+    /// The urgent messages there are, with what their devices said before and after them, and a little of what waits longest.
     fn urgent(&mut self, first: Inbound) -> Vec<Inbound> {
         let mut urgent = vec![first];
         while urgent.len() < URGENT_MAX
@@ -275,6 +305,8 @@ impl<D: Disk> Driver<D> {
         }
         self.waiting = waiting;
         batch.append(&mut urgent);
+        // What a device said after its fire comes after it: an "all clear" that is already here must end it, not be used up before.
+        batch.sort_by_key(|inbound| inbound.place);
         batch
     }
 

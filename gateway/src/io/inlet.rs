@@ -2,6 +2,9 @@
 //!
 //! When a queue is full the source waits, and so stops reading its socket: unacknowledged messages stay with the sender.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::acks::Ticket;
@@ -17,6 +20,8 @@ pub struct Inbound {
     pub events: Vec<Event>,
     pub dead: Vec<DeadLetter>,
     pub safe: Safe,
+    /// Its place in the order in which everything was sent; given by the inlet. What one device said stays in order by it, over both queues.
+    pub place: u64,
 }
 
 /// Whom to tell that it is on disk.
@@ -34,6 +39,7 @@ pub enum Safe {
 pub struct Inlet {
     urgent: mpsc::Sender<Inbound>,
     routine: mpsc::Sender<Inbound>,
+    sent: Arc<AtomicU64>,
 }
 
 /// The driver's end.
@@ -58,21 +64,27 @@ pub enum NotTaken {
 pub fn channel() -> (Inlet, Outlet) {
     let (urgent, urgent_out) = mpsc::channel(QUEUE_MAX);
     let (routine, routine_out) = mpsc::channel(QUEUE_MAX);
-    (Inlet { urgent, routine }, Outlet { urgent: urgent_out, routine: routine_out })
+    (Inlet { urgent, routine, sent: Arc::default() }, Outlet { urgent: urgent_out, routine: routine_out })
 }
 
 impl Inlet {
     /// Waits while the queue is full.
     pub async fn send(&self, inbound: Inbound) -> Result<(), Closed> {
+        let inbound = self.placed(inbound);
         self.queue(&inbound).send(inbound).await.map_err(|_| Closed)
     }
 
     /// For a source that must not wait: one that keeps its own time, such as a poll, or serves many at once.
     pub fn try_send(&self, inbound: Inbound) -> Result<(), NotTaken> {
+        let inbound = self.placed(inbound);
         self.queue(&inbound).try_send(inbound).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(inbound) => NotTaken::Full(inbound),
             mpsc::error::TrySendError::Closed(_) => NotTaken::Closed,
         })
+    }
+
+    fn placed(&self, inbound: Inbound) -> Inbound {
+        Inbound { place: self.sent.fetch_add(1, Ordering::Relaxed), ..inbound }
     }
 
     fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
@@ -84,8 +96,8 @@ impl Inlet {
         let (answer, answered) = oneshot::channel();
         self.send(Inbound {
             events: vec![Event::Action(action)],
-            dead: Vec::new(),
             safe: Safe::Answer(answer),
+            ..Inbound::default()
         })
         .await?;
         answered.await.map_err(|_| Closed)

@@ -233,7 +233,7 @@ impl Session {
                         Some(ack) => Safe::Ticket(acks.issue(ack)),
                         None => Safe::Nobody,
                     };
-                    if self.inlet.send(Inbound { events, dead, safe }).await.is_err() {
+                    if self.inlet.send(Inbound { events, dead, safe, ..Inbound::default() }).await.is_err() {
                         return Ok(());
                     }
                 }

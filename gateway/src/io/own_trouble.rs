@@ -22,6 +22,8 @@ pub const DISK: Trouble = Trouble("网关无法写盘 the station cannot write t
 pub const DAMAGE: Trouble =
     Trouble("网关数据受损 the station's store was damaged and something in it is lost");
 pub const WEAR: Trouble = Trouble("存储写入超限 the station writes more to its disk than allowed per day");
+pub const LOSS: Trouble =
+    Trouble("未上传的数据被丢弃 the journal is full: readings are dropped before InfluxDB has taken them");
 pub const CLOCK: Trouble = Trouble("网关时钟不可信 the station's clock cannot be trusted");
 
 impl Trouble {

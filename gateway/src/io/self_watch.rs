@@ -1,4 +1,4 @@
-//! The station looks after itself: whether its clock can be believed, and whether it wears out its disk.
+//! The station looks after itself: whether its clock can be believed, whether it wears out its disk, and whether telemetry is being lost.
 //!
 //! Each is a finding for `/readyz`, figures for `/metrics`, and a trouble alarm of the station's own while it stands.
 
@@ -8,6 +8,8 @@ use tokio::select;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::influx::task::CONSUMER;
+use super::losses::Losses;
 use super::own_trouble::OwnTrouble;
 use super::wear::Wear;
 use crate::clock::Clock;
@@ -24,10 +26,14 @@ pub struct SelfWatch {
     pub store: Store,
     /// Bytes in 24 hours; 0: no limit.
     pub written_per_day_max: u64,
+    /// Without InfluxDB nobody misses what the journal drops.
+    pub sends_to_influx: bool,
     pub clock_check: Check,
     pub wear_check: Check,
+    pub journal_check: Check,
     pub clock_trouble: OwnTrouble,
     pub wear_trouble: OwnTrouble,
+    pub loss_trouble: OwnTrouble,
 }
 
 impl SelfWatch {
@@ -37,6 +43,7 @@ impl SelfWatch {
             let mut wear = memo.as_deref().and_then(Wear::from_text).unwrap_or_default();
             let mut before = written().unwrap_or(0);
             let (mut trusted, mut worn, mut looks) = (true, false, 0u32);
+            let (mut losses, mut losing) = (Losses::default(), false);
             let mut look = interval(EVERY);
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -52,9 +59,11 @@ impl SelfWatch {
                     let _ = self.store.remember(MEMO, &wear.text()).await; // Only a count; the store says itself when it fails.
                 }
                 worn = self.is_worn(&wear, worn);
+                losing = self.is_losing(&mut losses, losing).await;
                 self.say_clock(&mut trusted);
                 if self.clock_trouble.say(!trusted).await.is_err()
                     || self.wear_trouble.say(worn).await.is_err()
+                    || self.loss_trouble.say(losing).await.is_err()
                 {
                     return std::future::pending().await; // The gateway is stopping.
                 }
@@ -85,6 +94,28 @@ impl SelfWatch {
             self.wear_check.fine();
         }
         worn
+    }
+
+    async fn is_losing(&self, losses: &mut Losses, was: bool) -> bool {
+        if !self.sends_to_influx {
+            self.journal_check.fine();
+            return false;
+        }
+        let Ok(dropped) = self.store.dropped(CONSUMER).await else { return was }; // The store says itself when it fails.
+        let losing = losses.look(dropped, self.clock.now().steady);
+        match losing {
+            true => self.journal_check.wrong(format!(
+                "it is full, and InfluxDB has not taken what is dropped: {dropped} readings so far"
+            )),
+            false => self.journal_check.fine(),
+        }
+        if losing && !was {
+            tracing::error!(
+                dropped,
+                "the journal is full and drops readings that InfluxDB has not taken: bring InfluxDB back, or raise [store] journal_max_mb or journal_max_days"
+            );
+        }
+        losing
     }
 
     fn say_clock(&self, trusted: &mut bool) {

@@ -35,19 +35,23 @@ pub async fn v2_in_front_of(influx1: u16) -> Standin {
 /// A store with a station's registry, and what it was told.
 pub struct Station {
     folder: tempfile::TempDir,
-    store: Store,
+    pub store: Store,
     batches: Vec<Batch>,
 }
 
 impl Station {
     pub fn new() -> Self {
+        Self::with_journal(1 << 30)
+    }
+
+    pub fn with_journal(bytes_max: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder);
+        let store = open(&folder, bytes_max);
         Self { folder, store, batches: Vec::new() }
     }
 
     /// Commits one batch of this many reports, all different.
-    async fn commit(&mut self, reports: usize) {
+    pub async fn commit(&mut self, reports: usize) {
         let seq = self.batches.len() as u64 + 1;
         let report = |n: usize| {
             let value = (seq as f64 * 1_000.0 + n as f64) / 1_000.0;
@@ -90,9 +94,9 @@ impl Station {
     }
 }
 
-fn open(folder: &tempfile::TempDir) -> Store {
+fn open(folder: &tempfile::TempDir, journal_bytes_max: u64) -> Store {
     let limits = Limits {
-        journal_bytes_max: 1 << 30,
+        journal_bytes_max,
         journal_days_max: 36_500,
         history_days_max: 36_500,
         dead_letters_max: 1_000,
@@ -116,7 +120,7 @@ impl Running {
         }
     }
 
-    async fn is(&self, state: State) {
+    pub async fn is(&self, state: State) {
         eventually(state.name(), 20, async || (self.status.snapshot().state == state).then_some(())).await;
     }
 }
@@ -507,7 +511,7 @@ async fn a_stop_during_an_outage_is_prompt_and_a_restart_goes_on() {
     tokio::time::timeout(Duration::from_secs(3), running.stop()).await.expect("it stops at once");
     let Station { folder, store, batches } = station;
     drop(store); // One process, one handle per file.
-    let station = Station { store: open(&folder), folder, batches };
+    let station = Station { store: open(&folder, 1 << 30), folder, batches };
     let (influx, stored) = accepts_all(0).await;
     let running = start(&station, small(influx.port));
     station.cursor_reaches(1).await;

@@ -7,7 +7,7 @@ use super::ledger::Reading;
 use crate::standin::{Asked, Reply};
 
 /// Device, time, field.
-type Key = (String, i64, String);
+pub type Key = (String, i64, String);
 
 /// What was written; a point that comes twice must be the same point.
 #[derive(Clone, Default)]
@@ -62,6 +62,17 @@ impl Points {
 
     pub fn hold_all(&self, readings: &[Reading]) -> bool {
         readings.iter().all(|reading| self.value(reading).is_some())
+    }
+
+    /// One point less, for trying the oracle; what it was.
+    pub fn forget_one(&self) -> Option<(Key, String)> {
+        let mut seen = self.seen();
+        let key = seen.points.keys().next()?.clone();
+        seen.points.remove_entry(&key)
+    }
+
+    pub fn take_back(&self, (key, value): (Key, String)) {
+        self.seen().points.insert(key, value);
     }
 
     pub fn count(&self) -> usize {

@@ -120,6 +120,32 @@ fn the_gateways_own_downtime_is_nobodys_silence() {
     assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [93_500, 93_500, 93_500, 93_600]);
 }
 
+/// Nothing was due while it was away, so nothing is overdue when it is back; what is due just after is put off all the same.
+#[test]
+fn a_silence_due_just_after_an_absence_is_put_off_by_it() {
+    let mut engine = engine();
+    play(&mut engine, &[(100, alive(KITCHEN))], false);
+    engine.was_away(now(100_000).steady, now(3_590_000));
+    let mut engine =
+        Engine::restore(&engine.snapshot(), engine.registry.clone(), engine.rules.clone()).unwrap();
+    let mut found = play(&mut engine, &[(9_000, Does::Waits)], false);
+    found.retain(|(_, line)| line.contains("Raised"));
+    assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [7_090, 7_090, 7_090, 7_190]);
+}
+
+/// A ladder's step that came due while it was away is climbed at once, and nobody is given the time twice.
+#[test]
+fn an_absence_holds_up_no_ladder() {
+    let mut engine = engine();
+    play(&mut engine, &[(100, smoke(true))], false);
+    engine.was_away(now(100_000).steady, now(1_000_000));
+    let told = play(&mut engine, &[(1_000, Does::WasDown)], false);
+    assert!(told.iter().any(|(at, line)| *at == 1_000 && line.contains("Escalated")), "{told:?}");
+    let mut silent = play(&mut engine, &[(9_000, Does::Waits)], false);
+    silent.retain(|(_, line)| line.contains("Raised"));
+    assert_eq!(silent.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [4_500, 4_500, 4_500, 4_600]);
+}
+
 #[test]
 fn unknown_devices_change_nothing() {
     super::check(

@@ -36,6 +36,10 @@ pub const CONSUMER: &str = "influx";
 const READ_BYTES: usize = 512 << 10;
 /// However small a server's limit seems, requests are not cut below this: one huge line must not make all others travel alone.
 const BYTES_MIN: usize = 16 << 10;
+/// After reading and encoding, rest so many times as long: a backlog of days must not keep a fire from this core. Still hundreds of thousands of
+/// points a second.
+const REST: u32 = 3;
+const REST_MAX: Duration = Duration::from_millis(500);
 /// How long batches without lines may wait for the cursor to move past them.
 const IDLE: Duration = Duration::from_secs(10);
 /// At a stop, a request that is out may still be confirmed within this time.
@@ -63,6 +67,10 @@ struct Confirmed {
 impl<S: Sink> Task<S> {
     pub async fn run(self) -> anyhow::Result<()> {
         let cursor = self.store.cursor(CONSUMER).await?;
+        if cursor == 0 {
+            // Also what is dropped before the server was ever reached is counted.
+            self.store.move_cursor(CONSUMER, 0, Vec::new()).await?;
+        }
         self.status.update(|now| now.cursor = cursor);
         let bytes_max = AtomicUsize::new(BYTES_MAX);
         let (parcels, ready) = mpsc::channel(1);
@@ -91,6 +99,7 @@ impl<S: Sink> Task<S> {
         loop {
             let newest_now = *newest.borrow_and_update();
             self.status.update(|now| now.newest = newest_now);
+            let begun = Instant::now();
             let batches = self.store.batches_after(read, READ_BYTES).await?;
             let caught_up = batches.is_empty();
             let registry = self.world.load().registry.clone();
@@ -100,6 +109,7 @@ impl<S: Sink> Task<S> {
                 read = batch.seq;
                 tokio::task::yield_now().await; // Encoding is work; an alarm may want this core.
             }
+            let rest = (begun.elapsed() * REST).min(REST_MAX);
             if !full.is_empty() {
                 due = None;
             }
@@ -122,7 +132,10 @@ impl<S: Sink> Task<S> {
                 }
             }
             if !caught_up {
-                continue;
+                select! {
+                    () = sleep(rest) => continue,
+                    () = self.stop.cancelled() => return Ok(()),
+                }
             }
             select! {
                 changed = newest.changed() => changed.context("the store has stopped")?,

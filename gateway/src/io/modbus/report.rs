@@ -8,7 +8,7 @@ use super::Progress;
 use super::line::Failure;
 use crate::clock::wall;
 use crate::decode::modbus::{Layout, Plan, Poll, UnitPlan};
-use crate::io::inlet::{Inbound, Inlet, NotTaken, Safe};
+use crate::io::inlet::{Inbound, Inlet, NotTaken};
 use crate::model::{DeadLetter, DeviceIx, Event, Freshness, Report};
 use crate::world::Shared;
 
@@ -102,7 +102,7 @@ impl Reporter {
             self.complaints[at] = complaints;
             return Sent::Done;
         }
-        match self.inlet.try_send(Inbound { events, dead, safe: Safe::Nobody }) {
+        match self.inlet.try_send(Inbound { events, dead, ..Inbound::default() }) {
             Ok(()) => {
                 self.polls.increment(1);
                 self.complaints[at] = complaints;

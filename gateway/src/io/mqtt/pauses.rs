@@ -80,7 +80,10 @@ mod tests {
         let mut pauses = Pauses::default();
         let waits: Vec<u64> = (0..8).map(|_| pauses.lost(Some(Millis(29_999)), 1.0).wait.0).collect();
         assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-        assert_eq!(pauses.lost(Some(GOOD_AFTER), 1.0), Pause { wait: Millis(500), first: true, thrown_out: false });
+        assert_eq!(
+            pauses.lost(Some(GOOD_AFTER), 1.0),
+            Pause { wait: Millis(500), first: true, thrown_out: false }
+        );
         assert_eq!(pauses.lost(None, 1.0), Pause { wait: Millis(1_000), first: false, thrown_out: false });
     }
 

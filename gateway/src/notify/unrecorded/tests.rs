@@ -140,7 +140,7 @@ fn what_the_disk_does_not_take_is_recorded_later_and_not_told_again() {
     let unrecorded = Unrecorded::default();
     for outcome in [taken(), Outcome::GaveUp { error: "404".into() }] {
         unrecorded.told(fire(1), AT, outcome.clone()); // The outbox's row.
-        assert_eq!(to_record(&unrecorded, 0), [outcome.clone()]);
+        assert_eq!(to_record(&unrecorded, 0), std::slice::from_ref(&outcome));
         unrecorded.not_recorded(&fire(1).alert.key, AT, Steady(1_000));
         assert_eq!(unrecorded.next_at("hook"), Some(Steady(1_000)));
         assert_eq!((to_record(&unrecorded, 999), due(&unrecorded, 999)), (vec![], vec![]));

@@ -1,7 +1,7 @@
 //! kill -9 while committing: what was answered is there, whole, and the store goes on.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::*;
 
@@ -12,18 +12,81 @@ fn everything(seq: u64) -> Commit {
     Commit { effects, snapshot: seq.is_multiple_of(5).then(|| vec![1; 99]), ..commit(seq) }
 }
 
-/// Not a test of its own: the process that gets killed. It says which batches were answered. Without a folder it does nothing.
+/// Every batch is sealed by itself: the victim spends most of its life sealing.
+const SEALING: &str = "GRIDWARDEN_TEST_KILL_SEALING";
+
+/// Not a test of its own: the process that gets killed. It says which batches were answered, and where it seals. Without a folder it does nothing.
 #[tokio::test]
 async fn victim() {
     let Ok(path) = std::env::var(FOLDER) else { return };
+    let every = if std::env::var_os(SEALING).is_some() { 1 } else { 7 };
     let (store, recovered) = Store::open(Path::new(&path), LIMITS).unwrap();
     for seq in recovered.last.map_or(0, |(seq, _)| seq) + 1.. {
         store.commit(&everything(seq)).await.unwrap();
         println!("\nanswered {seq}");
-        if seq.is_multiple_of(7) {
+        if seq.is_multiple_of(every) {
+            println!("\nsealing {seq}");
             store.seal().await.unwrap();
+            println!("\nsealed {seq}");
         }
     }
+}
+
+/// What the victim says, line by line.
+struct Victim {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Victim {
+    fn start(place: &Place, sealing: bool) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "store::tests::kill::victim", "--nocapture"]).env(FOLDER, place.path());
+        if sealing {
+            command.env(SEALING, "1");
+        }
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    /// The number behind the next line that begins so and has at least this number.
+    fn says(&mut self, what: &str, goal: u64) -> u64 {
+        let mut lines = self.lines.by_ref().map_while(Result::ok);
+        lines.find_map(|line| number(&line, what).filter(|&seq| goal <= seq)).expect("the victim goes on")
+    }
+
+    /// kill -9; all that it said before it died.
+    fn kill(mut self) -> Vec<String> {
+        self.process.kill().unwrap();
+        let last = self.lines.map_while(Result::ok).collect();
+        self.process.wait().unwrap();
+        last
+    }
+}
+
+fn number(line: &str, what: &str) -> Option<u64> {
+    line.strip_prefix(what)?.trim().parse().ok()
+}
+
+/// Opens it again: every answered batch is there, whole, with its points. The number of the last.
+async fn nothing_is_lost(place: &Place, answered: u64) -> u64 {
+    let (store, recovered) = place.recover(LIMITS);
+    let (last, _) = recovered.last.expect("there are batches");
+    assert!(last >= answered, "batch {answered} was answered, {last} is there");
+    let batches = store.batches_after(0, usize::MAX).await.unwrap();
+    assert_eq!(batches, (1..=last).map(batch).collect::<Vec<_>>());
+    // Batch, alarm and alert are there together or not at all.
+    assert_eq!(store.due("hook", Steady(0), 10_000).await.unwrap().rows.len() as u64, last);
+    assert_eq!(store.alarm(AlarmId(last + 1)).await.unwrap(), None);
+    let mut points = 0;
+    for device in 0..7 {
+        let ends = (Timestamp(0), Timestamp(i64::MAX));
+        let series = store.series(DeviceIx(device), Metric::TEMPERATURE, ends.0, ends.1, 1_000_000);
+        points += series.await.unwrap().len();
+    }
+    assert_eq!(points as u64, last, "the history has each point once");
+    last
 }
 
 #[tokio::test]
@@ -31,39 +94,30 @@ async fn killed_at_any_moment_nothing_answered_is_lost() {
     let place = Place::new();
     let mut answered = 0;
     for round in 1..=6u64 {
-        let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::kill::victim", "--nocapture"])
-            .env(FOLDER, place.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
-        let mut told =
-            lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("answered ")?.parse().ok());
-        let goal = answered + round * 13;
-        answered = told.find(|&seq: &u64| seq >= goal).expect("the victim commits");
-        victim.kill().unwrap();
-        answered = told.last().unwrap_or(answered); // What it said before it died.
-        victim.wait().unwrap();
-
-        let (store, recovered) = place.recover(LIMITS);
-        let (last, _) = recovered.last.expect("there are batches");
-        assert!(last >= answered, "batch {answered} was answered, {last} is there");
-        let batches = store.batches_after(0, usize::MAX).await.unwrap();
-        assert_eq!(batches, (1..=last).map(batch).collect::<Vec<_>>());
-        // Batch, alarm and alert are there together or not at all.
-        assert_eq!(store.due("hook", Steady(0), 10_000).await.unwrap().rows.len() as u64, last);
-        assert_eq!(store.alarm(AlarmId(last + 1)).await.unwrap(), None);
-        let mut points = 0;
-        for device in 0..7 {
-            let ends = (Timestamp(0), Timestamp(i64::MAX));
-            points += store
-                .series(DeviceIx(device), Metric::TEMPERATURE, ends.0, ends.1, 1_000_000)
-                .await
-                .unwrap()
-                .len();
-        }
-        assert_eq!(points as u64, last);
+        let mut victim = Victim::start(&place, false);
+        answered = victim.says("answered ", answered + round * 13);
+        let last = victim.kill();
+        answered = last.iter().filter_map(|line| number(line, "answered ")).next_back().unwrap_or(answered);
+        nothing_is_lost(&place, answered).await;
     }
+}
+
+/// The kill falls between the slice that is in chunks and the cursor that says so, or inside of either: the same points are sealed once more.
+#[tokio::test]
+async fn killed_while_sealing_no_point_is_lost_or_doubled() {
+    let place = Place::new();
+    let (mut answered, mut inside) = (0, 0);
+    for round in 0..24u64 {
+        let mut victim = Victim::start(&place, true);
+        let sealing = victim.says("sealing ", answered + 2);
+        std::thread::sleep(std::time::Duration::from_micros(round * 150));
+        let last = victim.kill();
+        let sealed = last.iter().filter_map(|line| number(line, "sealed ")).next_back();
+        let newest = last.iter().filter_map(|line| number(line, "sealing ")).next_back().unwrap_or(sealing);
+        inside += u32::from(sealed.is_none_or(|sealed| sealed < newest));
+        let said = last.iter().filter_map(|line| number(line, "answered ")).next_back();
+        answered = nothing_is_lost(&place, said.unwrap_or(sealing)).await;
+    }
+    println!("{inside} of 24 kills fell into a sealing");
+    assert!(8 <= inside, "only {inside} of 24 kills fell into a sealing");
 }

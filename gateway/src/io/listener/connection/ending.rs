@@ -13,7 +13,7 @@ use super::super::packet::Fault;
 use super::Connection;
 use crate::clock;
 use crate::decode::Message;
-use crate::io::inlet::{Inbound, Safe};
+use crate::io::inlet::Inbound;
 use crate::model::Event;
 
 /// Why a connection ends.
@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if !events.is_empty() || !dead.is_empty() {
                 // Closed: the gateway stops, and its stop says nothing of the device.
-                let _ = shared.inlet.send(Inbound { events, dead, safe: Safe::Nobody }).await;
+                let _ = shared.inlet.send(Inbound { events, dead, ..Inbound::default() }).await;
             }
         }
         match &end {

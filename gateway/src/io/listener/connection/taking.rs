@@ -103,7 +103,7 @@ impl<S> Connection<S> {
             return Ok(());
         }
         let safe = ticket.map_or(Safe::Nobody, Safe::Ticket);
-        match self.shared.inlet.try_send(Inbound { events, dead, safe }) {
+        match self.shared.inlet.try_send(Inbound { events, dead, safe, ..Inbound::default() }) {
             Ok(()) => Ok(()),
             Err(NotTaken::Full(inbound)) => {
                 let inlet = self.shared.inlet.clone();

@@ -342,9 +342,12 @@ async fn a_channel_is_tried_from_the_command_line() {
     let path = folder.path().join("station.toml");
     let table = |name: &str, file: &str| {
         let address = &receiver.base;
-        format!("\n[[channel.wecom_robot]]\nname = \"{name}\"\naddress = \"{address}\"\nkey = {{ file = \"{file}\" }}\n")
+        format!(
+            "\n[[channel.wecom_robot]]\nname = \"{name}\"\naddress = \"{address}\"\nkey = {{ file = \"{file}\" }}\n"
+        )
     };
-    let text = std::fs::read_to_string(&path).unwrap() + &table("group", "robot") + &table("stranger", "token");
+    let text =
+        std::fs::read_to_string(&path).unwrap() + &table("group", "robot") + &table("stranger", "token");
     std::fs::write(&path, text).unwrap();
     for (name, good, words) in [
         ("group", true, "`group` took the message: 200: {\"errcode\":0"),

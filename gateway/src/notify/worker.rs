@@ -204,7 +204,7 @@ impl Worker {
             return Some(self.end_here(format!("given up after {ATTEMPTS_MAX} attempts")));
         }
         let to = self.terms.or_else.as_ref()?;
-        if condition.worth_trying(now) {
+        if condition.worth_trying(row.alert.class == SignalClass::Fire, now) {
             return None;
         }
         let error = "not sent: the channel has been failing for too long".to_owned();

@@ -220,7 +220,10 @@ fn check_reports(page: &mut Page<'_>, folder: &Path, path: &str, reports: Option
     if let Some(answer) = &reports.answer
         && serde_json::from_str::<serde_json::Value>(answer.get_ref()).is_err()
     {
-        page.wrong(answer.span(), "this is no JSON; write what the provider wants to hear, such as `{\"code\": 0}`");
+        page.wrong(
+            answer.span(),
+            "this is no JSON; write what the provider wants to hear, such as `{\"code\": 0}`",
+        );
     }
 }
 

@@ -55,6 +55,11 @@ pub fn find<'a>(answer: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
+/// As a word: text without its quotes.
+pub fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// 0 and 0.0 are the same number.
 fn same(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::accepted::{Accepted, find};
+use super::accepted::{Accepted, find, word};
 
 /// One channel's.
 pub struct Reporter {
@@ -29,7 +29,7 @@ impl Reporter {
     pub fn arrived(&self, body: &Value) -> Vec<String> {
         let one = |report: &Value| {
             let id = find(report, &self.id).filter(|_| self.arrived.missing(report).is_none())?;
-            Some(id.as_str().map_or_else(|| id.to_string(), str::to_owned))
+            Some(word(id))
         };
         match body {
             Value::Array(list) => list.iter().filter_map(one).collect(),

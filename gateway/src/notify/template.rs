@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 
-use super::accepted::Accepted;
+use super::accepted::{Accepted, find, word};
 use super::aliyun::{self, Signing};
 use super::codes::{Meaning, outcome};
 use super::pace::{Each, Limits};
@@ -231,13 +231,10 @@ impl Reading {
     /// Providers put a refusal into a 200 or beside a 4xx: the body is asked first, the status when it says nothing known.
     fn judge(&self, answer: &Answer) -> Sent {
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        let word = body.as_ref().and_then(|body| self.accepted.found(body)).map(|value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
-        if let Some(word) = &word {
-            let wait = self.wait_s.get(word).map(|seconds| Meaning::Wait(*seconds));
-            let never = self.never.iter().any(|never| matches(never, word));
+        let code = body.as_ref().and_then(|body| self.accepted.found(body)).map(word);
+        if let Some(code) = &code {
+            let wait = self.wait_s.get(code).map(|seconds| Meaning::Wait(*seconds));
+            let never = self.never.iter().any(|never| matches(never, code));
             if let Some(meaning) = wait.or(never.then_some(Meaning::Never("the provider refuses it"))) {
                 return outcome(meaning, answer, None);
             }
@@ -248,11 +245,8 @@ impl Reading {
         match self.accepted.refusal(&answer.body) {
             None => {
                 let id = body.as_ref().zip(self.id.as_deref());
-                let id = id.and_then(|(body, path)| super::accepted::find(body, path));
-                Sent::delivered(
-                    answer.said(),
-                    id.map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)),
-                )
+                let id = id.and_then(|(body, path)| find(body, path)).map(word);
+                Sent::delivered(answer.said(), id)
             }
             Some(refusal) => Sent::retry(
                 format!("the provider did not accept it, {refusal}; it answered {}", answer.said()),

@@ -106,7 +106,7 @@ impl WebPush {
     }
 
     async fn to_one(&self, notice: &Notice, to: &Subscription, plain: &[u8]) -> Said {
-        match self.request(notice, to, plain).await {
+        match self.request(notice, to, plain) {
             Err(why) => Said::Not(Sent::gave_up(why)),
             Ok(request) => match self.post.ask(request).await {
                 Err(sent) => Said::Not(sent),
@@ -127,7 +127,7 @@ impl WebPush {
         }
     }
 
-    async fn request(
+    fn request(
         &self,
         notice: &Notice,
         to: &Subscription,

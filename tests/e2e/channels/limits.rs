@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use gateway::clock;
+
 use super::*;
 
 #[tokio::test]
@@ -13,7 +15,7 @@ async fn a_storm_is_folded_within_the_limit_and_a_fire_goes_alone() {
     let receiver = provider(move |got| {
         let mut times = seen.lock().unwrap();
         times.retain(|at| at.elapsed().as_millis() < 2_500);
-        times.push(Instant::now());
+        times.push(clock::instant());
         if 4 < times.len() {
             return Reply::status(200).body(r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#);
         }

@@ -103,6 +103,7 @@ pub async fn run(load: Load, say: Say) -> anyhow::Result<Outcome> {
     }
     let opened = async {
         select! {
+            biased; // A connection with little to send may have ended by the time somebody looks here.
             _ = all_open.wait() => Ok(()),
             Some(ended) = tasks.join_next() => match ended.context("a connection broke")? {
                 Err(error) => Err(error),

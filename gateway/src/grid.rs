@@ -6,12 +6,14 @@
 
 pub mod import;
 pub mod locate;
+mod lookup;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::lookup::Lookup;
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::{Millis, Timestamp};
 
@@ -129,8 +131,8 @@ pub struct Rows {
 pub struct Registry {
     rows: Rows,
     cells_by_code: HashMap<String, CellIx>,
-    devices_by_id: HashMap<String, DeviceIx>,
-    devices_by_address: HashMap<Box<str>, DeviceIx>,
+    devices_by_id: Lookup,
+    devices_by_address: Lookup,
     people_by_id: HashMap<String, usize>,
     parents: Vec<Option<CellIx>>,
     /// Primary cell of each device.
@@ -140,7 +142,10 @@ pub struct Registry {
 
 impl Registry {
     /// Rows are checked on import; what points nowhere here is left out.
-    pub fn build(rows: Rows) -> Arc<Self> {
+    pub fn build(mut rows: Rows) -> Arc<Self> {
+        // They stay for long and were read one by one, so each has room for more than it will ever hold.
+        rows.devices.shrink_to_fit();
+        rows.devices.iter_mut().for_each(|device| device.cells.shrink_to_fit());
         let cells_by_code: HashMap<_, _> =
             rows.cells.iter().map(|cell| (cell.code.clone(), cell.ix)).collect();
         let parents = rows
@@ -153,10 +158,9 @@ impl Registry {
             .iter()
             .map(|device| device.cells.first().and_then(|code| cells_by_code.get(code).copied()))
             .collect();
-        let in_service = || rows.devices.iter().filter(|device| !device.retired);
         let devices_by_address =
-            in_service().map(|device| (device.address.as_str().into(), device.ix)).collect();
-        let devices_by_id = rows.devices.iter().map(|device| (device.id.clone(), device.ix)).collect();
+            Lookup::new(&rows.devices, |device| (!device.retired).then_some(&device.address));
+        let devices_by_id = Lookup::new(&rows.devices, |device| Some(&device.id));
         let people_by_id = rows.people.iter().enumerate().map(|(at, p)| (p.id.clone(), at)).collect();
         let mut duties_by_cell: HashMap<CellIx, Vec<usize>> = HashMap::new();
         for (at, duty) in rows.duties.iter().enumerate() {
@@ -205,12 +209,13 @@ impl Registry {
     }
 
     pub fn device_by_id(&self, id: &str) -> Option<&Device> {
-        self.devices_by_id.get(id).and_then(|&ix| self.device(ix))
+        self.devices_by_id.find(id, |at| &self.rows.devices[at].id).map(|at| &self.rows.devices[at])
     }
 
     /// The device in service whose messages carry this address.
     pub fn device_by_address(&self, address: &str) -> Option<DeviceIx> {
-        self.devices_by_address.get(address).copied()
+        let at = self.devices_by_address.find(address, |at| &self.rows.devices[at].address)?;
+        Some(self.rows.devices[at].ix)
     }
 
     pub fn cell_by_code(&self, code: &str) -> Option<&Cell> {

@@ -248,7 +248,7 @@ impl Channel for Hasty {
     }
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Sent> {
-        Box::pin(async {
+        Box::pin(async move {
             let mut taken = self.0.lock().unwrap();
             let number: u32 = notice.alert.person.as_ref().unwrap().id[2..].parse().unwrap();
             if notice.attempt == 1 && number.is_multiple_of(7) {

@@ -6,6 +6,8 @@ use super::*;
 use crate::model::{Alarm, AlarmState, Alert, CellIx, SignalClass};
 
 const AT: Timestamp = Timestamp(1_795_000_000_000);
+/// More than any of these tests has.
+const MOST: usize = 100;
 
 fn row(alarm: u64, class: SignalClass, channel: &str) -> Row {
     let alert = Alert {
@@ -55,12 +57,12 @@ fn again_at(ms: u64) -> Outcome {
 }
 
 fn due(unrecorded: &Unrecorded, ms: u64) -> Vec<u64> {
-    unrecorded.due("hook", Steady(ms), 99).iter().map(|row| row.alert.alarm.0).collect()
+    unrecorded.due("hook", Steady(ms), MOST).iter().map(|row| row.alert.alarm.0).collect()
 }
 
 /// What a worker does with the one alert that is due.
 fn attempt(unrecorded: &Unrecorded, ms: u64, outcome: Outcome) -> String {
-    let rows = unrecorded.due("hook", Steady(ms), 99);
+    let rows = unrecorded.due("hook", Steady(ms), MOST);
     let [row] = &rows[..] else { panic!("one alert is due, not {rows:?}") };
     unrecorded.fly(&row.alert.key);
     assert_eq!(due(unrecorded, ms), [0_u64; 0], "what is on its way is not taken twice");
@@ -69,7 +71,7 @@ fn attempt(unrecorded: &Unrecorded, ms: u64, outcome: Outcome) -> String {
 }
 
 fn to_record(unrecorded: &Unrecorded, ms: u64) -> Vec<Outcome> {
-    unrecorded.to_record("hook", Steady(ms), 99).into_iter().map(|told| told.outcome).collect()
+    unrecorded.to_record("hook", Steady(ms), MOST).into_iter().map(|told| told.outcome).collect()
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn what_nobody_has_stored_is_due_at_once_worst_class_first_and_wakes_the_workers
     }
     assert!(changed.has_changed().expect("it is ours"));
     assert_eq!(due(&unrecorded, 0), [2, 9, 3]);
-    assert_eq!(unrecorded.due("mqtt", Steady(0), 99).len(), 1, "each channel has its own");
+    assert_eq!(unrecorded.due("mqtt", Steady(0), MOST).len(), 1, "each channel has its own");
     assert_eq!(unrecorded.next_at("hook"), Some(Steady(0)));
     assert_eq!(unrecorded.next_at("sms"), None);
 }
@@ -128,7 +130,7 @@ fn what_failed_is_tried_again_in_its_time_and_counts_its_attempts() {
     let key = attempt(&unrecorded, 0, again_at(500));
     assert_eq!((due(&unrecorded, 499), due(&unrecorded, 500)), (vec![], vec![1]));
     assert_eq!(unrecorded.next_at("hook"), Some(Steady(500)));
-    assert_eq!(unrecorded.due("hook", Steady(500), 99)[0].attempts, 1);
+    assert_eq!(unrecorded.due("hook", Steady(500), MOST)[0].attempts, 1);
     unrecorded.stored(&key);
     assert!(unrecorded.holds(&key), "the outbox does not know of the first attempt");
     attempt(&unrecorded, 500, taken());
@@ -241,7 +243,7 @@ proptest! {
                     unrecorded.withdraw(AlarmId(alarm));
                 }
                 Step::Fly(alarm) => {
-                    let mut due = unrecorded.due("hook", Steady(10), 99).into_iter();
+                    let mut due = unrecorded.due("hook", Steady(10), MOST).into_iter();
                     if let Some(row) = due.find(|row| row.alert.alarm.0 == alarm) {
                         unrecorded.fly(&row.alert.key);
                         flying.push(row);
@@ -252,7 +254,7 @@ proptest! {
                     unrecorded.told(row, AT, if is_taken { taken() } else { again_at(10) });
                 },
                 Step::Record(works) => {
-                    for told in unrecorded.to_record("hook", Steady(10), 99) {
+                    for told in unrecorded.to_record("hook", Steady(10), MOST) {
                         prop_assert!(stored.iter().any(|&alarm| fire(alarm).alert.key == told.key));
                         match works {
                             true => unrecorded.recorded(&told.key),
@@ -262,7 +264,7 @@ proptest! {
                 }
                 Step::Add(_) | Step::Stored(_) | Step::Withdraw(_) => (),
             }
-            for row in unrecorded.due("hook", Steady(u64::MAX), 99) {
+            for row in unrecorded.due("hook", Steady(u64::MAX), MOST) {
                 prop_assert!(!over.contains(&row.alert.alarm.0), "{:?} is told again", row.alert.alarm);
             }
         }
@@ -279,15 +281,15 @@ fn without_a_disk_the_other_channel_takes_over_from_memory_and_is_recorded_after
     let unrecorded = Unrecorded::default();
     unrecorded.add(fire(1));
     let key = attempt(&unrecorded, 0, handed_on());
-    let next = unrecorded.due("sms", Steady(0), 99);
+    let next = unrecorded.due("sms", Steady(0), MOST);
     assert_eq!(next.iter().map(|row| row.alert.key.clone()).collect::<Vec<_>>(), [format!("{key}>sms")]);
     unrecorded.fly(&next[0].alert.key);
     unrecorded.told(next[0].clone(), AT, taken());
-    assert!(unrecorded.to_record("sms", Steady(0), 99).is_empty(), "the outbox has no such row yet");
+    assert!(unrecorded.to_record("sms", Steady(0), MOST).is_empty(), "the outbox has no such row yet");
     unrecorded.stored(&key);
-    assert_eq!(unrecorded.to_record("hook", Steady(0), 99).len(), 1);
+    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
     unrecorded.recorded(&key);
-    let told = unrecorded.to_record("sms", Steady(0), 99);
+    let told = unrecorded.to_record("sms", Steady(0), MOST);
     assert_eq!(told.iter().map(|told| told.outcome.clone()).collect::<Vec<_>>(), [taken()]);
     unrecorded.recorded(&next[0].alert.key);
     assert!(unrecorded.is_empty());
@@ -298,10 +300,10 @@ fn a_hand_over_that_the_disk_does_not_take_is_told_all_the_same() {
     let unrecorded = Unrecorded::default();
     unrecorded.told(fire(1), AT, handed_on());
     let key = fire(1).alert.key;
-    assert!(unrecorded.due("sms", Steady(0), 99).is_empty(), "the outbox will have it");
-    assert_eq!(unrecorded.to_record("hook", Steady(0), 99).len(), 1);
+    assert!(unrecorded.due("sms", Steady(0), MOST).is_empty(), "the outbox will have it");
+    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
     unrecorded.not_recorded(&key, AT, Steady(1_000));
-    assert_eq!(unrecorded.due("sms", Steady(0), 99).len(), 1);
+    assert_eq!(unrecorded.due("sms", Steady(0), MOST).len(), 1);
     unrecorded.withdraw(AlarmId(1));
-    assert!(unrecorded.due("sms", Steady(0), 99).is_empty(), "somebody has answered");
+    assert!(unrecorded.due("sms", Steady(0), MOST).is_empty(), "somebody has answered");
 }

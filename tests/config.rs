@@ -185,7 +185,8 @@ fn station_toml_shows_every_key() {
         let key = renamed.take().unwrap_or(field);
         let shown = all.lines().any(|line| {
             line.starts_with(&format!("{key} ="))
-                || (line.starts_with('[') && line.contains(&format!("{key}]")))
+                || (line.starts_with('[')
+                    && (line.contains(&format!("{key}]")) || line.contains(&format!("[{key}."))))
         });
         assert!(shown, "config/station.toml does not show the key `{key}`");
     }

@@ -38,8 +38,7 @@ use crate::model::Event;
 use crate::notify::alarm_mqtt::AlarmMqtt;
 use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::unrecorded::Unrecorded;
-use crate::notify::webhook::Webhook;
-use crate::notify::{Channel, Worker};
+use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
 use crate::store::{Limits, Store, restore};
 use crate::supervise::Supervisor;
@@ -188,8 +187,11 @@ impl App {
                 }),
             );
         }
-        let worker = |channel: Arc<dyn Channel>| Worker {
-            station: station.clone(),
+        let public_url = config.http.public_url.as_ref().map(|url| url.get_ref().clone());
+        let letterhead = Letterhead { station: station.clone(), public_url };
+        let worker = |channel: Arc<dyn Channel>, terms: Terms| Worker {
+            terms,
+            letterhead: letterhead.clone(),
             store: store.clone(),
             world: world.clone(),
             live: live.clone(),
@@ -198,9 +200,23 @@ impl App {
             channel,
             unrecorded: unrecorded.clone(),
         };
-        for webhook in &config.webhooks {
-            let channel = Arc::new(Webhook::from_config(webhook, folder)?);
-            tasks.spawn("webhook", worker(channel).run(stop.clone()));
+        let opened = open::open(config, folder, &store).await?;
+        for (channel, terms) in opened.channels {
+            tasks.spawn("channel", worker(channel, terms).run(stop.clone()));
+        }
+        for channel in opened.alertmanagers {
+            let ends = alertmanager::Ends {
+                channel,
+                station: station.clone(),
+                store: store.clone(),
+                world: world.clone(),
+                live: live.clone(),
+            };
+            let ended = stop.clone();
+            tasks.spawn(
+                "ends of alarms",
+                outlast("ends of alarms", stop.clone(), move || ends.clone().run(ended.clone())),
+            );
         }
 
         let whole = health.informative("store damage");
@@ -274,7 +290,8 @@ impl App {
             let publisher = publisher.context("[alarm_mqtt] needs a [listener] or the name of a broker")?;
             tasks.spawn(
                 "mqtt channel",
-                worker(Arc::new(Mqtt { publisher: publisher.clone() })).run(stop.clone()),
+                worker(Arc::new(Mqtt { publisher: publisher.clone() }), open::mqtt_terms(settings))
+                    .run(stop.clone()),
             );
             let changes = AlarmMqtt {
                 publisher,
@@ -301,6 +318,8 @@ impl App {
             commands,
             clock,
             tokens: http::auth::Tokens::read(&config.http, folder)?,
+            push: opened.push,
+            reports: opened.reports,
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),

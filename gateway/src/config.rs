@@ -3,6 +3,7 @@
 //! Shape is checked by serde, meaning by [`check`], which collects every problem; after [`load`] nobody checks again. What is an alarm
 //! stands in rules.toml ([`rules`]); cells, devices and people are data ([`crate::grid`]).
 
+pub mod channels;
 pub mod check;
 pub mod difference;
 mod load;
@@ -18,6 +19,7 @@ use serde_spanned::Spanned;
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
 pub use secret::Secret;
 
+use self::channels::{Channels, Common, Limit};
 use crate::units::{Millis, Zone};
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +43,9 @@ pub struct Config {
     pub http: Http,
     #[serde(default, rename = "webhook")]
     pub webhooks: Vec<Webhook>,
+    /// Every other way to tell people.
+    #[serde(default, rename = "channel")]
+    pub channels: Channels,
     /// Publish every change of an alarm to a broker.
     pub alarm_mqtt: Option<AlarmMqtt>,
     #[serde(default)]
@@ -358,6 +363,8 @@ pub struct Influx {
 #[serde(deny_unknown_fields)]
 pub struct Http {
     pub bind: Spanned<String>,
+    /// Where people reach the page, such as `https://grid.example`: alerts carry a link to it.
+    pub public_url: Option<Spanned<String>>,
     #[serde(rename = "token")]
     pub tokens: Vec<Token>,
 }
@@ -385,6 +392,21 @@ pub struct Webhook {
     pub timeout_s: Spanned<u32>,
     /// For a receiver that answers 2xx and puts its refusal into the body; without it every 2xx is a receipt.
     pub accepted_when: Option<AcceptedWhen>,
+    pub or_else: Option<Spanned<String>>,
+    pub dead_after_s: Option<Spanned<u32>>,
+    pub limits: Option<Vec<Limit>>,
+}
+
+impl Webhook {
+    pub fn common(&self) -> Common<'_> {
+        Common {
+            name: &self.name,
+            or_else: self.or_else.as_ref(),
+            dead_after_s: self.dead_after_s.as_ref(),
+            limits: self.limits.as_deref(),
+            timeout_s: Some(&self.timeout_s),
+        }
+    }
 }
 
 /// The one value in an answer's JSON that means accepted.
@@ -405,6 +427,9 @@ pub struct AlarmMqtt {
     /// `{station}`, `{cell}` and `{alarm}` are filled in.
     #[serde(default = "defaults::alarm_topic")]
     pub topic: Spanned<String>,
+    /// Of the channel `mqtt`, as of any other.
+    pub or_else: Option<Spanned<String>>,
+    pub dead_after_s: Option<Spanned<u32>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -422,6 +447,17 @@ pub struct Log {
     pub format: LogFormat,
     /// As in `RUST_LOG`, which wins over it: `info,gateway::io::modbus=debug`.
     pub filter: Option<String>,
+}
+
+impl Config {
+    /// Every channel that a ladder may name, with the path of its table.
+    pub fn all_channels(&self) -> Vec<(String, Common<'_>)> {
+        let webhooks = self.webhooks.iter().enumerate();
+        let mut all: Vec<_> =
+            webhooks.map(|(i, webhook)| (format!("webhook.{i}"), webhook.common())).collect();
+        all.extend(self.channels.all());
+        all
+    }
 }
 
 impl Store {

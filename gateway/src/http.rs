@@ -21,6 +21,9 @@ pub mod model;
 pub mod page;
 pub mod people;
 pub mod problem;
+pub mod push;
+pub mod receipts;
+pub mod reports;
 pub mod rights;
 pub mod roster;
 pub mod session;
@@ -49,6 +52,8 @@ use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::notify::reports::Reporter;
+use crate::notify::web_push;
 use crate::store::Store;
 use crate::world;
 use problem::ApiError;
@@ -69,6 +74,10 @@ pub struct Api {
     pub commands: Commands,
     pub clock: Clock,
     pub tokens: auth::Tokens,
+    /// What browsers need to be told; `None` without a channel for them.
+    pub push: Option<Arc<web_push::Settings>>,
+    /// Providers that say later what became of a message.
+    pub reports: Vec<Reporter>,
     pub health: Arc<Health>,
     pub metrics: Metrics,
     /// Ends the event streams.
@@ -115,6 +124,10 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(deeds::unshelve))
         .routes(routes!(maintenance::list, maintenance::begin))
         .routes(routes!(maintenance::end))
+        .routes(routes!(receipts::receipt))
+        .routes(routes!(push::key))
+        .routes(routes!(push::subscribe, push::unsubscribe))
+        .routes(routes!(reports::report))
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))

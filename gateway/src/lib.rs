@@ -50,6 +50,8 @@ pub mod supervise;
 
 pub mod service;
 
+/// Try a channel by hand.
+pub mod channel_test;
 pub mod import;
 
 pub mod ladder;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
-use gateway::{app, import, ladder, probe, vacancies};
+use gateway::{app, channel_test, import, ladder, probe, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -68,6 +68,11 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml", global = true)]
         config: PathBuf,
     },
+    /// Try a channel: send a message that is plainly a test, and show what the provider says
+    Channel {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
     /// Copy the store while the station runs
     Backup {
         /// The new file
@@ -87,6 +92,20 @@ enum Command {
 enum LadderCommand {
     /// Print who is told when, if nobody answers, and which steps find nobody
     Show(ladder::LadderArgs),
+}
+
+#[derive(Subcommand)]
+enum ChannelCommand {
+    /// Send one test message past the outbox
+    Test {
+        /// The channel's name in station.toml, or `mqtt`
+        name: String,
+        /// Whom to tell; needed where each person has an address
+        #[arg(long)]
+        person: Option<String>,
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -167,6 +186,12 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let (text, covered) = vacancies::list(&loaded).await?;
             print!("{text}");
             Ok(if covered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Channel { command: ChannelCommand::Test { name, person, config } } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            let (said, taken) = channel_test::run(&loaded, &name, person.as_deref()).await?;
+            println!("{said}");
+            Ok(if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Account { command, config } => {

@@ -20,6 +20,7 @@ pub mod history;
 pub mod journal;
 mod mark;
 pub mod outbox;
+pub mod push;
 mod readers;
 mod record;
 pub mod registry;
@@ -31,7 +32,7 @@ mod upkeep;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -16,6 +16,7 @@ const OPERATIONS: &[&str] = &[
     "delete /api/v1/accounts/{name}/passes",
     "delete /api/v1/duties",
     "delete /api/v1/people/{id}",
+    "delete /api/v1/push/subscriptions",
     "delete /api/v1/session",
     "delete /api/v1/session/passes/{number}",
     "delete /api/v1/session/totp",
@@ -34,6 +35,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/openapi.json",
     "get /api/v1/people",
     "get /api/v1/people/{id}",
+    "get /api/v1/push/key",
     "get /api/v1/series",
     "get /api/v1/session",
     "get /api/v1/session/passes",
@@ -59,10 +61,13 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms/{id}/suspend",
     "post /api/v1/alarms/{id}/unshelve",
     "post /api/v1/alarms/{id}/verify",
+    "post /api/v1/alerts/{key}/receipts",
+    "post /api/v1/channels/{name}/reports/{secret}",
     "post /api/v1/devices/{id}/command",
+    "post /api/v1/duties",
     "post /api/v1/maintenance",
     "post /api/v1/maintenance/{id}/end",
-    "post /api/v1/duties",
+    "post /api/v1/push/subscriptions",
     "post /api/v1/session",
     "post /api/v1/session/invited",
     "post /api/v1/session/tokens",
@@ -72,12 +77,24 @@ const OPERATIONS: &[&str] = &[
     "put /api/v1/session/totp",
 ];
 const OPEN_PATHS: &[&str] = &["/healthz", "/readyz", "/", "/station.css", "/station.js"];
-const OPEN: &[&str] =
-    &["get /healthz", "get /readyz", "post /api/v1/session", "post /api/v1/session/invited"];
+const OPEN: &[&str] = &[
+    "get /healthz",
+    "get /readyz",
+    "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
+    "post /api/v1/session",
+    "post /api/v1/session/invited",
+];
 
 /// The path with names in it.
 fn example(path: &str) -> String {
-    let names = [("{id}", "A-1"), ("{code}", "XL"), ("{name}", "nobody"), ("{number}", "1")];
+    let names = [
+        ("{id}", "A-1"),
+        ("{code}", "XL"),
+        ("{name}", "nobody"),
+        ("{number}", "1"),
+        ("{key}", "K-1"),
+        ("{secret}", "wrong"),
+    ];
     names.iter().fold(path.to_owned(), |path, (hole, name)| path.replace(hole, name))
 }
 
@@ -697,7 +714,7 @@ async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
     // A line that comes from the outbox and not from the driver.
     station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
     let row = station.store.due("duty-app", station.clock.now().steady, 1).await.unwrap().rows.remove(0);
-    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into() };
+    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into(), id: None };
     let line = station.store.attempted(&row.alert.key, station.clock.now().wall, outcome).await.unwrap();
     let (number, alarm, entry) = line.expect("a final outcome has a line");
     station.live.alarm(number, alarm, entry);

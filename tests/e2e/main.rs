@@ -4,6 +4,7 @@
 
 mod accounts;
 mod card;
+mod channels;
 mod commands;
 mod crash;
 mod crowd;

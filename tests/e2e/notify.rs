@@ -11,7 +11,7 @@ use gateway::notify::accepted::Accepted;
 use gateway::notify::alarm_mqtt::{self, AlarmMqtt};
 use gateway::notify::mqtt::{Mqtt, Publisher};
 use gateway::notify::webhook::Webhook;
-use gateway::notify::{Channel, Notice, Sent, Worker, webhook};
+use gateway::notify::{Channel, Letterhead, Notice, Sent, Terms, Worker, webhook};
 use gateway::store::Commit;
 use gateway::store::outbox::{Attempt, Outcome};
 use serde_json::{Value as Json, json};
@@ -27,7 +27,8 @@ fn worker(station: &Station, channel: Arc<dyn Channel>) -> Worker {
     let check = station.health.informative(format!("channel:{}", channel.name()));
     Worker {
         channel,
-        station: "xianlin-1".into(),
+        terms: Terms::default(),
+        letterhead: Letterhead { station: "xianlin-1".into(), public_url: None },
         store: station.store.clone(),
         world: station.world.clone(),
         live: station.live.clone(),
@@ -70,7 +71,7 @@ async fn an_alert_is_posted_signed_and_its_receipt_kept() {
     let alarm = station.raise(SignalClass::Fire, "SD-0001", "烟雾报警 3栋2单元501").await.unwrap();
     station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
     let made = attempts(&station, alarm.id, 1).await;
-    assert_eq!(made[0].outcome, Outcome::Delivered { receipt: "202: ticket 4711".into() });
+    assert_eq!(made[0].outcome, Outcome::Delivered { receipt: "202: ticket 4711".into(), id: None });
 
     let [got] = &receiver.received()[..] else { panic!("one request") };
     assert_eq!(got.header("content-type"), "application/json");
@@ -122,9 +123,9 @@ async fn what_may_change_is_tried_again_and_what_cannot_is_given_up() {
         let made = attempts(&station, alarm.id, outcomes.len()).await;
         for (attempt, expected) in made.iter().zip(outcomes) {
             let told = match &attempt.outcome {
-                Outcome::Delivered { receipt } => format!("delivered {receipt}"),
+                Outcome::Delivered { receipt, .. } => format!("delivered {receipt}"),
                 Outcome::Retry { error, .. } => format!("retry: {error}"),
-                Outcome::GaveUp { error } => format!("gave up: {error}"),
+                Outcome::GaveUp { error } | Outcome::HandedOn { error, .. } => format!("gave up: {error}"),
             };
             assert!(told.contains(expected), "{text}: {told}");
             assert_eq!(attempt.alert, alert);
@@ -157,8 +158,8 @@ async fn a_refusal_inside_a_200_is_a_failure_with_its_reason_kept() {
     let made = attempts(&station, alarm.id, 3).await;
     let said = |at: usize| match &made[at].outcome {
         Outcome::Retry { error, .. } => error.clone(),
-        Outcome::Delivered { receipt } => format!("delivered {receipt}"),
-        Outcome::GaveUp { error } => format!("gave up: {error}"),
+        Outcome::Delivered { receipt, .. } => format!("delivered {receipt}"),
+        Outcome::GaveUp { error } | Outcome::HandedOn { error, .. } => format!("gave up: {error}"),
     };
     assert_eq!(
         said(0),
@@ -254,7 +255,7 @@ impl Channel for Hasty {
                 return Sent::Retry { error: "not now".into(), after: None };
             }
             taken.push(notice.id.clone());
-            Sent::Delivered { receipt: String::new() }
+            Sent::delivered(String::new(), None)
         })
     }
 }
@@ -338,7 +339,7 @@ async fn the_receivers_of_the_document_tell_genuine_from_forged() {
     let alarm = station.raise(SignalClass::Fire, "SD-0001", "smoke in the kitchen").await.unwrap();
     station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
     let made = attempts(&station, alarm.id, 1).await;
-    assert_eq!(made[0].outcome, Outcome::Delivered { receipt: "200: taken".into() });
+    assert_eq!(made[0].outcome, Outcome::Delivered { receipt: "200: taken".into(), id: None });
 
     let body = br#"{"alarm":{"class":"fire","text":"forged"}}"#.to_vec();
     let now = station.clock.now().wall.0 / 1000;

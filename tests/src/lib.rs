@@ -11,6 +11,7 @@ pub mod mounted;
 pub mod neighbours;
 pub mod pressure;
 pub mod process;
+pub mod providers;
 pub mod receiver;
 pub mod running;
 pub mod site;

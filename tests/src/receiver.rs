@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -44,6 +44,9 @@ impl Reply {
 
 #[derive(Clone, Debug)]
 pub struct Received {
+    pub method: Method,
+    /// Path and query.
+    pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -51,6 +54,16 @@ pub struct Received {
 impl Received {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// A parameter of the query, decoded.
+    pub fn query(&self, name: &str) -> String {
+        let url = reqwest::Url::parse("http://x/").and_then(|base| base.join(&self.uri.to_string()));
+        let url = url.expect("a path");
+        url.query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -71,6 +84,8 @@ struct Shared {
 /// Ends when dropped.
 pub struct Receiver {
     pub url: String,
+    /// The address without a path, as a provider's base address.
+    pub base: String,
     shared: Arc<Shared>,
     _task: JoinSet<()>,
 }
@@ -81,11 +96,12 @@ impl Receiver {
         let shared =
             Arc::new(Shared { script: Mutex::new(script.into_iter().collect()), ..Shared::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/hook", listener.local_addr()?);
+        let base = format!("http://{}", listener.local_addr()?);
+        let url = format!("{base}/hook");
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let mut task = JoinSet::new();
         task.spawn(async move { axum::serve(listener, router).await.expect("axum never ends so") });
-        Ok(Self { url, shared, _task: task })
+        Ok(Self { url, base, shared, _task: task })
     }
 
     /// Decides before the script does; `None` leaves it to the script.
@@ -99,8 +115,14 @@ impl Receiver {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response<String> {
-    let received = Received { headers, body };
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<String> {
+    let received = Received { method, uri, headers, body };
     let decide = shared.decide.lock().expect("no panic").clone();
     let decided = decide.and_then(|decide| decide(&received));
     shared.received.lock().expect("no panic").push(received);

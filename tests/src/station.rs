@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use gateway::clock::Clock;
+use gateway::config::Config;
 use gateway::config::rules::FreshnessLimits;
 use gateway::decode::Topics;
 use gateway::engine::{Answer, Effect, Refusal};
@@ -19,6 +20,8 @@ use gateway::io::inlet::{self, Inbound, Outlet, Safe};
 use gateway::live::Live;
 use gateway::metrics::Metrics;
 use gateway::model::*;
+use gateway::notify::alertmanager::Ends;
+use gateway::notify::{Letterhead, Worker, open};
 use gateway::store::{Commit, Limits, Store};
 use gateway::units::{Millis, Timestamp};
 use gateway::world::{self, World};
@@ -30,6 +33,14 @@ use tokio_util::sync::CancellationToken;
 pub const TOKEN: &str = "test-token-of-the-duty-desk";
 /// May only look.
 pub const READER: &str = "test-token-of-the-wall-board";
+
+/// The least that a station.toml must have.
+const STATION: &str = "rules = \"rules.toml\"\n[station]\nid = \"xianlin-1\"\nname = \"x\"\n[store]\npath = \"store.db\"\n[http]\nbind = \"127.0.0.1:0\"\ntoken = []\n";
+
+/// On every message.
+pub fn letterhead() -> Letterhead {
+    Letterhead { station: "xianlin-1".into(), public_url: Some("https://grid.example".into()) }
+}
 
 pub struct Station {
     pub store: Store,
@@ -55,6 +66,25 @@ impl Station {
 
     /// On a store that exists already, or at a fixed port; 0 is any.
     pub async fn start_on(file: &Path, port: u16, folder: Option<tempfile::TempDir>) -> anyhow::Result<Self> {
+        Self::start_with(file, port, folder, "").await
+    }
+
+    /// With channels, as they stand in station.toml, whose workers run. Secrets come from files beside the store.
+    pub async fn start_with_channels(channels: &str, secrets: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        for (name, secret) in secrets {
+            std::fs::write(folder.path().join(name), secret)?;
+        }
+        let file = folder.path().join("store.db");
+        Self::start_with(&file, 0, Some(folder), channels).await
+    }
+
+    async fn start_with(
+        file: &Path,
+        port: u16,
+        folder: Option<tempfile::TempDir>,
+        channels: &str,
+    ) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let limits = Limits {
             journal_bytes_max: 64 << 20,
@@ -79,6 +109,9 @@ impl Station {
         let mut tokens = Tokens::default();
         tokens.add("desk", TOKEN, false);
         tokens.add("board", READER, true);
+        let config: Config = toml::from_str(&format!("{STATION}{channels}"))?;
+        let beside = file.parent().context("a folder")?;
+        let opened = open::open(&config, beside, &store).await?;
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let api = Arc::new(Api {
@@ -89,6 +122,8 @@ impl Station {
             commands: Commands::default(),
             clock,
             tokens,
+            push: opened.push.clone(),
+            reports: opened.reports,
             health: health.clone(),
             metrics: Metrics::of_this_process()?,
             stop: stop.clone(),
@@ -103,6 +138,30 @@ impl Station {
         let mut tasks = JoinSet::new();
         tasks.spawn(driver.clone().run(outlet));
         tasks.spawn(gateway::http::serve(listener, api, stop.clone()));
+        for (channel, terms) in opened.channels {
+            let worker = Worker {
+                terms,
+                letterhead: letterhead(),
+                store: store.clone(),
+                world: world.clone(),
+                live: live.clone(),
+                clock,
+                check: health.informative(format!("channel:{}", channel.name())),
+                channel,
+                unrecorded: Arc::default(),
+            };
+            tasks.spawn(worker.run(stop.clone()));
+        }
+        for channel in opened.alertmanagers {
+            let ends = Ends {
+                channel,
+                station: letterhead().station,
+                store: store.clone(),
+                world: world.clone(),
+                live: live.clone(),
+            };
+            tasks.spawn(ends.run(stop.clone()));
+        }
         let client = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { store, world, live, clock, health, stop, url, client, driver, tasks, _folder: folder })
     }
@@ -348,11 +407,14 @@ pub fn neighbourhood() -> Rows {
         registered: begin,
         retired: false,
     };
-    let person = |id: &str, name: &str, phone: &str| Person {
-        id: id.into(),
-        name: name.into(),
-        phone: phone.into(),
-        ..Person::default()
+    let person = |id: &str, name: &str, phone: &str| {
+        let contacts = [
+            ("mail", format!("{id}@street.example")),
+            ("wecom", id.replace('-', "")),
+            ("ntfy", format!("grid-{id}")),
+        ];
+        let contacts = contacts.map(|(channel, address)| (channel.to_owned(), address)).into();
+        Person { id: id.into(), name: name.into(), phone: phone.into(), contacts, ..Person::default() }
     };
     let duty = |person: &str, cell: &str, role| Duty {
         person: person.into(),

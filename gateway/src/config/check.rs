@@ -2,6 +2,7 @@
 //!
 //! One file per theme. Shape is checked before ([`super::shape`]), so a theme is skipped when its file has the wrong shape.
 
+mod channels;
 pub mod filters;
 mod ladders;
 mod modbus;
@@ -38,6 +39,7 @@ pub struct Inputs<'a, 'page> {
 pub fn check(inputs: &mut Inputs<'_, '_>) {
     if let Some(config) = inputs.config {
         station::check(inputs.station, config, inputs.folder);
+        channels::check(inputs.station, config, inputs.folder);
         mqtt::check(inputs.station, config, inputs.folder);
         modbus::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {

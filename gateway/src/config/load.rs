@@ -125,6 +125,7 @@ fn summary(path: &Path, loaded: &Loaded, registry: Option<&[RegistryFile]>, rows
         (rules.rules.len(), "rule", "rules"),
         (rules.ladders.len(), "ladder", "ladders"),
         (config.webhooks.len(), "webhook", "webhooks"),
+        (config.channels.all().len(), "other channel", "other channels"),
     ] {
         if count > 0 {
             parts.push(counted(count, one, many));

@@ -278,7 +278,7 @@ mod tests {
             "s.toml:4:1: there is no key `nmae` here; did you mean `name`?\n\
              s.toml:6:8: this is a number that does not fit here; write text in quotes\n\
              s.toml:7:20: this is text that does not fit here; write a whole number from 0 to 4294967295\n\
-             s.toml:11:1: there is no key `colour` here; write one of `bind`, `token`"
+             s.toml:11:1: there is no key `colour` here; write one of `bind`, `public_url`, `token`"
         );
         assert!(!usable);
     }

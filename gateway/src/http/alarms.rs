@@ -157,7 +157,7 @@ pub async fn one(
     Ok(Json(AlarmDetail {
         alarm: AlarmView::of(&alarm, &world.registry),
         history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
-        attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &world.registry)).collect(),
+        attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &alarm, &world.registry)).collect(),
         card,
     }))
 }

@@ -13,8 +13,10 @@ use utoipa::ToSchema;
 
 use crate::card::Card;
 use crate::grid::Registry;
-use crate::model::{DeadLetter, SignalClass};
+use crate::model::{Alarm, DeadLetter, SignalClass};
+use crate::store::outbox::receipts::Receipts;
 use crate::store::outbox::{Attempt, Outcome};
+use crate::units::Timestamp;
 use crate::view::{AlarmView, EntryView, PersonRef};
 
 /// One page of a list.
@@ -53,6 +55,23 @@ pub enum AttemptOutcome {
     Delivered,
     Retry,
     GaveUp,
+    /// Given up on this channel; another took over.
+    HandedOn,
+}
+
+/// How far an alert has come. Only `acknowledged` stops the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// Nobody has taken it.
+    Queued,
+    /// The provider took it; nobody knows more.
+    Accepted,
+    /// It stood on the person's screen, or was read aloud.
+    Shown,
+    Opened,
+    /// This person has the alarm in hand.
+    Acknowledged,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,28 +82,56 @@ pub struct AttemptView {
     pub person: Option<PersonRef>,
     /// Step of the ladder, from 1.
     pub step: u32,
+    /// Names the alert for its receipts.
+    pub key: String,
+    /// How far the alert has come by now, whichever attempt it was.
+    pub reached: Reached,
+    #[schema(format = DateTime)]
+    pub shown: Option<String>,
+    #[schema(format = DateTime)]
+    pub opened: Option<String>,
     /// Which try of this alert it was, from 1.
     pub attempt: u32,
     pub outcome: AttemptOutcome,
     /// The other side's answer, or what went wrong.
     pub detail: String,
+    /// The provider's own name for the message.
+    pub provider_id: Option<String>,
+    /// The channel that took over.
+    pub handed_to: Option<String>,
 }
 
 impl AttemptView {
-    pub fn of(attempt: &Attempt, registry: &Registry) -> Self {
-        let (outcome, detail) = match &attempt.outcome {
-            Outcome::Delivered { receipt } => (AttemptOutcome::Delivered, receipt),
-            Outcome::Retry { error, .. } => (AttemptOutcome::Retry, error),
-            Outcome::GaveUp { error } => (AttemptOutcome::GaveUp, error),
+    pub fn of(attempt: &Attempt, alarm: &Alarm, registry: &Registry) -> Self {
+        let (outcome, detail, provider_id, handed_to) = match &attempt.outcome {
+            Outcome::Delivered { receipt, id } => (AttemptOutcome::Delivered, receipt, id.clone(), None),
+            Outcome::Retry { error, .. } => (AttemptOutcome::Retry, error, None, None),
+            Outcome::GaveUp { error } => (AttemptOutcome::GaveUp, error, None, None),
+            Outcome::HandedOn { error, to } => (AttemptOutcome::HandedOn, error, None, Some(to.clone())),
+        };
+        let acknowledged = alarm.acknowledged.as_ref().map(|signed| &signed.by);
+        let Receipts { shown, opened } = attempt.receipts;
+        let reached = match (&attempt.alert.person, &attempt.outcome) {
+            (Some(person), _) if acknowledged == Some(person) => Reached::Acknowledged,
+            _ if opened.is_some() => Reached::Opened,
+            _ if shown.is_some() => Reached::Shown,
+            (_, Outcome::Delivered { .. }) => Reached::Accepted,
+            (_, Outcome::Retry { .. } | Outcome::GaveUp { .. } | Outcome::HandedOn { .. }) => Reached::Queued,
         };
         Self {
             at: attempt.at.rfc3339(),
             channel: attempt.alert.channel.clone(),
             person: attempt.alert.person.as_ref().map(|id| PersonRef::of(id, registry)),
             step: attempt.alert.step,
+            key: attempt.alert.key.clone(),
+            reached,
+            shown: shown.map(Timestamp::rfc3339),
+            opened: opened.map(Timestamp::rfc3339),
             attempt: attempt.number,
             outcome,
             detail: detail.clone(),
+            provider_id,
+            handed_to,
         }
     }
 }

@@ -145,6 +145,12 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/maintenance/{id}/end",           Need::Right(Right::Handle)),
     (Method::GET,    "/api/v1/events",                      Need::Right(Right::Alarms)),
 
+    (Method::POST,   "/api/v1/alerts/{key}/receipts",       Need::Known),
+    (Method::GET,    "/api/v1/push/key",                    Need::Known),
+    (Method::POST,   "/api/v1/push/subscriptions",          Need::Known),
+    (Method::DELETE, "/api/v1/push/subscriptions",          Need::Known),
+    (Method::POST,   "/api/v1/channels/{name}/reports/{secret}", Need::Nothing),
+
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
     (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),

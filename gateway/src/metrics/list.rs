@@ -131,10 +131,16 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     ("gridwarden_outbox_rows", Gauge, &["class"], "Alerts waiting to be sent."),
     ("gridwarden_outbox_given_up_full_total", Counter, &[], "Alerts given up because too many were waiting."),
     (
+        "gridwarden_alerts_folded_total",
+        Counter,
+        &["channel"],
+        "Alerts that went out together with others, in one message.",
+    ),
+    (
         "gridwarden_alerts_total",
         Counter,
         &["channel", "outcome"],
-        "Attempts to tell somebody: delivered, retry, gave_up.",
+        "Attempts to tell somebody: delivered, retry, gave_up, handed_on.",
     ),
     ("gridwarden_alert_seconds", Histogram, &["channel"], "How long one attempt took."),
     (

@@ -24,24 +24,40 @@ impl Accepted {
 
     /// Why this answer is no acceptance; `None` when it is one.
     pub fn refusal(&self, body: &[u8]) -> Option<String> {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(answer) => self.missing(&answer),
+            Err(_) => Some("it is no complete JSON".into()),
+        }
+    }
+
+    /// The same of an answer that has been read.
+    pub fn missing(&self, answer: &Value) -> Option<String> {
         let Self { path, equals } = self;
-        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
-            return Some("it is no complete JSON".into());
-        };
-        match self.find(&answer) {
+        match self.found(answer) {
             Some(found) if same(found, equals) => None,
             Some(found) => Some(format!("`{path}` is {found}, not {equals}")),
             None => Some(format!("it has no `{path}`")),
         }
     }
 
-    fn find<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
-        self.path.split('.').try_fold(answer, |value, part| match value {
-            Value::Object(keys) => keys.get(part),
-            Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        })
+    /// What stands at the place.
+    pub fn found<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
+        find(answer, &self.path)
     }
+}
+
+/// Keys and numbers of list entries with dots between.
+pub fn find<'a>(answer: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(answer, |value, part| match value {
+        Value::Object(keys) => keys.get(part),
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
+/// As a word: text without its quotes.
+pub fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// 0 and 0.0 are the same number.

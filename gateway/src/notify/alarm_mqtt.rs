@@ -194,7 +194,7 @@ impl AlarmMqtt {
 }
 
 /// Waits until the history may have grown. Readings pass by unseen.
-async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>) {
+pub async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>) {
     loop {
         match changes.recv().await {
             Ok(Change::Alarm { .. }) | Err(RecvError::Lagged(_)) => return,

@@ -71,7 +71,7 @@ impl Channel for Mqtt {
             match tokio::time::timeout(CONFIRM_WITHIN, self.publisher.publish(topic.clone(), payload, false))
                 .await
             {
-                Ok(Ok(())) => Sent::Delivered { receipt: format!("confirmed by the broker on {topic}") },
+                Ok(Ok(())) => Sent::delivered(format!("confirmed by the broker on {topic}"), None),
                 Ok(Err(error)) => Sent::Retry { error: format!("{error:#}"), after: None },
                 Err(_) => Sent::Retry { error: "the broker did not confirm in time".into(), after: None },
             }

@@ -43,9 +43,18 @@ impl Page {
         used_up || old || self.next_at.is_some_and(|at| at <= now)
     }
 
-    /// The next row, if it finds a place. What comes after it is no worse, so when it finds none nothing does.
-    pub fn next_if(&mut self, place: impl FnOnce(&Row) -> bool) -> Option<Row> {
-        self.rows.pop_front_if(|row| place(row))
+    /// Everything, to choose from; what is left is given back with [`Page::keep`].
+    pub fn take(&mut self) -> VecDeque<Row> {
+        std::mem::take(&mut self.rows)
+    }
+
+    pub fn keep(&mut self, rows: VecDeque<Row>) {
+        self.rows = rows;
+    }
+
+    /// The outbox may hold more rows that are due than this page.
+    pub fn more(&self) -> bool {
+        self.more
     }
 
     /// This row will be due at `at`.

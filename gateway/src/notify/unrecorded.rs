@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::model::AlarmId;
-use crate::store::outbox::{Outcome, Row};
+use crate::store::outbox::{Outcome, Row, handed_on};
 use crate::units::{Steady, Timestamp};
 
 #[derive(Default)]
@@ -129,11 +129,17 @@ impl Unrecorded {
         let row = Row { attempts: row.attempts + 1, ..row };
         let state = match outcome {
             Outcome::Retry { next_at, .. } if !stored && !withdrawn => State::Waiting { next_at },
-            outcome @ (Outcome::Delivered { .. } | Outcome::Retry { .. } | Outcome::GaveUp { .. }) => {
-                State::Told { at, outcome, record_at: Steady(0) }
-            }
+            outcome @ (Outcome::Delivered { .. }
+            | Outcome::Retry { .. }
+            | Outcome::GaveUp { .. }
+            | Outcome::HandedOn { .. }) => State::Told { at, outcome, record_at: Steady(0) },
         };
+        let next = next_row(&row, &state).filter(|_| !stored && !withdrawn);
         alerts.insert(row.alert.key.clone(), Held { row, stored, withdrawn, state });
+        if take_over(&mut alerts, next) {
+            drop(alerts);
+            self.tell();
+        }
     }
 
     /// What can be recorded now for one channel, `most` at the most; each is handed out once.
@@ -155,9 +161,12 @@ impl Unrecorded {
         found
     }
 
-    /// The outbox knows it.
+    /// The outbox knows it, and who took over from it.
     pub fn recorded(&self, key: &str) {
-        self.lock().remove(key);
+        let gone = self.lock().remove(key);
+        if let Some(next) = gone.and_then(|held| next_row(&held.row, &held.state)) {
+            self.stored(&next.alert.key);
+        }
     }
 
     /// The disk did not take it; what was to be tried again is tried from memory, the rest recorded after `again_at`.
@@ -167,10 +176,27 @@ impl Unrecorded {
         if let State::Recording { outcome } = &held.state {
             held.state = match outcome {
                 Outcome::Retry { next_at, .. } if !held.withdrawn => State::Waiting { next_at: *next_at },
-                Outcome::Delivered { .. } | Outcome::Retry { .. } | Outcome::GaveUp { .. } => {
+                Outcome::Delivered { .. }
+                | Outcome::Retry { .. }
+                | Outcome::GaveUp { .. }
+                | Outcome::HandedOn { .. } => {
                     State::Told { at, outcome: outcome.clone(), record_at: again_at }
                 }
             };
+            let next = next_row(&held.row, &held.state).filter(|_| !held.withdrawn);
+            if take_over(&mut alerts, next) {
+                drop(alerts);
+                self.tell();
+            }
+        }
+    }
+
+    /// The channel is dead: what waits for another try is due now.
+    pub fn hurry(&self, channel: &str) {
+        for held in self.lock().values_mut().filter(|held| held.row.alert.channel == channel) {
+            if let State::Waiting { next_at } = &mut held.state {
+                *next_at = Steady(0);
+            }
         }
     }
 
@@ -181,6 +207,25 @@ impl Unrecorded {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The row on the other channel, when this one was handed on.
+fn next_row(row: &Row, state: &State) -> Option<Row> {
+    match state {
+        State::Told { outcome: Outcome::HandedOn { to, .. }, .. }
+        | State::Recording { outcome: Outcome::HandedOn { to, .. } } => {
+            Some(Row { id: 0, alert: handed_on(&row.alert, to), alarm: row.alarm.clone(), attempts: 0 })
+        }
+        State::Told { .. } | State::Recording { .. } | State::Waiting { .. } | State::Flying => None,
+    }
+}
+
+/// The disk does not know of it yet, and it is told all the same. `false`: there is nothing to tell.
+fn take_over(alerts: &mut BTreeMap<String, Held>, next: Option<Row>) -> bool {
+    let Some(row) = next else { return false };
+    let state = State::Waiting { next_at: Steady(0) };
+    alerts.entry(row.alert.key.clone()).or_insert(Held { row, stored: false, withdrawn: false, state });
+    true
 }
 
 #[cfg(test)]

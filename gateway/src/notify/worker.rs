@@ -1,33 +1,31 @@
-//! One channel's worker: takes what is due from the outbox, sends it, and records every attempt.
+//! One channel's worker: takes what is due from the outbox, sends it as [`turn`] says, and records every attempt.
 //!
-//! Fire goes first and has places of its own, so that slow answers to lesser alerts never hold it up. Sending does not wait for recording: what
-//! came of attempts is recorded while others are on their way, and shares the store's commits. A worker never ends because of the disk.
+//! Sending does not wait for recording: what came of attempts is recorded while others are on their way, and shares the store's commits. What a
+//! dead channel cannot deliver goes on to another ([`condition`](super::condition)). A worker never ends because of the disk.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use super::condition::Condition;
+use super::pace::Pace;
 use super::reading::{AHEAD_MAX, Page};
+use super::turn::{self, Places};
 use super::unrecorded::{ToRecord, Unrecorded};
-use super::{Channel, Notice, Sent, backoff};
+use super::{Channel, Letterhead, Notice, Sent, Terms, backoff};
 use crate::clock::{self, Clock};
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::SignalClass;
 use crate::store::outbox::{Outcome, Row};
 use crate::store::{Store, StoreError};
-use crate::units::{Millis, Steady};
+use crate::units::{Millis, Now, Steady};
 use crate::world;
 
-/// Alerts of one channel on their way at the same time, below fire.
-const AT_ONCE_MAX: usize = 8;
-/// Further places that only fire may take.
-const FIRE_AT_ONCE_MAX: usize = 8;
 /// Outcomes given to the store at the same time. More wait here: in the store's queue a new alarm would wait behind them.
 const RECORD_AT_ONCE_MAX: usize = 128;
 /// With the longest pauses of [`backoff`] this is about a day.
@@ -35,14 +33,19 @@ const ATTEMPTS_MAX: u32 = 300;
 /// How long attempts on their way may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(5);
 /// A store that does not answer in this time is asked again later.
-const READ_WITHIN: Duration = Duration::from_secs(3);
+const WITHIN: Duration = Duration::from_secs(3);
 /// When the store failed, it is asked again after this long.
 const AGAIN: Millis = Millis(1_000);
+/// Rows from memory that are looked at together.
+const FROM_MEMORY_MAX: usize = 64;
+/// A fire with another way does not wait longer than this for a token.
+const FIRE_WAITS_MOST: Millis = Millis(2_000);
 
 /// Empties one channel's part of the outbox.
 pub struct Worker {
     pub channel: Arc<dyn Channel>,
-    pub station: String,
+    pub terms: Terms,
+    pub letterhead: Letterhead,
     pub store: Store,
     pub world: world::Shared,
     pub live: Arc<Live>,
@@ -53,11 +56,33 @@ pub struct Worker {
     pub unrecorded: Arc<Unrecorded>,
 }
 
+/// What the attempts on their way share.
+struct Desk {
+    pace: Pace,
+    condition: Condition,
+    /// The log has said that the channel fails.
+    failing: bool,
+}
+
+/// What is left of the rows that were due.
+#[derive(Default)]
+struct Left {
+    /// For want of a place.
+    stay: VecDeque<Row>,
+    /// For want of a token, with when there is one.
+    wait: Vec<(Row, Steady)>,
+}
+
 impl Worker {
     /// Runs until `stop`; then attempts on their way get a moment to end.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         self.check.fine();
-        let working = AtomicBool::new(true);
+        let name = self.channel.name();
+        let desk = Mutex::new(Desk {
+            pace: Pace::new(self.terms.limits.clone()),
+            condition: Condition::new(self.terms.dead_after),
+            failing: false,
+        });
         let mut changed = self.store.outbox_changed();
         changed.mark_changed(); // What was there before counts as well.
         let mut in_memory = self.unrecorded.changed();
@@ -66,33 +91,46 @@ impl Worker {
         let mut flying = FuturesUnordered::new();
         let mut recording = FuturesUnordered::new();
         let mut readable = true;
+        let mut hurried = false;
         loop {
             in_memory.mark_unchanged();
-            let now = self.clock.now().steady;
-            for row in self.unrecorded.due(self.channel.name(), now, places.free_for_fire()) {
-                if places.take(&row) {
-                    self.unrecorded.fly(&row.alert.key);
-                    flying.push(self.attempt(row, &working));
-                }
+            let now = self.clock.now();
+            let dead = self.terms.or_else.is_some() && lock(&desk).condition.dead(now.steady);
+            if dead && !hurried {
+                self.unrecorded.hurry(name);
+                // When this fails they go on when they would be tried again.
+                let _ = tokio::time::timeout(WITHIN, self.store.hurry(name)).await;
             }
-            if changed.has_changed().map_err(|_| StoreError::Stopped)? || page.is_over(now) {
+            hurried = dead;
+            let memory = self.unrecorded.due(name, now.steady, FROM_MEMORY_MAX).into();
+            let (go, in_memory_left) = self.choose(memory, &desk, &mut places, now);
+            for rows in go {
+                rows.iter().for_each(|row| self.unrecorded.fly(&row.alert.key));
+                flying.push(self.attempt(rows, &desk));
+            }
+            if changed.has_changed().map_err(|_| StoreError::Stopped)? || page.is_over(now.steady) {
                 changed.mark_unchanged(); // Before the store is asked, or a change between would be slept through.
-                page = self.read(now, &places, &mut readable).await;
+                page = self.read(now.steady, &places, &mut readable).await;
             }
-            while let Some(row) = page.next_if(|row| places.take(row)) {
-                flying.push(self.attempt(row, &working));
-            }
+            let (go, left) = self.choose(page.take(), &desk, &mut places, now);
+            flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
+            self.keep(&mut page, left).await;
             let room = RECORD_AT_ONCE_MAX - recording.len();
-            for told in self.unrecorded.to_record(self.channel.name(), now, room) {
+            for told in self.unrecorded.to_record(name, now.steady, room) {
                 recording.push(self.record(told));
             }
-            let next_at =
-                page.next_at().into_iter().chain(self.unrecorded.next_at(self.channel.name())).min();
+            let memory_at = self.unrecorded.next_at(name).map(|at| {
+                // Those that have no place or token are due already; a place that is free wakes us.
+                let left = !in_memory_left.stay.is_empty() || !in_memory_left.wait.is_empty();
+                if left { at.max(now.steady + AGAIN) } else { at }
+            });
+            let dead_at = lock(&desk).condition.dead_at().filter(|_| self.terms.or_else.is_some() && !dead);
+            let next_at = page.next_at().into_iter().chain(memory_at).chain(dead_at).min();
             let next_due = async {
                 match next_at {
                     // A row that finds no place is due already: the next place that is free wakes us.
                     Some(at) => {
-                        tokio::time::sleep_until(self.clock.instant_of(at.max(now + Millis(20)))).await
+                        tokio::time::sleep_until(self.clock.instant_of(at.max(now.steady + Millis(20)))).await
                     }
                     None => std::future::pending().await,
                 }
@@ -102,7 +140,7 @@ impl Worker {
                 () = stop.cancelled() => break,
                 // Before the sending, which would otherwise always have something ready: nothing would be recorded while alerts wait.
                 Some(again_at) = recording.next() => if let Some(at) = again_at { page.due_at(at) },
-                Some(key) = flying.next() => places.free(&key),
+                Some(keys) = flying.next() => places.free(&keys),
                 alive = changed.changed() => {
                     alive.map_err(|_| StoreError::Stopped)?;
                     changed.mark_changed(); // Seen, but not read yet.
@@ -114,7 +152,7 @@ impl Worker {
         // Whoever is cut off here is sent again after the start.
         let drain = async {
             while flying.next().await.is_some() {}
-            for told in self.unrecorded.to_record(self.channel.name(), self.clock.now().steady, usize::MAX) {
+            for told in self.unrecorded.to_record(name, self.clock.now().steady, usize::MAX) {
                 recording.push(self.record(told));
             }
             while recording.next().await.is_some() {}
@@ -123,19 +161,93 @@ impl Worker {
         Ok(())
     }
 
+    /// The messages that go out now, and the rows that are left. What need not be tried is settled here.
+    fn choose(
+        &self,
+        rows: VecDeque<Row>,
+        desk: &Mutex<Desk>,
+        places: &mut Places,
+        now: Now,
+    ) -> (Vec<Vec<Row>>, Left) {
+        if rows.is_empty() {
+            return Default::default();
+        }
+        let mut desk = lock(desk);
+        let mut worth_trying = VecDeque::new();
+        for row in rows {
+            match self.settle(&row, &mut desk.condition, now.steady) {
+                Some(outcome) => self.told(row, now, outcome),
+                None => worth_trying.push_back(row),
+            }
+        }
+        let turn = turn::choose(worth_trying, &mut desk.pace, places, now.steady);
+        let mut left = Left { stay: turn.stay, wait: Vec::new() };
+        for (row, until) in turn.wait {
+            let fire = row.alert.class == SignalClass::Fire && now.steady + FIRE_WAITS_MOST < until;
+            match &self.terms.or_else {
+                Some(to) if fire => {
+                    let error = "not sent: the channel takes no more messages for now".to_owned();
+                    self.told(row, now, Outcome::HandedOn { error, to: to.clone() });
+                }
+                Some(_) | None => left.wait.push((row, until)),
+            }
+        }
+        (turn.go, left)
+    }
+
+    /// What comes of a row without an attempt.
+    fn settle(&self, row: &Row, condition: &mut Condition, now: Steady) -> Option<Outcome> {
+        if !row.alarm.is_open() {
+            return Some(Outcome::GaveUp { error: "not sent: the alarm was closed before".into() });
+        }
+        if ATTEMPTS_MAX <= row.attempts {
+            return Some(self.end_here(format!("given up after {ATTEMPTS_MAX} attempts")));
+        }
+        let to = self.terms.or_else.as_ref()?;
+        if condition.worth_trying(row.alert.class == SignalClass::Fire, now) {
+            return None;
+        }
+        let error = "not sent: the channel has been failing for too long".to_owned();
+        Some(Outcome::HandedOn { error, to: to.clone() })
+    }
+
+    /// The end on this channel, which may be a beginning on another.
+    fn end_here(&self, error: String) -> Outcome {
+        match &self.terms.or_else {
+            Some(to) => Outcome::HandedOn { error, to: to.clone() },
+            None => Outcome::GaveUp { error },
+        }
+    }
+
+    /// Rows for which there was no place stay in the page; those without a token too, unless they would keep others out of it.
+    async fn keep(&self, page: &mut Page, left: Left) {
+        let Left { mut stay, wait } = left;
+        if page.more() && !wait.is_empty() {
+            let later = wait.iter().map(|(row, until)| (row.id, *until)).collect();
+            // When this fails they come with the next page.
+            let _ = tokio::time::timeout(WITHIN, self.store.postpone(later)).await;
+        } else {
+            for (row, until) in wait {
+                page.due_at(until);
+                stay.push_back(row);
+            }
+        }
+        page.keep(stay);
+    }
+
     /// Rows of the outbox that are due and that nobody has in hand; none while the store cannot be read.
     async fn read(&self, now: Steady, places: &Places, readable: &mut bool) -> Page {
         // Rows on their way, or told and not recorded yet, are still pending in the outbox and come along.
-        let asked = places.taken.len() + self.unrecorded.len() + AHEAD_MAX;
+        let asked = places.len() + self.unrecorded.len() + AHEAD_MAX;
         let answer = self.store.due(self.channel.name(), now, u32::try_from(asked).unwrap_or(u32::MAX));
-        let fault = match tokio::time::timeout(READ_WITHIN, answer).await {
+        let fault = match tokio::time::timeout(WITHIN, answer).await {
             Ok(Ok(due)) => {
                 *readable = true;
                 let busy = |row: &Row| places.holds(row) || self.unrecorded.holds(&row.alert.key);
                 return Page::new(due, now, busy);
             }
             Ok(Err(fault)) => format!("{:#}", anyhow::Error::from(fault)),
-            Err(_) => format!("no answer within {} s", READ_WITHIN.as_secs()),
+            Err(_) => format!("no answer within {} s", WITHIN.as_secs()),
         };
         if std::mem::replace(readable, false) {
             tracing::error!(channel = self.channel.name(), fault, "the outbox cannot be read; trying again");
@@ -143,43 +255,71 @@ impl Worker {
         Page::nothing_until(now + AGAIN)
     }
 
-    /// Sends one alert and keeps what came of it, to be recorded.
-    async fn attempt(&self, row: Row, working: &AtomicBool) -> String {
+    /// Sends one message and keeps what came of it, to be recorded for each alert in it.
+    async fn attempt(&self, rows: Vec<Row>, desk: &Mutex<Desk>) -> Vec<String> {
         let begun = clock::instant();
-        let sent = if !row.alarm.is_open() {
-            Sent::GaveUp { error: "not sent: the alarm was closed before".into() }
-        } else if ATTEMPTS_MAX <= row.attempts {
-            Sent::GaveUp { error: format!("given up after {ATTEMPTS_MAX} attempts") }
-        } else {
-            let now = self.clock.now().wall;
-            let notice = Notice::of(&row, &self.station, &self.world.load().registry, now);
-            let sent = self.channel.send(&notice).await;
-            self.note(&sent, working);
-            sent
+        let registry = self.world.load().registry.clone();
+        let notice = Notice::fold(&rows, &self.letterhead, &registry, self.clock.now().wall);
+        let sent = match &notice {
+            Some(notice) => self.channel.send(notice).await,
+            None => Sent::gave_up("there was nothing to send".into()),
         };
         let name = self.channel.name().to_owned();
         let took = clock::instant().duration_since(begun).as_secs_f64();
         metrics::histogram!("gridwarden_alert_seconds", "channel" => name.clone()).record(took);
+        if 1 < rows.len() {
+            metrics::counter!("gridwarden_alerts_folded_total", "channel" => name)
+                .increment(rows.len() as u64);
+        }
         let now = self.clock.now();
-        let (outcome, word) = match sent {
-            Sent::Delivered { receipt } => (Outcome::Delivered { receipt }, "delivered"),
-            Sent::GaveUp { error } => (Outcome::GaveUp { error }, "gave_up"),
-            Sent::Retry { error, after } => {
-                let wait = backoff::wait(row.attempts + 1, row.alert.class, after, fastrand::f64());
-                (Outcome::Retry { error, next_at: now.steady + wait }, "retry")
+        let dead = self.note(&sent, &rows, desk, now.steady);
+        let keys = rows.iter().map(|row| row.alert.key.clone()).collect();
+        let others = rows.len() - 1;
+        for row in rows {
+            let outcome = self.outcome(&row, &sent, others, dead, now.steady);
+            self.told(row, now, outcome);
+        }
+        keys
+    }
+
+    /// `others`: alerts that went out in the same message.
+    fn outcome(&self, row: &Row, sent: &Sent, others: usize, dead: bool, now: Steady) -> Outcome {
+        match sent.clone() {
+            Sent::Delivered { receipt, id } if others == 0 => Outcome::Delivered { receipt, id },
+            Sent::Delivered { receipt, id } => {
+                Outcome::Delivered { receipt: format!("{receipt}; in one message with {others} others"), id }
             }
+            Sent::GaveUp { error } => self.end_here(error),
+            Sent::Retry { error, after } => {
+                let too_long = dead || after.is_some_and(|after| self.terms.dead_after <= after);
+                match &self.terms.or_else {
+                    Some(to) if too_long => Outcome::HandedOn { error, to: to.clone() },
+                    Some(_) | None => {
+                        let wait = backoff::wait(row.attempts + 1, row.alert.class, after, fastrand::f64());
+                        Outcome::Retry { error, next_at: now + wait }
+                    }
+                }
+            }
+        }
+    }
+
+    fn told(&self, row: Row, now: Now, outcome: Outcome) {
+        let word = match &outcome {
+            Outcome::Delivered { .. } => "delivered",
+            Outcome::GaveUp { .. } => "gave_up",
+            Outcome::Retry { .. } => "retry",
+            Outcome::HandedOn { .. } => "handed_on",
         };
+        let name = self.channel.name().to_owned();
         metrics::counter!("gridwarden_alerts_total", "channel" => name, "outcome" => word).increment(1);
-        let key = row.alert.key.clone();
         self.unrecorded.told(row, now.wall, outcome);
-        key
     }
 
     /// When it is due again, if the outbox was told to try again.
     async fn record(&self, told: ToRecord) -> Option<Steady> {
         let again_at = match &told.outcome {
             Outcome::Retry { next_at, .. } => Some(*next_at),
-            Outcome::Delivered { .. } | Outcome::GaveUp { .. } => None,
+            Outcome::Delivered { .. } | Outcome::GaveUp { .. } | Outcome::HandedOn { .. } => None,
         };
         match self.store.attempted(&told.key, told.at, told.outcome).await {
             Ok(line) => {
@@ -202,58 +342,40 @@ impl Worker {
         }
     }
 
-    /// Logs once when the channel begins to fail and once when it works again.
-    fn note(&self, sent: &Sent, working: &AtomicBool) {
+    /// Whether the channel is dead now. Logs once when it begins to fail and once when it works again.
+    fn note(&self, sent: &Sent, rows: &[Row], desk: &Mutex<Desk>, now: Steady) -> bool {
         let channel = self.channel.name();
+        let mut desk = lock(desk);
         match sent {
             Sent::Delivered { .. } => {
+                desk.condition.worked();
                 self.check.fine();
-                if !working.swap(true, Ordering::Relaxed) {
+                if std::mem::replace(&mut desk.failing, false) {
                     tracing::info!(channel, "alerts are taken again");
                 }
+                return false;
             }
-            Sent::Retry { error, .. } | Sent::GaveUp { error } => {
-                self.check.wrong(error.as_str());
-                if working.swap(false, Ordering::Relaxed) {
-                    tracing::warn!(channel, error, "an alert was not taken");
+            Sent::Retry { after, .. } => {
+                desk.condition.failed(now);
+                if let Some(after) = after.filter(|_| !self.terms.limits.is_none()) {
+                    let person = rows.first().and_then(|row| row.alert.person.as_deref());
+                    let receiver = desk.pace.receiver(person).to_owned();
+                    desk.pace.rest(&receiver, now, now + after);
                 }
             }
+            // It has answered: there is nothing wrong with the channel for others.
+            Sent::GaveUp { .. } => (),
         }
-    }
-}
-
-/// Which rows are on their way.
-#[derive(Default)]
-struct Places {
-    taken: BTreeMap<String, SignalClass>,
-}
-
-impl Places {
-    /// `false` when it is already on its way, or there is no place for its class.
-    fn take(&mut self, row: &Row) -> bool {
-        let most = match row.alert.class {
-            SignalClass::Fire => AT_ONCE_MAX + FIRE_AT_ONCE_MAX,
-            SignalClass::Supervisory | SignalClass::Trouble | SignalClass::Disabled | SignalClass::Test => {
-                AT_ONCE_MAX
+        if let Sent::Retry { error, .. } | Sent::GaveUp { error } = sent {
+            self.check.wrong(error.as_str());
+            if !std::mem::replace(&mut desk.failing, true) {
+                tracing::warn!(channel, error, "an alert was not taken");
             }
-        };
-        if self.holds(row) || most <= self.taken.len() {
-            return false;
         }
-        self.taken.insert(row.alert.key.clone(), row.alert.class);
-        true
+        desk.condition.dead(now)
     }
+}
 
-    fn holds(&self, row: &Row) -> bool {
-        self.taken.contains_key(&row.alert.key)
-    }
-
-    /// Places that are left, with those for fire.
-    fn free_for_fire(&self) -> usize {
-        AT_ONCE_MAX + FIRE_AT_ONCE_MAX - self.taken.len()
-    }
-
-    fn free(&mut self, key: &str) {
-        self.taken.remove(key);
-    }
+fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
 }

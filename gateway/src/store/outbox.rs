@@ -4,11 +4,13 @@
 //! simply due again, with the same key. Full (`outbox_rows_max` pending rows): the least important rows are given up, oldest
 //! first, with the reason in their history; fire is never given up.
 
+pub mod receipts;
 mod rows;
 
 use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
+use self::receipts::Receipts;
 use self::rows::{finish, record_attempt};
 use super::writer::Writing;
 use super::{Problem, Store, StoreError, alarms, int, unint};
@@ -37,12 +39,14 @@ pub struct Due {
 /// What one attempt came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The other side took it; `receipt` is its answer (status, provider's id).
-    Delivered { receipt: String },
+    /// The other side took it; `receipt` is its answer, `id` its own name for the message.
+    Delivered { receipt: String, id: Option<String> },
     /// Worth trying again.
     Retry { error: String, next_at: Steady },
     /// Trying again makes no sense.
     GaveUp { error: String },
+    /// Given up here; the same person is told on the channel `to`.
+    HandedOn { error: String, to: String },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +55,13 @@ pub struct Attempt {
     pub number: u32,
     pub at: Timestamp,
     pub outcome: Outcome,
+    /// Of the alert, whichever attempt it was.
+    pub receipts: Receipts,
+}
+
+/// The alert that takes over on another channel. The key is made from the first, so that it is the same each time.
+pub fn handed_on(alert: &Alert, to: &str) -> Alert {
+    Alert { key: format!("{}>{to}", alert.key), channel: to.to_owned(), ..alert.clone() }
 }
 
 impl Store {
@@ -86,11 +97,38 @@ impl Store {
         self.write(move |writing| {
             let row = rows::with_key(writing.connection, &key)?;
             let alert = record_attempt(writing.connection, row, at, &outcome)?;
-            let Some((number, entry)) = finish(writing.connection, row, &alert, at, &outcome)? else {
+            let Some((number, entry)) = finish(writing, row, &alert, at, &outcome)? else {
                 return Ok(None);
             };
             let alarm = alarms::load(writing.connection, alert.alarm)?;
             Ok(alarm.map(|alarm| (number, alarm, entry)))
+        })
+        .await
+    }
+
+    /// These rows must wait without having been tried, and make room for others.
+    pub async fn postpone(&self, rows: Vec<(u64, Steady)>) -> Result<(), StoreError> {
+        self.write(move |writing| {
+            let mut postpone = writing
+                .connection
+                .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?;
+            for (row, until) in rows {
+                postpone.execute([int(row), int(until.0)])?;
+            }
+            writing.news.outbox = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What waits on this channel for another try is due now: it has somewhere else to go.
+    pub async fn hurry(&self, channel: &str) -> Result<(), StoreError> {
+        let channel = channel.to_owned();
+        self.write(move |writing| {
+            let waiting =
+                "UPDATE outbox SET next_at = 0 WHERE channel = ?1 AND state = 'pending' AND next_at > 0";
+            writing.news.outbox = 0 < writing.connection.prepare_cached(waiting)?.execute([&channel])?;
+            Ok(())
         })
         .await
     }
@@ -128,7 +166,7 @@ pub(super) fn withdraw(connection: &Connection, alarm: AlarmId) -> rusqlite::Res
 }
 
 /// Gives up the least important pending rows when there are too many, and a hundredth more so that it is not done every time.
-pub(super) fn keep_limit(writing: &Writing<'_>, at: Option<Timestamp>) -> Result<(), Problem> {
+pub(super) fn keep_limit(writing: &mut Writing<'_>, at: Option<Timestamp>) -> Result<(), Problem> {
     let Some(limits) = writing.limits else { return Ok(()) };
     let pending: i64 = writing
         .connection
@@ -151,7 +189,7 @@ pub(super) fn keep_limit(writing: &Writing<'_>, at: Option<Timestamp>) -> Result
     for (row, alerted) in victims {
         let (at, outcome) = (at.unwrap_or(alerted), Outcome::GaveUp { error: error.clone() });
         let alert = record_attempt(writing.connection, row, at, &outcome)?;
-        finish(writing.connection, row, &alert, at, &outcome)?;
+        finish(writing, row, &alert, at, &outcome)?;
     }
     Ok(())
 }
@@ -159,8 +197,9 @@ pub(super) fn keep_limit(writing: &Writing<'_>, at: Option<Timestamp>) -> Result
 /// The line for the alarm's history, when the outcome is final.
 fn line(alert: &Alert, at: Timestamp, outcome: &Outcome) -> Option<Entry> {
     let (what, said) = match outcome {
-        Outcome::Delivered { receipt } => (What::Told, receipt),
-        Outcome::GaveUp { error } => (What::NotTold, error),
+        Outcome::Delivered { receipt, .. } => (What::Told, receipt.clone()),
+        Outcome::GaveUp { error } => (What::NotTold, error.clone()),
+        Outcome::HandedOn { error, to } => (What::NotTold, format!("{error}; going on by {to}")),
         Outcome::Retry { .. } => return None,
     };
     let to = alert.person.as_deref().unwrap_or("everybody");

@@ -31,6 +31,7 @@ const TABLES: &[&str] = &[
     "tallies",
     "outbox",
     "attempts",
+    "push_subscriptions",
     "audit",
     "passes",
     "snapshots",

@@ -165,6 +165,23 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX passes_by_account ON passes (account, kind, number);
     ",
+    // 5: channels: the provider's own id of a message, who took over, what the person has seen, and browsers that want to be told.
+    "
+    ALTER TABLE attempts ADD COLUMN provider_id TEXT;
+    ALTER TABLE attempts ADD COLUMN handed_to TEXT;
+    CREATE INDEX attempts_by_provider ON attempts (provider_id) WHERE provider_id IS NOT NULL;
+    ALTER TABLE outbox ADD COLUMN shown_at INTEGER;
+    ALTER TABLE outbox ADD COLUMN opened_at INTEGER;
+    CREATE TABLE push_subscriptions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        endpoint TEXT NOT NULL UNIQUE,
+        person TEXT NOT NULL,
+        p256dh BLOB NOT NULL,
+        auth BLOB NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX push_by_person ON push_subscriptions (person);
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

@@ -128,13 +128,10 @@ fn check_step(
                     "the channel `mqtt` needs the section `[alarm_mqtt]` in station.toml; add it there",
                 );
             }
-        } else if !config.webhooks.iter().any(|webhook| webhook.name.get_ref() == name) {
-            let known: Vec<&str> = config
-                .webhooks
-                .iter()
-                .map(|webhook| webhook.name.get_ref().as_str())
-                .chain(["mqtt"])
-                .collect();
+        } else if !config.all_channels().iter().any(|(_, known)| known.name.get_ref() == name) {
+            let all = config.all_channels();
+            let known: Vec<&str> =
+                all.iter().map(|(_, known)| known.name.get_ref().as_str()).chain(["mqtt"]).collect();
             page.wrong(
                 channel.span(),
                 format!("station.toml has no channel `{name}`; {}", instead(name, known)),

@@ -13,7 +13,7 @@ use crate::decode::filter_matches;
 use crate::problem::instead;
 
 /// A token shorter than this can be guessed.
-const TOKEN_LETTERS_MIN: usize = 16;
+pub const TOKEN_LETTERS_MIN: usize = 16;
 
 pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     let id = &config.station.id;
@@ -78,6 +78,9 @@ pub fn bind(page: &mut Page<'_>, bind: &Spanned<String>) -> Option<SocketAddr> {
 
 fn check_http(page: &mut Page<'_>, http: &Http, folder: &Path) {
     bind(page, &http.bind);
+    if let Some(public) = &http.public_url {
+        url(page, public, "https://grid.example");
+    }
     if http.tokens.is_empty() {
         page.wrong(
             page.at("http.token"),
@@ -103,7 +106,7 @@ fn check_ports(page: &mut Page<'_>, listener: &Listener, http: &Http) {
 }
 
 /// An http or https address with a host.
-fn url(page: &mut Page<'_>, url: &Spanned<String>, example: &str) {
+pub fn url(page: &mut Page<'_>, url: &Spanned<String>, example: &str) {
     let good = reqwest::Url::parse(url.get_ref())
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !good {
@@ -143,16 +146,8 @@ fn check_influx(page: &mut Page<'_>, influx: &Influx, folder: &Path) {
 }
 
 fn check_webhooks(page: &mut Page<'_>, config: &Config, folder: &Path) {
-    names(page, "webhook", config.webhooks.iter().map(|webhook| &webhook.name));
     for (i, webhook) in config.webhooks.iter().enumerate() {
-        if webhook.name.get_ref() == "mqtt" {
-            page.wrong(
-                webhook.name.span(),
-                "`mqtt` is the channel of `[alarm_mqtt]`; give the webhook another name",
-            );
-        }
         url(page, &webhook.url, "https://duty.example/alerts");
-        range(page, "timeout_s", &webhook.timeout_s, 1..=60);
         if let Some(secret) = &webhook.secret {
             secrets::check(page, folder, &format!("webhook.{i}.secret"), secret, TOKEN_LETTERS_MIN);
         }
@@ -162,7 +157,7 @@ fn check_webhooks(page: &mut Page<'_>, config: &Config, folder: &Path) {
     }
 }
 
-fn check_accepted(page: &mut Page<'_>, accepted: &AcceptedWhen) {
+pub fn check_accepted(page: &mut Page<'_>, accepted: &AcceptedWhen) {
     let AcceptedWhen { path, equals } = accepted;
     if path.get_ref().split('.').any(str::is_empty) {
         page.wrong(

@@ -50,7 +50,7 @@ fn fire(alarm: u64) -> Row {
 }
 
 fn taken() -> Outcome {
-    Outcome::Delivered { receipt: "200".into() }
+    Outcome::Delivered { receipt: "200".into(), id: None }
 }
 
 fn again_at(ms: u64) -> Outcome {
@@ -271,4 +271,40 @@ proptest! {
         }
         prop_assert!(unrecorded.len() <= added.len());
     }
+}
+
+fn handed_on() -> Outcome {
+    Outcome::HandedOn { error: "403".into(), to: "sms".into() }
+}
+
+#[test]
+fn without_a_disk_the_other_channel_takes_over_from_memory_and_is_recorded_after_the_first() {
+    let unrecorded = Unrecorded::default();
+    unrecorded.add(fire(1));
+    let key = attempt(&unrecorded, 0, handed_on());
+    let next = unrecorded.due("sms", Steady(0), MOST);
+    assert_eq!(next.iter().map(|row| row.alert.key.clone()).collect::<Vec<_>>(), [format!("{key}>sms")]);
+    unrecorded.fly(&next[0].alert.key);
+    unrecorded.told(next[0].clone(), AT, taken());
+    assert!(unrecorded.to_record("sms", Steady(0), MOST).is_empty(), "the outbox has no such row yet");
+    unrecorded.stored(&key);
+    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
+    unrecorded.recorded(&key);
+    let told = unrecorded.to_record("sms", Steady(0), MOST);
+    assert_eq!(told.iter().map(|told| told.outcome.clone()).collect::<Vec<_>>(), [taken()]);
+    unrecorded.recorded(&next[0].alert.key);
+    assert!(unrecorded.is_empty());
+}
+
+#[test]
+fn a_hand_over_that_the_disk_does_not_take_is_told_all_the_same() {
+    let unrecorded = Unrecorded::default();
+    unrecorded.told(fire(1), AT, handed_on());
+    let key = fire(1).alert.key;
+    assert!(unrecorded.due("sms", Steady(0), MOST).is_empty(), "the outbox will have it");
+    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
+    unrecorded.not_recorded(&key, AT, Steady(1_000));
+    assert_eq!(unrecorded.due("sms", Steady(0), MOST).len(), 1);
+    unrecorded.withdraw(AlarmId(1));
+    assert!(unrecorded.due("sms", Steady(0), MOST).is_empty(), "somebody has answered");
 }

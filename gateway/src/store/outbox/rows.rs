@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Attempt, Outcome, Row, line};
+use super::receipts::Receipts;
+use super::{Attempt, Outcome, Row, add, handed_on, line};
 use crate::model::{AlarmId, Alert, Entry};
+use crate::store::writer::Writing;
 use crate::store::{Problem, StoreError, alarms, int, record, unint};
 use crate::units::{Steady, Timestamp};
 
@@ -59,29 +61,40 @@ pub fn attempts(connection: &Connection, alarm: AlarmId) -> Result<Vec<Attempt>,
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         alert_columns!(),
-        ", attempts.number, attempts.at, attempts.outcome, attempts.detail, attempts.next_at
+        ", attempts.number, attempts.at, attempts.outcome, attempts.detail, attempts.next_at,
+         attempts.provider_id, attempts.handed_to, outbox.shown_at, outbox.opened_at
          FROM outbox JOIN attempts ON attempts.row = outbox.id WHERE outbox.alarm = ?1 ORDER BY attempts.id"
     ))?;
     let mut rows = statement.query([int(alarm.0)])?;
     let mut attempts = Vec::new();
     while let Some(row) = rows.next()? {
         let next_at = row.get::<_, Option<i64>>(11)?.map(|at| Steady(unint(at)));
-        let outcome = outcome(record::text(row.get_ref(9)?), row.get(10)?, next_at)?;
+        let outcome =
+            outcome(record::text(row.get_ref(9)?), row.get(10)?, next_at, row.get(12)?, row.get(13)?)?;
+        let (shown, opened) = (row.get::<_, Option<i64>>(14)?, row.get::<_, Option<i64>>(15)?);
         attempts.push(Attempt {
             alert: alert(row)?,
             number: row.get(7)?,
             at: Timestamp(row.get(8)?),
             outcome,
+            receipts: Receipts { shown: shown.map(Timestamp), opened: opened.map(Timestamp) },
         });
     }
     Ok(attempts)
 }
 
-fn outcome(word: &str, detail: String, next_at: Option<Steady>) -> Result<Outcome, StoreError> {
-    match (word, next_at) {
-        ("delivered", None) => Ok(Outcome::Delivered { receipt: detail }),
-        ("retry", Some(next_at)) => Ok(Outcome::Retry { error: detail, next_at }),
-        ("given_up", None) => Ok(Outcome::GaveUp { error: detail }),
+fn outcome(
+    word: &str,
+    detail: String,
+    next_at: Option<Steady>,
+    id: Option<String>,
+    to: Option<String>,
+) -> Result<Outcome, StoreError> {
+    match (word, next_at, to) {
+        ("delivered", None, None) => Ok(Outcome::Delivered { receipt: detail, id }),
+        ("retry", Some(next_at), None) => Ok(Outcome::Retry { error: detail, next_at }),
+        ("given_up", None, None) => Ok(Outcome::GaveUp { error: detail }),
+        ("handed_on", None, Some(to)) => Ok(Outcome::HandedOn { error: detail, to }),
         _ => Err(StoreError::Damaged(format!("an attempt cannot have come to `{word}`"))),
     }
 }
@@ -114,39 +127,58 @@ pub fn record_attempt(
     };
     let (alert, number) = found?;
     let (word, detail, next_at) = match outcome {
-        Outcome::Delivered { receipt } => ("delivered", receipt, None),
+        Outcome::Delivered { receipt, .. } => ("delivered", receipt, None),
         Outcome::Retry { error, next_at } => ("retry", error, Some(int(next_at.0))),
         Outcome::GaveUp { error } => ("given_up", error, None),
+        Outcome::HandedOn { error, .. } => ("handed_on", error, None),
+    };
+    let (id, to) = match outcome {
+        Outcome::Delivered { id, .. } => (id.as_deref(), None),
+        Outcome::HandedOn { to, .. } => (None, Some(to)),
+        Outcome::Retry { .. } | Outcome::GaveUp { .. } => (None, None),
     };
     connection
         .prepare_cached(
-            "INSERT INTO attempts (row, number, at, outcome, detail, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO attempts (row, number, at, outcome, detail, next_at, provider_id, handed_to)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![int(row), number?, at.0, word, detail, next_at])?;
+        .execute(params![int(row), number?, at.0, word, detail, next_at, id, to])?;
     Ok(alert)
 }
 
 /// Ends or postpones the row, and writes the line of a final outcome. A row that was withdrawn while it was being sent stays
 /// withdrawn, unless it was delivered after all.
 pub fn finish(
-    connection: &Connection,
+    writing: &mut Writing<'_>,
     row: u64,
     alert: &Alert,
     at: Timestamp,
     outcome: &Outcome,
 ) -> Result<Option<(u64, Entry)>, Problem> {
-    let row = int(row);
+    let (connection, row) = (writing.connection, int(row));
+    const GIVE_UP: &str = "UPDATE outbox SET state = 'given_up' WHERE id = ?1 AND state = 'pending'";
     match outcome {
-        Outcome::Delivered { .. } => connection
-            .prepare_cached("UPDATE outbox SET state = 'delivered' WHERE id = ?1")?
-            .execute([row])?,
-        Outcome::Retry { next_at, .. } => connection
-            .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?
-            .execute([row, int(next_at.0)])?,
-        Outcome::GaveUp { .. } => connection
-            .prepare_cached("UPDATE outbox SET state = 'given_up' WHERE id = ?1 AND state = 'pending'")?
-            .execute([row])?,
-    };
+        Outcome::Delivered { .. } => {
+            connection
+                .prepare_cached("UPDATE outbox SET state = 'delivered' WHERE id = ?1")?
+                .execute([row])?;
+        }
+        Outcome::Retry { next_at, .. } => {
+            connection
+                .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?
+                .execute([row, int(next_at.0)])?;
+        }
+        Outcome::GaveUp { .. } => {
+            connection.prepare_cached(GIVE_UP)?.execute([row])?;
+        }
+        Outcome::HandedOn { to, .. } => {
+            // Nobody takes over what was answered meanwhile.
+            if 0 < connection.prepare_cached(GIVE_UP)?.execute([row])? {
+                add(connection, &handed_on(alert, to))?;
+                writing.news.outbox = true;
+            }
+        }
+    }
     let Some(entry) = line(alert, at, outcome) else { return Ok(None) };
     Ok(Some((alarms::add_entry(connection, &entry)?, entry)))
 }

@@ -113,7 +113,7 @@ async fn one_search_tells_who_knew_what_and_did_what() {
     let told = alert(1, SignalClass::Fire, 1);
     let effects = vec![raised(1, SignalClass::Fire), Effect::Tell(told.clone())];
     store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
-    let receipt = Outcome::Delivered { receipt: "204".into() };
+    let receipt = Outcome::Delivered { receipt: "204".into(), id: None };
     store.attempted(&told.key, moment(2).wall, receipt).await.unwrap();
     let acknowledged =
         Entry { who: Some("wang-li".into()), at: moment(3).wall, ..entry(1, What::Acknowledged) };

@@ -43,7 +43,7 @@ async fn the_same_key_is_the_same_alert() {
     assert_eq!(due(&store, 0).await.len(), 1);
     let row = store.due("hook", Steady(0), 1).await.unwrap().rows.remove(0);
     store
-        .attempted(&row.alert.key, moment(2).wall, Outcome::Delivered { receipt: "204".into() })
+        .attempted(&row.alert.key, moment(2).wall, Outcome::Delivered { receipt: "204".into(), id: None })
         .await
         .unwrap();
     tell(&store, [alert(1, SignalClass::Fire, 1)]).await;
@@ -63,7 +63,7 @@ async fn every_attempt_is_kept() {
     let due = store.due("hook", Steady(500), 9).await.unwrap();
     assert_eq!((due.rows[0].attempts, due.next_at), (1, None));
 
-    let delivered = Outcome::Delivered { receipt: "204 No Content".into() };
+    let delivered = Outcome::Delivered { receipt: "204 No Content".into(), id: None };
     let (number, its_alarm, line) =
         store.attempted(&row.alert.key, moment(3).wall, delivered.clone()).await.unwrap().expect("a line");
     assert_eq!((line.what, line.detail.as_str()), (What::Told, "wang-li by hook: 204 No Content"));
@@ -72,6 +72,7 @@ async fn every_attempt_is_kept() {
     drop(store);
     let store = place.open();
     let attempt = |number, at, outcome| Attempt {
+        receipts: Default::default(),
         alert: alert(1, SignalClass::Fire, 1),
         number,
         at: moment(at).wall,

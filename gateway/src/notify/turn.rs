@@ -1,0 +1,192 @@
+//! Whose turn it is: which of the alerts that are due go out now, which of them together, and which wait for a token.
+//!
+//! Pure. Fire goes alone, first, with places and tokens of its own, and is never folded. Of the others, those of one receiver are folded into one message
+//! when more of them wait than the receiver has tokens.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::pace::Pace;
+use crate::model::SignalClass;
+use crate::store::outbox::Row;
+use crate::units::Steady;
+
+/// Messages of one channel on their way at the same time, below fire.
+const AT_ONCE_MAX: usize = 8;
+/// Further places that only fire may take.
+const FIRE_AT_ONCE_MAX: usize = 8;
+/// Alerts in one message.
+const FOLD_MAX: usize = 100;
+
+/// Messages on their way.
+#[derive(Default)]
+pub struct Places {
+    keys: BTreeSet<String>,
+    messages: usize,
+}
+
+impl Places {
+    /// `false` when one of them is on its way, or there is no place for their class.
+    fn take(&mut self, rows: &[Row]) -> bool {
+        let fire = rows.iter().any(is_fire);
+        let most = if fire { AT_ONCE_MAX + FIRE_AT_ONCE_MAX } else { AT_ONCE_MAX };
+        if most <= self.messages || rows.iter().any(|row| self.holds(row)) {
+            return false;
+        }
+        self.messages += 1;
+        self.keys.extend(rows.iter().map(|row| row.alert.key.clone()));
+        true
+    }
+
+    pub fn free(&mut self, keys: &[String]) {
+        self.messages -= 1;
+        for key in keys {
+            self.keys.remove(key);
+        }
+    }
+
+    pub fn holds(&self, row: &Row) -> bool {
+        self.keys.contains(&row.alert.key)
+    }
+
+    /// Alerts on their way.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn full_for(&self, fire: bool) -> bool {
+        (if fire { AT_ONCE_MAX + FIRE_AT_ONCE_MAX } else { AT_ONCE_MAX }) <= self.messages
+    }
+}
+
+/// What comes of the alerts that are due.
+#[derive(Default)]
+pub struct Turn {
+    /// One message each.
+    pub go: Vec<Vec<Row>>,
+    /// Nothing can be sent to these before then.
+    pub wait: Vec<(Row, Steady)>,
+    /// These found no place; the next that is free wakes us.
+    pub stay: VecDeque<Row>,
+}
+
+/// `rows` come worst class first, then oldest first.
+pub fn choose(rows: VecDeque<Row>, pace: &mut Pace, places: &mut Places, now: Steady) -> Turn {
+    let mut turn = Turn::default();
+    let mut others: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for row in rows {
+        let receiver = pace.receiver(row.alert.person.as_deref()).to_owned();
+        if !is_fire(&row) {
+            if !others.contains_key(&receiver) {
+                order.push(receiver.clone());
+            }
+            others.entry(receiver).or_default().push(row);
+        } else if pace.free(&receiver, true, now) == 0 {
+            let until = pace.free_at(&receiver, true, now);
+            turn.wait.push((row, until));
+        } else {
+            send(&mut turn, vec![row], &receiver, pace, places, now);
+        }
+    }
+    for receiver in order {
+        let Some(rows) = others.remove(&receiver) else { continue };
+        if places.full_for(false) {
+            turn.stay.extend(rows);
+            continue;
+        }
+        let free = pace.free(&receiver, false, now) as usize;
+        if free == 0 {
+            let until = pace.free_at(&receiver, false, now);
+            turn.wait.extend(rows.into_iter().map(|row| (row, until)));
+        } else if rows.len() <= free {
+            for row in rows {
+                send(&mut turn, vec![row], &receiver, pace, places, now);
+            }
+        } else {
+            let mut rows = rows;
+            let rest = rows.split_off(rows.len().min(FOLD_MAX));
+            turn.stay.extend(rest);
+            send(&mut turn, rows, &receiver, pace, places, now);
+        }
+    }
+    turn
+}
+
+fn send(turn: &mut Turn, rows: Vec<Row>, receiver: &str, pace: &mut Pace, places: &mut Places, now: Steady) {
+    if places.take(&rows) {
+        pace.take(receiver, now);
+        turn.go.push(rows);
+    } else {
+        turn.stay.extend(rows);
+    }
+}
+
+fn is_fire(row: &Row) -> bool {
+    row.alert.class == SignalClass::Fire
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pace::{Each, Limits};
+    use super::*;
+    use crate::model::Alert;
+    use crate::store::tests::{alarm, alert};
+
+    fn row(n: u64, class: SignalClass, person: &str) -> Row {
+        let alert = Alert { person: Some(person.into()), ..alert(n, class, 1) };
+        Row { id: n, alert, alarm: alarm(n, class), attempts: 0 }
+    }
+
+    fn rows(class: SignalClass, numbers: std::ops::Range<u64>, person: &str) -> VecDeque<Row> {
+        numbers.map(|n| row(n, class, person)).collect()
+    }
+
+    fn sizes(turn: &Turn) -> Vec<usize> {
+        turn.go.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn more_than_there_are_tokens_become_one_message_and_fire_goes_alone() {
+        let mut pace = Pace::new(Limits::of(Each::Channel, &[(20, 60)]));
+        let mut places = Places::default();
+        let few = choose(rows(SignalClass::Trouble, 0..5, "wang"), &mut pace, &mut places, Steady(0));
+        assert_eq!(sizes(&few), [1; 5]);
+        let mut mixed = rows(SignalClass::Fire, 5..8, "wang");
+        mixed.extend(rows(SignalClass::Trouble, 8..40, "zhao"));
+        let many = choose(mixed, &mut pace, &mut places, Steady(1));
+        assert_eq!(sizes(&many), [1, 1, 1], "three fires; eight places are taken");
+        assert_eq!(many.stay.len(), 32);
+        places = Places::default();
+        let many = choose(many.stay, &mut pace, &mut places, Steady(2));
+        assert_eq!(sizes(&many), [32], "12 tokens are left below fire, 5 for fire");
+        for n in 40..51 {
+            places = Places::default();
+            let one = choose(rows(SignalClass::Trouble, n..n + 1, "wang"), &mut pace, &mut places, Steady(3));
+            assert_eq!(one.go.len(), usize::from(n < 46), "{n}");
+            assert!(one.wait.iter().all(|(_, until)| *until == Steady(60_000)));
+        }
+        let fire = choose(rows(SignalClass::Fire, 60..66, "wang"), &mut pace, &mut places, Steady(4));
+        assert_eq!((sizes(&fire), fire.wait.len()), (vec![1; 5], 1), "fire has the last quarter");
+    }
+
+    #[test]
+    fn one_person_without_tokens_does_not_hold_up_another() {
+        let mut pace = Pace::new(Limits::of(Each::Person, &[(1, 60)]));
+        let mut places = Places::default();
+        let mut both = rows(SignalClass::Trouble, 0..3, "wang");
+        both.extend(rows(SignalClass::Trouble, 3..4, "zhao"));
+        let turn = choose(both, &mut pace, &mut places, Steady(0));
+        assert_eq!(sizes(&turn), [3, 1], "three for Wang in one, one for Zhao");
+        let mut both = rows(SignalClass::Trouble, 4..5, "wang");
+        both.extend(rows(SignalClass::Trouble, 5..6, "chen"));
+        let turn = choose(both, &mut pace, &mut places, Steady(1));
+        assert_eq!((sizes(&turn), turn.wait.len()), (vec![1], 1));
+    }
+
+    #[test]
+    fn without_limits_nothing_is_folded() {
+        let (mut pace, mut places) = (Pace::new(Limits::NONE), Places::default());
+        let turn = choose(rows(SignalClass::Trouble, 0..300, "wang"), &mut pace, &mut places, Steady(0));
+        assert_eq!((sizes(&turn), turn.stay.len()), (vec![1; 8], 292));
+    }
+}

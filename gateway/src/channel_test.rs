@@ -94,6 +94,7 @@ fn notice(loaded: &Loaded, person: Option<Contact>) -> Notice {
         attempt: 1,
         alert: Telling { key, step: 1, at: at.clone(), person },
         alarm: AlarmView::of(&nothing(now), &Registry::default()),
+        card: None,
         acknowledge: String::new(),
         link: loaded.config.http.public_url.as_ref().map(|url| url.get_ref().clone()),
         also: Vec::new(),

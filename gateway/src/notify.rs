@@ -37,6 +37,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::worker::Worker;
+use crate::card::Card;
 use crate::grid::Registry;
 use crate::model::SignalClass;
 use crate::store::outbox::Row;
@@ -112,6 +113,8 @@ pub struct Notice {
     pub attempt: u32,
     pub alert: Telling,
     pub alarm: AlarmView,
+    /// What whoever goes there must know, but for who lives there.
+    pub card: Option<Card>,
     /// Where to POST to take the alarm in hand, below the gateway's address.
     pub acknowledge: String,
     /// The page with this alarm, when station.toml says where people reach it.
@@ -199,6 +202,7 @@ impl Notice {
                 at: row.alert.at.rfc3339(),
                 person: person.map(|id| Contact::of(id, &row.alert.channel, registry)),
             },
+            card: row.card.as_deref().cloned().map(Card::impersonal),
             acknowledge: format!("/api/v1/alarms/{}/acknowledge", row.alarm.id),
             link: public.map(|url| format!("{url}/#alarm={}", row.alarm.id)),
             also: Vec::new(),
@@ -316,6 +320,7 @@ pub mod tests {
                 closed: None,
                 ..AlarmView::of(&crate::channel_test::nothing(Timestamp(0)), &Registry::default())
             },
+            card: None,
             acknowledge: "/api/v1/alarms/A-17/acknowledge".into(),
             link: Some("https://grid.example/#alarm=A-17".into()),
             also: Vec::new(),

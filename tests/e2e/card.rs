@@ -3,15 +3,16 @@
 use serde_json::json;
 use tests::neighbours::eventually;
 use tests::process::Process;
-use tests::site::{Site, program};
+use tests::site::{Receiver, Site, program};
 use tokio::process::Command;
 
 const READER: &str = "a-token-that-may-only-look";
 
 #[tokio::test]
 async fn the_card_is_there_with_the_alarm_and_personal_for_those_who_may() {
-    let site =
-        Site::new("[[http.token]]\nname = \"board\"\nsecret = { file = \"reader\" }\nread_only = true\n");
+    let receiver = Receiver::start().await;
+    let reader = "[[http.token]]\nname = \"board\"\nsecret = { file = \"reader\" }\nread_only = true\n";
+    let site = Site::new(&format!("{}{reader}", receiver.config()));
     site.write("reader", READER);
     site.write(
         "households.csv",
@@ -63,6 +64,10 @@ async fn the_card_is_there_with_the_alarm_and_personal_for_those_who_may() {
     );
     assert!((370..385).contains(&hydrant["metres"].as_u64().unwrap()), "{hydrant}");
     assert_eq!(card["record"]["alarms"], 1);
+
+    let told = eventually("the webhook", 10, || async { receiver.deliveries().into_iter().next() }).await;
+    assert_eq!(told.json["card"]["hydrants"][0]["id"], "HY-1", "{}", told.json);
+    assert_eq!(told.json["card"]["household"], json!(null), "who lives there goes to no receiver");
 
     let url = format!("{}/api/v1/alarms/{alarm}", station.http);
     let shown = station.client.get(&url).bearer_auth(READER).send().await.unwrap();

@@ -281,7 +281,11 @@ impl Driver {
             | Deed::Suspend { alarm, .. }
             | Deed::Resume { alarm, .. }
             | Deed::Shelve { alarm, .. }
-            | Deed::Unshelve { alarm, .. } => return Ok(Err(Refusal::NoSuchAlarm(alarm))),
+            | Deed::Unshelve { alarm, .. } => {
+                let missing = of(alarm).is_none();
+                let why = if missing { Refusal::NoSuchAlarm(alarm) } else { Refusal::NotAcknowledged(alarm) };
+                return Ok(Err(why));
+            }
             Deed::EndMaintenance { alarm, .. } => return Ok(Err(Refusal::NoMaintenance(alarm))),
             Deed::End { .. } | Deed::BeginMaintenance { .. } | Deed::Roster => {
                 return Ok(Err(Refusal::NotRaised));

@@ -8,7 +8,7 @@ impl Card {
     /// Chinese, at most `characters_max` characters, in pieces separated by `；`. With `personal`, who lives there and who needs help.
     pub fn text(&self, personal: bool, characters_max: usize) -> String {
         let mut text = String::new();
-        for piece in self.pieces(personal) {
+        for piece in self.pieces(personal).into_iter().filter(|piece| !piece.is_empty()) {
             let gap = usize::from(!text.is_empty());
             if text.chars().count() + gap + piece.chars().count() > characters_max {
                 break;
@@ -21,6 +21,12 @@ impl Card {
         text
     }
 
+    /// The same without the place, for a message that says it already, and without what is personal: it may be read by anybody on a locked screen.
+    pub fn around(&self) -> String {
+        self.pieces(false).split_off(1).join("；")
+    }
+
+    /// The place first.
     fn pieces(&self, personal: bool) -> Vec<String> {
         let cell = self.cells.last().cloned().unwrap_or_default();
         let mut pieces = vec![format!("{cell} {}", self.place).trim().to_owned()];
@@ -52,7 +58,6 @@ impl Card {
             }
             pieces.push(words);
         }
-        pieces.retain(|piece| !piece.is_empty());
         pieces
     }
 }

@@ -88,7 +88,7 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Alarms,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::Handle,   [ALL,          ALL,         NO,        OWN,   OWN_MASKED, NO,         ALL]),
     (Right::Raise,    [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
-    (Right::Verify,   [ALL,          NO,          OWN,       NO,    NO,         NO,         NO]),
+    (Right::Verify,   [ALL,          NO,          OWN,       NO,    NO,         NO,         ALL]),
     (Right::Devices,  [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::Command,  [ALL,          ALL,         NO,        OWN,   NO,         NO,         ALL]),
     (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),

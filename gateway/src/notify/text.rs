@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Notice;
+use crate::card::Card;
 use crate::model::SignalClass;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,10 @@ impl Text {
         }
         if let Some(owner) = &alarm.owner {
             lines.push(format!("负责：{}", if owner.name.is_empty() { &owner.id } else { &owner.name }));
+        }
+        let around = notice.card.as_ref().map(Card::around).unwrap_or_default();
+        if !around.is_empty() {
+            lines.push(around);
         }
         lines.push(format!("编号：{}", alarm.id));
         if notice.test {

@@ -213,9 +213,13 @@ impl Unrecorded {
 fn next_row(row: &Row, state: &State) -> Option<Row> {
     match state {
         State::Told { outcome: Outcome::HandedOn { to, .. }, .. }
-        | State::Recording { outcome: Outcome::HandedOn { to, .. } } => {
-            Some(Row { id: 0, alert: handed_on(&row.alert, to), alarm: row.alarm.clone(), attempts: 0 })
-        }
+        | State::Recording { outcome: Outcome::HandedOn { to, .. } } => Some(Row {
+            id: 0,
+            alert: handed_on(&row.alert, to),
+            alarm: row.alarm.clone(),
+            attempts: 0,
+            card: row.card.clone(),
+        }),
         State::Told { .. } | State::Recording { .. } | State::Waiting { .. } | State::Flying => None,
     }
 }

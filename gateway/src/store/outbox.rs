@@ -14,6 +14,7 @@ use self::receipts::Receipts;
 use self::rows::{finish, record_attempt};
 use super::writer::Writing;
 use super::{Problem, Store, StoreError, alarms, int, unint};
+use crate::card::Card;
 use crate::model::{Alarm, AlarmId, Alert, Entry, SignalClass, What};
 use crate::units::{Steady, Timestamp};
 
@@ -25,6 +26,8 @@ pub struct Row {
     pub alarm: Alarm,
     /// Attempts made so far.
     pub attempts: u32,
+    /// What whoever goes there must know.
+    pub card: Option<Box<Card>>,
 }
 
 #[derive(Debug, Default)]

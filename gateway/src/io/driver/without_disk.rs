@@ -203,6 +203,8 @@ impl<D: Disk> Driver<D> {
     /// Keeps it until it is stored, and has its alerts told now.
     fn hold(&mut self, held: &mut Held, decided: Decided) {
         let mut alarms = BTreeMap::<AlarmId, _>::new();
+        let cards: BTreeMap<AlarmId, _> =
+            decided.commit.cards.iter().map(|(alarm, card)| (*alarm, card)).collect();
         for effect in &decided.commit.effects {
             match effect {
                 Effect::Alarm(alarm, _) => {
@@ -211,7 +213,8 @@ impl<D: Disk> Driver<D> {
                 Effect::Tell(alert) => {
                     if let Some(&alarm) = alarms.get(&alert.alarm) {
                         let (alert, alarm) = (alert.clone(), alarm.as_ref().clone());
-                        self.unrecorded.add(Row { id: 0, alert, alarm, attempts: 0 });
+                        let card = cards.get(&alarm.id).map(|&card| Box::new(card.clone()));
+                        self.unrecorded.add(Row { id: 0, alert, alarm, attempts: 0, card });
                     }
                 }
                 Effect::Withdraw(alarm) => self.unrecorded.withdraw(*alarm),

@@ -1,9 +1,11 @@
 //! The rows of the outbox and of the attempts, read and written.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::receipts::Receipts;
 use super::{Attempt, Outcome, Row, add, handed_on, line};
+use crate::card::Card;
 use crate::model::{AlarmId, Alert, Entry};
 use crate::store::writer::Writing;
 use crate::store::{Problem, StoreError, alarms, int, record, unint};
@@ -39,8 +41,8 @@ pub fn due(
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         alert_columns!(),
-        ", outbox.id, outbox.attempts, alarms.record
-         FROM outbox JOIN alarms ON alarms.id = outbox.alarm
+        ", outbox.id, outbox.attempts, alarms.record, cards.record
+         FROM outbox JOIN alarms ON alarms.id = outbox.alarm LEFT JOIN cards ON cards.alarm = outbox.alarm
          WHERE outbox.state = 'pending' AND outbox.channel = ?1 AND +outbox.next_at <= ?2
          ORDER BY outbox.class, outbox.id LIMIT ?3"
     ))?;
@@ -50,11 +52,29 @@ pub fn due(
         seen += 1;
         let alert = alert(row)?;
         match alarms::alarm(alert.alarm, record::text(row.get_ref(9)?)) {
-            Ok(alarm) => due.push(Row { id: unint(row.get(7)?), alert, alarm, attempts: row.get(8)? }),
+            Ok(alarm) => due.push(Row {
+                id: unint(row.get(7)?),
+                attempts: row.get(8)?,
+                card: card(row.get_ref(10)?, alarm.id),
+                alert,
+                alarm,
+            }),
             Err(damage) => tracing::error!(%damage, key = alert.key, "cannot tell anybody about this alarm"),
         }
     }
     Ok((due, seen == limit))
+}
+
+/// A card that cannot be read must not keep anybody from being told.
+fn card(text: ValueRef<'_>, alarm: AlarmId) -> Option<Box<Card>> {
+    let ValueRef::Text(_) = text else { return None };
+    match record::read(record::text(text), format_args!("card of {alarm}")) {
+        Ok(card) => Some(Box::new(card)),
+        Err(damage) => {
+            tracing::error!(%damage, "told without it");
+            None
+        }
+    }
 }
 
 pub fn attempts(connection: &Connection, alarm: AlarmId) -> Result<Vec<Attempt>, Problem> {

@@ -152,7 +152,10 @@ fn longest<'a, T>(all: &'a [T], name: impl Fn(&T) -> &str, place: &str) -> Optio
 fn lies_in(place: &str, name: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit();
     match place.strip_prefix(name) {
-        Some(rest) => !name.is_empty() && !(name.ends_with(digit) && rest.starts_with(digit)),
+        Some(rest) => {
+            let number_goes_on = name.ends_with(digit) && rest.starts_with(digit);
+            !(name.is_empty() || number_goes_on)
+        }
         None => false,
     }
 }

@@ -394,12 +394,12 @@ impl<D: Disk> Driver<D> {
     /// One for each alarm that was raised.
     fn cards(&self, effects: &[Effect]) -> Vec<(AlarmId, Card)> {
         let raised = effects.iter().filter_map(|effect| match effect {
-            Effect::Alarm(alarm, entry) if entry.what == What::Raised => Some(alarm),
+            Effect::Alarm(alarm, entry) if entry.what == What::Raised => Some(alarm.as_ref()),
             Effect::Alarm(..) | Effect::Tell(_) | Effect::Withdraw(_) => None,
         });
         let world = self.world.load();
         let live = |device| self.live.device(device);
-        let card = |alarm: &Box<Alarm>| {
+        let card = |alarm: &Alarm| {
             let sources = Sources { registry: &world.registry, now: alarm.raised, live: &live };
             (alarm.id, Card::of(alarm, &sources, self.engine.open_alarms().rev()))
         };

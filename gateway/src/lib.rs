@@ -56,6 +56,8 @@ pub mod import;
 
 pub mod ladder;
 
+pub mod explain;
+
 pub mod vacancies;
 
 pub mod account_command;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
-use gateway::{app, channel_test, import, ladder, probe, vacancies};
+use gateway::{app, channel_test, explain, import, ladder, probe, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -47,6 +47,13 @@ enum Command {
     /// What a ladder would do
     #[command(subcommand)]
     Ladder(LadderCommand),
+    /// Why there is an alarm, who was chosen and told, and what became of every attempt
+    Explain {
+        /// Such as A-17
+        alarm: String,
+        #[arg(short, long, default_value = "config/station.toml")]
+        config: PathBuf,
+    },
     /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
     Vacancies {
         #[arg(short, long, default_value = "config/station.toml")]
@@ -179,6 +186,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ladder(LadderCommand::Show(asked)) => {
             let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
             print!("{}", ladder::show(&loaded, &asked).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Explain { alarm, config } => {
+            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+            print!("{}", explain::alarm(&loaded, &alarm).await?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Vacancies { config } => {

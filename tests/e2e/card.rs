@@ -74,6 +74,21 @@ async fn the_card_is_there_with_the_alarm_and_personal_for_those_who_may() {
     let shown: serde_json::Value = shown.json().await.unwrap();
     assert_eq!(shown["card"]["household"], json!(null), "who lives there is not for everybody");
     assert_eq!(shown["card"]["place"], "2栋1单元101");
+    let mut explain = Command::new(program("gridwarden"));
+    let told = explain.args(["explain", &alarm, "-c"]).arg(site.file("station.toml")).output().await.unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    println!("{told}");
+    for words in [
+        "SD-4 said smoke = 1",
+        "the whole message: smoke=1",
+        "owner zhang-wei",
+        "Raised",
+        "by `duty`, try 1: taken",
+        "消火栓 东门",
+    ] {
+        assert!(told.contains(words), "`{words}` is missing in\n{told}");
+    }
+    assert!(!told.contains("138") && !told.contains("李奶奶"), "{told}");
     station.kill().await;
     let store = rusqlite::Connection::open(site.file("data/station.db")).unwrap();
     let looks = "SELECT count(*) FROM audit WHERE what = 'people.read' AND target = ?1";

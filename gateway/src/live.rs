@@ -51,6 +51,27 @@ pub struct DeviceNow {
     pub pressure: Option<Box<Trend>>,
 }
 
+impl DeviceNow {
+    /// Older values never replace newer ones. `true`: it was not known to be online before.
+    pub fn take(&mut self, report: &Report) -> bool {
+        self.last_seen = self.last_seen.max(Some(report.received));
+        for &value in &report.values {
+            let new =
+                Latest { value, time: report.time(), received: report.received, freshness: report.freshness };
+            if value.metric == Metric::PRESSURE && value.quality != Quality::Bad {
+                self.pressure.get_or_insert_default().take(new.time, value.value);
+            }
+            match self.latest.iter_mut().find(|latest| latest.value.metric == value.metric) {
+                Some(old) if new.time < old.time => (),
+                Some(old) => *old = new,
+                None => self.latest.push(new),
+            }
+        }
+        // A retained message proves nothing about now.
+        report.freshness != Freshness::Retained && self.online.replace(true) != Some(true)
+    }
+}
+
 pub struct Live {
     devices: RwLock<Vec<DeviceNow>>,
     changes: broadcast::Sender<Change>,
@@ -81,27 +102,9 @@ impl Live {
             if devices.len() <= at {
                 devices.resize_with(at + 1, DeviceNow::default);
             }
-            let now = &mut devices[at];
-            now.last_seen = now.last_seen.max(Some(report.received));
-            // A retained message proves nothing about now.
-            if report.freshness != Freshness::Retained && now.online.replace(true) != Some(true) {
+            let came_online = devices[at].take(&report);
+            if came_online {
                 let _ = self.changes.send(Change::Presence { device: report.device, online: true });
-            }
-            for &value in &report.values {
-                let new = Latest {
-                    value,
-                    time: report.time(),
-                    received: report.received,
-                    freshness: report.freshness,
-                };
-                if value.metric == Metric::PRESSURE && value.quality != Quality::Bad {
-                    now.pressure.get_or_insert_default().take(new.time, value.value);
-                }
-                match now.latest.iter_mut().find(|latest| latest.value.metric == value.metric) {
-                    Some(old) if new.time < old.time => (),
-                    Some(old) => *old = new,
-                    None => now.latest.push(new),
-                }
             }
             if self.changes.receiver_count() > 0 {
                 let _ = self.changes.send(Change::Report(Arc::new(report))); // Nobody may be looking.

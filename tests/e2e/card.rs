@@ -64,6 +64,12 @@ async fn the_card_is_there_with_the_alarm_and_personal_for_those_who_may() {
     );
     assert!((370..385).contains(&hydrant["metres"].as_u64().unwrap()), "{hydrant}");
     assert_eq!(card["record"]["alarms"], 1);
+    let own = station.get("/api/v1/alarms/A-1").await["card"]["hydrants"][0].clone();
+    assert_eq!(
+        (&own["id"], &own["pressure_kpa"]),
+        (&json!("HY-1"), &json!(120.0)),
+        "the reading that raised it is on its card"
+    );
 
     let told = eventually("the webhook", 10, || async { receiver.deliveries().into_iter().next() }).await;
     assert_eq!(told.json["card"]["hydrants"][0]["id"], "HY-1", "{}", told.json);

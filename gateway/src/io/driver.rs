@@ -385,20 +385,32 @@ impl<D: Disk> Driver<D> {
             self.snapshot_taken();
         }
         let (effects, dead) = (applied.effects, gathered.dead);
-        let cards = self.cards(&effects);
+        let cards = self.cards(&effects, batch.as_ref());
         let commit = Commit { batch, effects, cards, dead, snapshot, ..Commit::default() };
         let Gathered { tickets, askers, .. } = gathered;
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
     }
 
-    /// One for each alarm that was raised.
-    fn cards(&self, effects: &[Effect]) -> Vec<(AlarmId, Card)> {
+    /// One for each alarm that was raised; what the same batch says is known already, such as the pressure that raised it.
+    fn cards(&self, effects: &[Effect], batch: Option<&Batch>) -> Vec<(AlarmId, Card)> {
         let raised = effects.iter().filter_map(|effect| match effect {
             Effect::Alarm(alarm, entry) if entry.what == What::Raised => Some(alarm.as_ref()),
             Effect::Alarm(..) | Effect::Tell(_) | Effect::Withdraw(_) => None,
         });
         let world = self.world.load();
-        let live = |device| self.live.device(device);
+        let reports = || {
+            batch.into_iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
+                Event::Report(report) => Some(report),
+                Event::Gone { .. } | Event::Action(_) => None,
+            })
+        };
+        let live = |device| {
+            let mut now = self.live.device(device);
+            for report in reports().filter(|report| report.device == device) {
+                now.take(report);
+            }
+            now
+        };
         let card = |alarm: &Alarm| {
             let sources = Sources { registry: &world.registry, now: alarm.raised, live: &live };
             (alarm.id, Card::of(alarm, &sources, self.engine.open_alarms().rev()))

@@ -39,9 +39,13 @@ const DEEDS = [
   { name: 'evaluate', right: 'verify', more: true, asks: ['verdict', 'note'], fits: resolved },
 ];
 
-// What the page around gives: who is logged in, the newest values of devices, and what to do when an alarm changed or something is to be drawn.
-const page = { me: null, device: () => undefined, changed: () => {}, draw: () => {} };
-export const live_in = (given) => Object.assign(page, given);
+// What the page around gives: who is logged in, the newest values of devices, and what to do when an alarm changed, something is to be drawn, or
+// something is to be told beside the alarm.
+const page = { me: null, device: () => undefined, changed: () => {}, draw: () => {}, tell: () => {} };
+export function live_in(given) {
+  if (given.me && page.me && given.me.name !== page.me.name) drafts.clear(); // Another reads here now.
+  Object.assign(page, given);
+}
 
 // The alarm on the screen: `shown` is the gateway's answer, `asking` the deed whose form is open, `running` the deed under way.
 let open = null;
@@ -77,12 +81,15 @@ export function heard({ entry, alarm }) {
   }
 }
 
-// Why a request failed, in the reader's language, with the gateway's own sentence.
+// Why a deed failed, in the reader's language, with the gateway's own sentence.
 export function why(error) {
-  if (error.status === undefined) return say(error.name === 'TimeoutError' ? 'silentGateway' : 'unsent');
+  if (error.status === undefined) return `${unreached(error)} ${say('unsure')}`;
   const known = word('problem', error.kind);
   return known === error.kind ? error.message : `${known} (${error.message})`;
 }
+
+const unreached = (error) => say(error.name === 'TimeoutError' ? 'silentGateway' : 'notReached');
+const failure = ({ deed, error }) => `${say('failed')} ${word('deed', deed.name)}: ${why(error)}`;
 
 async function load(one) {
   if (one.loading) { one.again = true; return; }
@@ -115,7 +122,7 @@ async function perform(deed, body) {
   const one = open;
   if (one.running) return;
   Object.assign(one, { running: deed.name, said: null });
-  page.draw();
+  draw(); // At once, so that no other button takes a tap that would do nothing.
   const id = encodeURIComponent(one.id);
   try {
     const path = deed.name === 'end' ? `/api/v1/maintenance/${id}/end` : `/api/v1/alarms/${id}/${deed.name}`;
@@ -123,10 +130,11 @@ async function perform(deed, body) {
     drafts.delete(`${one.id}/${deed.name}`);
     if (one.asking === deed) one.asking = null;
     if (one.shown) one.shown.alarm = alarm;
-    one.said = { text: `✓ ${say('done')} ${word('deed', deed.name)}` };
+    one.said = { deed };
     page.changed(alarm);
   } catch (error) {
-    one.said = { failed: true, text: `${say('failed')} ${word('deed', deed.name)}: ${why(error)}` };
+    one.said = { deed, error };
+    if (one !== open) page.tell(`${one.id}: ${failure(one.said)}`); // He has left the alarm meanwhile.
   }
   one.running = null;
   load(one); // After a failure, too: it may have taken effect, or somebody was faster.
@@ -155,11 +163,11 @@ function hydrantsNow(card) {
 export function draw() {
   if (!open) return;
   const { shown, error, said, running, asking } = open;
-  const sign = JSON.stringify([spoken(), open.id, shown, error && why(error), said, running, asking?.name, page.me, hydrantsNow(shown?.card), shown && lasted(shown.alarm.raised)]);
+  const sign = JSON.stringify([spoken(), open.id, shown, error?.message, said && [said.deed.name, said.error?.message], running, asking?.name, page.me, hydrantsNow(shown?.card), shown && lasted(shown.alarm.raised)]);
   if (sign === drawn) return;
   drawn = sign;
   $('detail-error').hidden = error === null;
-  $('detail-why').textContent = error ? `${say('notLoaded')} ${why(error)}` : '';
+  $('detail-why').textContent = error ? `${say('notLoaded')} ${error.status === undefined ? unreached(error) : why(error)}` : '';
   $('detail-loading').hidden = shown !== null || error !== null;
   $('detail-body').hidden = shown === null;
   if (!shown) return;
@@ -219,26 +227,26 @@ function drawDeeds(alarm) {
   const button = (deed, index) => {
     const running = open.running === deed.name;
     const made = element('button', { text: running ? say('sending') : word('deed', deed.name),
-      class: [index === 0 && 'first', open.asking === deed && 'chosen'].filter(Boolean).join(' '), attributes: { type: 'button', 'data-deed': deed.name, 'aria-busy': running } });
+      class: index === 0 ? 'first' : '', attributes: { type: 'button', 'data-deed': deed.name, 'aria-busy': running } });
     made.disabled = open.running !== null;
     made.addEventListener('click', () => {
       if (!deed.asks) return perform(deed, {});
-      Object.assign(open, { asking: open.asking === deed ? null : deed, said: null });
+      Object.assign(open, { asking: deed, said: null });
       page.draw();
     });
     return made;
   };
   $('next').replaceChildren(...offered.filter((deed) => !deed.more).map(button));
   const more = offered.filter((deed) => deed.more);
-  $('more').hidden = more.length === 0;
+  $('more').hidden = more.length === 0 || open.asking !== null;
   $('more-deeds').replaceChildren(...more.map((deed) => button(deed, 1)));
   const none = !alarm.open ? 'noDeeds' : me?.read_only ? 'mayOnlyLook' : offered.length > 0 ? null : resolved(alarm) ? 'waitsFor' : 'mayOnlyLook';
   $('no-deeds').hidden = none === null;
   $('no-deeds').textContent = none ? say(none) : '';
+  $('next').hidden = open.asking !== null;
   $('said').hidden = open.said === null;
-  $('said').className = open.said?.failed ? 'failed' : '';
-  $('said').textContent = open.said?.text ?? '';
-  if (!offered.includes(open.asking) && !open.running && open.asking && !open.said?.failed) open.asking = null;
+  $('said').className = open.said?.error ? 'failed' : '';
+  $('said').textContent = !open.said ? '' : open.said.error ? failure(open.said) : `✓ ${say('done')} ${word('deed', open.said.deed.name)}`;
 }
 
 function field(kind, ahead_h) {
@@ -271,11 +279,11 @@ function drawForm() {
     });
     const give = element('button', { class: 'first', attributes: { type: 'submit' } }), cancel = element('button', { text: say('cancel'), attributes: { type: 'button' } });
     cancel.addEventListener('click', () => { open.asking = null; page.draw(); });
-    form.replaceChildren(...labels, element('p', { class: 'give' }, give, cancel));
+    form.replaceChildren(element('h3', { text: word('deed', deed.name) }), ...labels, element('p', { class: 'give' }, give, cancel));
   }
   const give = form.querySelector('button[type=submit]'), running = open.running !== null;
   give.disabled = running;
-  give.textContent = running ? say('sending') : word('deed', deed.name);
+  give.textContent = say(running ? 'sending' : 'give');
   const cause = form.querySelector('[data-field=cause]');
   if (cause) cause.hidden = form.elements.disposition.value !== 'false_alarm';
 }
@@ -317,8 +325,8 @@ function cardParts(card) {
       count(building.staircases, 'staircases'), count(building.lifts, 'lifts'), building.note)) : []),
     ...fact(say('hydrants'), ...(card.hydrants.length ? card.hydrants.map(hydrant) : [say('noHydrants')])),
     ...fact(say('camera'), card.camera ? line(card.camera.name || card.camera.id, metres(card.camera.metres)) : say('none')),
-    ...fact(say('nearby'), ...(card.nearby.length ? card.nearby.map((other) => element('a', { class: 'near', attributes: { href: `#alarm=${other.alarm}` } },
-      element('span', { class: `badge ${other.class}`, text: say(other.class) }), ` ${line(other.text, metres(other.metres))}`)) : [say('none')])),
+    ...fact(say('nearby'), ...(card.nearby.length ? card.nearby.map((other) => element('div', {}, element('span', { class: `badge ${other.class}`, text: say(other.class) }), ' ',
+      element('a', { text: line(other.text, metres(other.metres)), attributes: { href: `#alarm=${other.alarm}` } }))) : [say('none')])),
     ...fact(say('record'), line(...[['recordAlarms', record.alarms], ['recordReal', record.real], ['recordFalse', record.false_alarms], ['recordTests', record.tests],
       ['recordFaults', record.faults]].map(([kind, number]) => `${say(kind)} ${number}`))),
   ];

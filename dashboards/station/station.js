@@ -135,6 +135,11 @@ async function keepFollowing() {
   }
 }
 
+function tell(text) {
+  $('act-error').textContent = text;
+  $('act-error').hidden = false;
+}
+
 async function acknowledge(id) {
   state.busy.add(id);
   drawn = false; draw();
@@ -143,8 +148,7 @@ async function acknowledge(id) {
     changed(await answer.json());
     $('act-error').hidden = true;
   } catch (error) {
-    $('act-error').textContent = `${say('failed')} ${id}: ${detail.why(error)}`;
-    $('act-error').hidden = false;
+    tell(`${say('failed')} ${id}: ${detail.why(error)}`);
   }
   state.busy.delete(id);
   drawn = false; draw();
@@ -397,8 +401,7 @@ $('log-out').addEventListener('click', async () => {
     login();
   } catch (error) {
     if (error.status === 401) return login();
-    $('act-error').textContent = `${say('failed')} ${error.message}`;
-    $('act-error').hidden = false;
+    tell(`${say('failed')} ${error.message}`);
   }
 });
 $('language').addEventListener('click', () => { switchLanguage(); speak(); draw(); });
@@ -414,7 +417,7 @@ if (token !== null || invite !== null) {
   const alarm = given.get('alarm');
   history.replaceState(null, '', alarm === null ? location.pathname : `#alarm=${encodeURIComponent(alarm)}`);
 }
-detail.live_in({ device: (id) => state.devices.get(id), changed, draw });
+detail.live_in({ device: (id) => state.devices.get(id), changed, draw, tell });
 speak();
 if (invite === null) enter();
 else choose(say('invited'), true, (password) => send('POST', '/api/v1/session/invited', { secret: invite, ...(password && { password }) }));

@@ -147,6 +147,7 @@ const line = (...parts) => parts.filter((part) => part !== null && part !== unde
 const named = (person) => person ? (person.name || person.id) : say('nobody');
 const metres = (count) => count === null ? say('sameCell') : `${count} ${say('metres')}`;
 const megapascal = (kpa) => `${(kpa / 1000).toFixed(2)} MPa`;
+const helpNeeded = ({ help }) => `⚠ ${say('helpNeeded')}: ${help.map((kind) => word('help', kind)).join(spoken() === 'zh' ? '、' : ', ')}`;
 const fact = (name, ...values) => [element('dt', { text: name }), element('dd', {}, ...values)];
 
 function lasted(since) {
@@ -199,6 +200,7 @@ function drawHead(alarm, card) {
       element('time', { text: `${clockTime(alarm.raised)}${alarm.open ? ` · ${say('since')} ${lasted(alarm.raised)}` : ''}`, attributes: { datetime: alarm.raised } })),
     element('h2', { text: place || alarm.text }),
     ...(place ? [element('p', { class: 'what', text: alarm.text })] : []),
+    ...(card?.household?.help.length ? [element('p', { class: 'warn', text: helpNeeded(card.household) })] : []),
     element('p', { class: 'facts' }, element('span', { text: line(alarm.cell.path.join(' › ') || alarm.cell.code, alarm.device?.name || alarm.device?.id) }), owner,
       ...(alarm.need > 1 ? [element('span', { text: `${say('need')}: ${signed(alarm).length}/${alarm.need}` })] : []),
       ...(alarm.repeats > 0 ? [element('span', { text: `${say('repeats')} ${alarm.repeats} ${say('times')}` })] : []),
@@ -309,11 +311,10 @@ function cardParts(card) {
     const text = word('to_do', task);
     return element('li', {}, number ? element('a', { text: `☎ ${text}`, attributes: { href: `tel:${number}` } }) : text);
   })));
-  const help = household?.help.map((kind) => word('help', kind)) ?? [];
   const lives = household
     ? [element('div', { text: line(`${household.people} ${say('people')}`, household.contact) }),
       ...(household.phone ? [element('a', { text: `☎ ${household.phone}`, attributes: { href: `tel:${household.phone}` } })] : []),
-      ...(help.length ? [element('div', { class: 'warn', text: `⚠ ${say('helpNeeded')}: ${help.join(spoken() === 'zh' ? '、' : ', ')}` })] : []),
+      ...(household.help.length ? [element('div', { class: 'warn', text: helpNeeded(household) })] : []),
       ...(household.neighbours ? [element('div', { text: `${say('neighbours')}: ${household.neighbours}` })] : [])]
     : [say('noHousehold')];
   const count = (number, unit) => number ? `${number} ${say(unit)}` : null;

@@ -279,6 +279,44 @@ fn says(part: &str, text: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_is_no_fire_can_be_put_off_and_handed_up() {
+    let (site, station) = neighbourhood().await;
+    let worker = account(&site, "zhang-wei", "worker").await;
+    publish(&station, "HY-1", json!({"values": {"pressure": 90.0}})).await;
+    let alarm = eventually("the alarm", 10, || async {
+        let open = station.get("/api/v1/alarms?class=supervisory").await;
+        open["items"].as_array().unwrap().first().map(|alarm| alarm["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let mut phone = Browser::start(390, 844).await.unwrap();
+    open(&mut phone, &format!("{}/#alarm={alarm}", station.http), "zhang-wei", &worker).await;
+    let form = |field: &str| format!("document.getElementById('deed-form').elements.{field} !== undefined");
+    for (deed, undo, shown) in [("shelve", "unshelve", "已静音"), ("suspend", "resume", "已挂账")] {
+        phone.until(&offers("acknowledge"), 10).await.unwrap();
+        if deed == "suspend" {
+            phone.evaluate(&tap("acknowledge")).await.unwrap();
+        }
+        phone.until(&offers(deed), 10).await.unwrap();
+        phone.evaluate(&tap(deed)).await.unwrap();
+        phone.until(&form("until"), 5).await.unwrap();
+        phone.evaluate(&fill("reason", "等供水单位")).await.unwrap();
+        phone.evaluate(GIVE).await.unwrap();
+        phone.until(&says("alarm-head", shown), 10).await.unwrap();
+        picture(&mut phone, &format!("alarm-{deed}.png")).await;
+        phone.until(&offers(undo), 10).await.unwrap();
+        phone.evaluate(&tap(undo)).await.unwrap();
+        phone.until(&offers("hand_over"), 10).await.unwrap();
+    }
+    phone.evaluate(&tap("hand_over")).await.unwrap();
+    phone.until(&form("reason"), 5).await.unwrap();
+    phone.evaluate(&fill("reason", "要社区协调")).await.unwrap();
+    phone.evaluate(GIVE).await.unwrap();
+    phone.until(&says("alarm-head", "责任人: 陈洁"), 10).await.unwrap();
+    assert_eq!(phone.complaints, Vec::<String>::new(), "no script error, no blocked resource");
+    station.stop().await;
+}
+
+#[tokio::test]
 async fn one_fire_from_the_link_to_the_verification_by_another() {
     let (site, station) = neighbourhood().await;
     let worker = account(&site, "zhang-wei", "worker,supervisor").await;
@@ -298,7 +336,9 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     let mut phone = Browser::start(390, 844).await.unwrap();
     open(&mut phone, &link, "zhang-wei", &worker).await;
     phone.until(&says("alarm-head", "2栋1单元101"), 10).await.unwrap();
-    for text in ["李奶奶", "行动不便、吸氧", "▼ 压力低", "↓", "377 米", "消火栓压力低", "报警 1", "给住户打电话"] {
+    for text in
+        ["李奶奶", "行动不便、吸氧", "▼ 压力低", "↓", "377 米", "消火栓压力低", "报警 1", "给住户打电话"]
+    {
         phone.until(&says("card", text), 5).await.unwrap();
     }
     phone.until(&says("told", "张伟"), 5).await.unwrap();
@@ -349,8 +389,29 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     open(&mut desk, &link, "chen-jie", &supervisor).await;
     desk.until(&offers("verify"), 10).await.unwrap();
     assert_eq!(desk.evaluate("document.querySelector('[data-deed=resolve]')").await.unwrap(), json!(null));
-    assert_eq!(desk.evaluate(&says("card", "李奶奶")).await.unwrap(), false, "a supervisor does not go there");
+    assert_eq!(
+        desk.evaluate(&says("card", "李奶奶")).await.unwrap(),
+        false,
+        "a supervisor does not go there"
+    );
     picture(&mut desk, "alarm-desk.png").await;
+    // Sent back, answered anew, resolved again.
+    desk.evaluate(&tap("return")).await.unwrap();
+    desk.until("document.getElementById('deed-form').elements.reason !== undefined", 5).await.unwrap();
+    desk.evaluate(GIVE).await.unwrap();
+    assert_eq!(desk.evaluate(&says("judged", "打回")).await.unwrap(), false, "not without a reason");
+    desk.evaluate(&fill("reason", "缺照片")).await.unwrap();
+    desk.evaluate(GIVE).await.unwrap();
+    phone.until(&says("judged", "打回: 缺照片"), 10).await.unwrap();
+    phone.evaluate("document.querySelector('#deed-form .give button:last-child').click()").await.unwrap();
+    phone.until(&offers("acknowledge"), 10).await.unwrap();
+    phone.evaluate(&tap("acknowledge")).await.unwrap();
+    phone.until(&offers("resolve"), 10).await.unwrap();
+    phone.evaluate(&tap("resolve")).await.unwrap();
+    phone.until("document.getElementById('deed-form').elements.disposition !== undefined", 5).await.unwrap();
+    phone.evaluate(&fill("disposition", "false_alarm")).await.unwrap();
+    phone.evaluate(GIVE).await.unwrap();
+    desk.until(&offers("verify"), 10).await.unwrap();
     desk.evaluate("document.getElementById('more').open = true").await.unwrap();
     desk.evaluate(&tap("evaluate")).await.unwrap();
     desk.until("document.getElementById('deed-form').elements.verdict !== undefined", 5).await.unwrap();
@@ -382,7 +443,11 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     let detail = station.get(&format!("/api/v1/alarms/{alarm}")).await;
     let did = |what: &str| {
         let history = detail["history"].as_array().unwrap();
-        history.iter().filter(|entry| entry["what"] == what).map(|entry| entry["who"].clone()).collect::<Vec<_>>()
+        history
+            .iter()
+            .filter(|entry| entry["what"] == what)
+            .map(|entry| entry["who"].clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(did("on_the_way"), ["zhang-wei"], "{detail:#}");
     assert_eq!(did("verified"), ["chen-jie"]);

@@ -205,7 +205,7 @@ function drawHead(alarm, card) {
       ...(alarm.need > 1 ? [element('span', { text: `${say('need')}: ${signed(alarm).length}/${alarm.need}` })] : []),
       ...(alarm.repeats > 0 ? [element('span', { text: `${say('repeats')} ${alarm.repeats} ${say('times')}` })] : []),
       ...(alarm.late ? [element('span', { class: 'warn', text: say('late') })] : [])),
-    ...(alarm.held ? [element('p', { class: 'held', text: line(`⏸ ${word('held', alarm.held.how)}`, `${say('heldUntil')} ${clockTime(alarm.held.until)}`, alarm.held.reason) })] : []));
+    ...(alarm.held ? [element('p', { class: 'held', text: line(word('held', alarm.held.how), `${say('heldUntil')} ${clockTime(alarm.held.until)}`, alarm.held.reason) })] : []));
   const by = { acknowledged: alarm.acknowledged, on_the_way: alarm.on_the_way, on_site: alarm.on_site, resolved: alarm.resolved, verified: alarm.verified };
   const reached = { ...by, dispatched: alarm.stage !== 'raised', closed: alarm.closed };
   $('stages').setAttribute('aria-label', word('stage', alarm.stage));
@@ -218,7 +218,7 @@ function drawHead(alarm, card) {
   const judged = alarm.resolved && line(word('disposition', alarm.resolved.disposition), alarm.resolved.cause && word('cause', alarm.resolved.cause), alarm.resolved.note,
     alarm.evaluated && `${say('verdict_')}: ${word('verdict', alarm.evaluated.verdict)}`);
   $('judged').hidden = !judged && !alarm.sent_back;
-  $('judged').textContent = judged ? `${say('disposition_')}: ${judged}` : alarm.sent_back ? `↩ ${word('what', 'sent_back')}: ${alarm.sent_back.note ?? ''}` : '';
+  $('judged').textContent = judged ? `${say('disposition_')}: ${judged}` : alarm.sent_back ? `${word('what', 'sent_back')}: ${alarm.sent_back.note ?? ''}` : '';
 }
 
 function drawDeeds(alarm) {

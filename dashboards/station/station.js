@@ -177,7 +177,8 @@ function drawMap() {
   const [south, north] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
   const squeeze = Math.cos((south + north) / 2 * Math.PI / 180); // A degree of longitude is shorter than one of latitude.
   const width = (east - west) * squeeze || 1e-6, height = north - south || 1e-6;
-  const scale = Math.min((map.parentElement.clientWidth - 44) / width, innerHeight * 0.6 / height); // So that a unit is a pixel.
+  // So that a unit is a pixel. A window that is being resized may have no size for a moment.
+  const scale = Math.min(Math.max(map.parentElement.clientWidth - 44, 100) / width, Math.max(innerHeight * 0.6, 100) / height);
   const place = ([x, y]) => [((x - west) * squeeze * scale + 4), ((north - y) * scale + 4)];
   map.setAttribute('viewBox', `0 0 ${width * scale + 8} ${height * scale + 8}`);
   const parents = new Set(cells.map((cell) => cell.parent));

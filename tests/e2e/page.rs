@@ -357,9 +357,14 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     phone.complaints.clear();
     phone.evaluate(&tap("acknowledge")).await.unwrap();
     phone.until(&says("stages", "✓ 已接警"), 10).await.unwrap();
-    // Two taps are one deed.
+    // Two taps are one request.
+    phone.until(&offers("on_the_way"), 10).await.unwrap();
     phone.evaluate(&format!("{0}; {0}", tap("on_the_way"))).await.unwrap();
+    phone.until(&says("stages", "✓ 在路上"), 10).await.unwrap();
     phone.until(&offers("on_site"), 10).await.unwrap();
+    let requests =
+        "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/on_the_way')).length";
+    assert_eq!(phone.evaluate(requests).await.unwrap(), 1);
     phone.evaluate(&tap("on_site")).await.unwrap();
     phone.until(&says("stages", "✓ 已到场"), 10).await.unwrap();
     phone.until(&offers("resolve"), 10).await.unwrap();

@@ -15,7 +15,7 @@ const VERDICTS = ['true', 'false', 'nuisance', 'missed'];
 // After these somebody else has been told, or has it in hand: the list of who was told is fetched again.
 const TELLING = new Set(['told', 'escalated', 'not_told', 'acknowledged', 'handed_over', 'resumed', 'sent_back', 'unanswered']);
 
-const at_work = (alarm) => alarm.open && !alarm.resolved && alarm.held?.how !== 'out_of_service';
+const underWay = (alarm) => alarm.open && !alarm.resolved && alarm.held?.how !== 'out_of_service';
 const resolved = (alarm) => alarm.open && alarm.resolved !== null;
 const held = (how) => (alarm) => alarm.open && alarm.held?.how === how;
 const signed = (alarm) => [alarm.acknowledged, ...alarm.joined].filter(Boolean);
@@ -26,23 +26,23 @@ const DEEDS = [
   { name: 'resume', right: 'handle', fits: held('suspended') },
   { name: 'unshelve', right: 'handle', fits: held('shelved') },
   { name: 'acknowledge', right: 'handle',
-    fits: (alarm, who) => at_work(alarm) && signed(alarm).length < alarm.need && !signed(alarm).some((one) => one.by === who) },
-  { name: 'on_the_way', right: 'handle', fits: (alarm, who) => at_work(alarm) && !alarm.on_site && alarm.on_the_way?.by !== who },
-  { name: 'on_site', right: 'handle', fits: (alarm, who) => at_work(alarm) && alarm.acknowledged !== null && alarm.on_site?.by !== who },
-  { name: 'resolve', right: 'handle', asks: ['disposition', 'cause', 'note'], fits: (alarm) => at_work(alarm) && alarm.acknowledged !== null },
+    fits: (alarm, who) => underWay(alarm) && signed(alarm).length < alarm.need && !signed(alarm).some((one) => one.by === who) },
+  { name: 'on_the_way', right: 'handle', fits: (alarm, who) => underWay(alarm) && !alarm.on_site && alarm.on_the_way?.by !== who },
+  { name: 'on_site', right: 'handle', fits: (alarm, who) => underWay(alarm) && alarm.acknowledged !== null && alarm.on_site?.by !== who },
+  { name: 'resolve', right: 'handle', asks: ['disposition', 'cause', 'note'], fits: (alarm) => underWay(alarm) && alarm.acknowledged !== null },
   { name: 'verify', right: 'verify', asks: ['note'], fits: (alarm) => resolved(alarm) && !alarm.verified },
   { name: 'return', right: 'verify', asks: ['reason'], fits: (alarm) => resolved(alarm) && !alarm.verified },
-  { name: 'hand_over', right: 'handle', asks: ['reason'], also: { up: true }, fits: at_work },
+  { name: 'hand_over', right: 'handle', asks: ['reason'], also: { up: true }, fits: underWay },
   { name: 'suspend', right: 'handle', more: true, asks: ['until', 'reason'], ahead_h: 7 * 24,
-    fits: (alarm) => at_work(alarm) && alarm.acknowledged !== null && !alarm.held && !(alarm.class === 'fire' && alarm.state !== 'returned') },
-  { name: 'shelve', right: 'handle', more: true, asks: ['until', 'reason'], ahead_h: 8, fits: (alarm) => at_work(alarm) && !alarm.held && alarm.class !== 'fire' },
+    fits: (alarm) => underWay(alarm) && alarm.acknowledged !== null && !alarm.held && !(alarm.class === 'fire' && alarm.state !== 'returned') },
+  { name: 'shelve', right: 'handle', more: true, asks: ['until', 'reason'], ahead_h: 8, fits: (alarm) => underWay(alarm) && !alarm.held && alarm.class !== 'fire' },
   { name: 'evaluate', right: 'verify', more: true, asks: ['verdict', 'note'], fits: resolved },
 ];
 
 // What the page around gives: who is logged in, the newest values of devices, and what to do when an alarm changed, something is to be drawn, or
 // something is to be told beside the alarm.
 const page = { me: null, device: () => undefined, changed: () => {}, draw: () => {}, tell: () => {} };
-export function live_in(given) {
+export function inside(given) {
   if (given.me && page.me && given.me.name !== page.me.name) drafts.clear(); // Another reads here now.
   Object.assign(page, given);
 }

@@ -361,7 +361,7 @@ async function enter(old = null) {
     const me = await (await ask('/api/v1/session')).json();
     if (me.must_change && old === null) return login(say('mustChange'));
     if (me.must_change) return choose(say('mustChange'), false, (password) => send('PUT', '/api/v1/session/password', { old, new: password }));
-    detail.live_in({ me });
+    detail.inside({ me });
     $('who').textContent = me.person?.name ?? me.name;
     $('who').hidden = $('log-out').hidden = false;
   } catch (error) {
@@ -418,7 +418,7 @@ if (token !== null || invite !== null) {
   const alarm = given.get('alarm');
   history.replaceState(null, '', alarm === null ? location.pathname : `#alarm=${encodeURIComponent(alarm)}`);
 }
-detail.live_in({ device: (id) => state.devices.get(id), changed, draw, tell });
+detail.inside({ device: (id) => state.devices.get(id), changed, draw, tell });
 speak();
 if (invite === null) enter();
 else choose(say('invited'), true, (password) => send('POST', '/api/v1/session/invited', { secret: invite, ...(password && { password }) }));

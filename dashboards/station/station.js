@@ -4,75 +4,19 @@
 // HTML. One event stream carries changes; it is opened by fetch, because an EventSource cannot send the token in a header. The lists are fetched
 // after the stream's `hello`, so that no change falls between. When the stream is lost the page says so over everything, for as long as it lasts.
 
-const WORDS = {
-  zh: {
-    title: '网格哨', cells: '网格', alarms: '报警', values: '最新读数', token: '访问令牌', enter: '进入', language: 'English',
-    login: '请登录。', badToken: '令牌无效。', name: '账号', password: '密码', code: '验证码(如已启用)', byToken: '用访问令牌登录(只保存在此标签页)',
-    logOut: '退出', mustChange: '这是一次性密码,请设置自己的密码(至少 10 个字符)。', invited: '欢迎。请设置密码(至少 10 个字符),下次用账号和密码登录。',
-    newPassword: '新密码', save: '保存并进入', noPassword: '不设密码,直接进入', noCells: '还没有导入网格。', noAlarms: '没有报警。',
-    noValues: '还没有读数。', lost: '连接已断开,画面不是最新!', lostSince: '停在', acknowledge: '接警确认', allCells: '显示全部网格',
-    owner: '责任人', nobody: '无人负责', late: '迟到的信号', acknowledgedBy: '确认人', calm: '无报警', open: '未结', failed: '未成功:',
-    truncated: '只显示最新的', yes: '是', no: '否', uncertain: '存疑', bad: '无效',
-    fire: '火警', supervisory: '监管', trouble: '故障', disabled: '屏蔽', test: '测试',
-    unacknowledged: '未确认', acknowledged: '已确认', returned_unacknowledged: '已恢复,未确认', returned: '已恢复,待处置', closed: '已结',
-  },
-  en: {
-    title: 'Gridwarden', cells: 'Cells', alarms: 'Alarms', values: 'Newest values', token: 'Access token', enter: 'Enter', language: '中文',
-    login: 'Please log in.', badToken: 'This token is not valid.', name: 'Account', password: 'Password', code: 'Code (if you use one)',
-    byToken: 'With an access token (kept in this tab only)', logOut: 'Log out',
-    mustChange: 'This was a one-time password: choose your own, of at least 10 characters.',
-    invited: 'Welcome. Choose a password of at least 10 characters for the next time.',
-    newPassword: 'New password', save: 'Save and enter', noPassword: 'Enter without a password',
-    noCells: 'No cells have been imported yet.', noAlarms: 'No alarms.', noValues: 'No values yet.',
-    lost: 'Connection lost: this is not up to date!', lostSince: 'as of', acknowledge: 'Acknowledge', allCells: 'Show all cells',
-    owner: 'responsible', nobody: 'nobody answers for it', late: 'late signal', acknowledgedBy: 'acknowledged by', calm: 'no alarm', open: 'open',
-    failed: 'Not done:', truncated: 'only the newest', yes: 'yes', no: 'no', uncertain: 'uncertain', bad: 'bad',
-    fire: 'Fire', supervisory: 'Supervisory', trouble: 'Trouble', disabled: 'Disabled', test: 'Test',
-    unacknowledged: 'unacknowledged', acknowledged: 'acknowledged', returned_unacknowledged: 'returned, unacknowledged',
-    returned: 'returned, to be resolved', closed: 'closed',
-  },
-};
+import { ask, remember, remembered, send } from './gateway.js';
+import { $, clockTime, element } from './element.js';
+import { metricName, say, spoken, switchLanguage, unitName, word } from './words.js';
+import * as detail from './alarm.js';
+
 const CLASSES = ['fire', 'supervisory', 'trouble', 'disabled', 'test']; // Worst first.
-const METRICS = { // For the Chinese page; what is missing keeps its name.
-  smoke: '烟雾', heat_alarm: '温感报警', gas_alarm: '燃气报警', manual_alarm: '手报', flame: '火焰', test: '测试', tamper: '拆动', fault: '故障',
-  battery_low: '电量低', silenced: '消音', removed: '被拆除', mains_lost: '主电断开', disabled: '屏蔽', battery: '电量', battery_voltage: '电池电压',
-  temperature: '温度', humidity: '湿度', smoke_density: '烟雾浓度', smoke_concentration: '烟雾浓度', gas_lel: '燃气浓度', co: '一氧化碳',
-  pressure: '压力', flow: '流量', level: '液位', water_discharge: '出水', shock: '撞击', tilt: '倾斜', cover_open: '盖板打开', pressure_low: '压力低',
-  pressure_high: '压力高', door_open: '门开', door_forced: '强行开门', door_held: '门未关', persons: '人数', vehicles: '车辆', objects: '目标数',
-  motion: '移动', detection: '检测到目标', fire_lane_blocked: '消防通道占用', ebike_in_lift: '电动车进电梯', rssi: '信号强度', snr: '信噪比',
-  link_quality: '链路质量', current: '电流', voltage: '电压', running: '运行', score: '置信度', entry: '进入', frame_counter: '帧计数',
-  smoke_seen: '视频见烟',
-};
-const UNITS = { Cel: '°C', '[ppm]': 'ppm', 'dB[mW]': 'dBm' }; // UCUM as people write it.
 const CLOSED_SHOWN = 20, ALARMS_MAX = 500, VALUES_SHOWN = 20, PAGES_MAX = 20;
 const SILENCE_MAX_MS = 40_000; // The gateway sends a comment every 15 s.
 
-const $ = (id) => document.getElementById(id);
-const remembered = (key) => sessionStorage.getItem(`gridwarden-${key}`);
-const remember = (key, value) => value === null ? sessionStorage.removeItem(`gridwarden-${key}`) : sessionStorage.setItem(`gridwarden-${key}`, value);
-
-let language = remembered('language') === 'en' ? 'en' : 'zh';
-const say = (key) => WORDS[language][key] ?? key;
-
-const state = { cells: new Map(), alarms: new Map(), devices: new Map(), order: [], scheme: null, cell: null, busy: new Set(), full: false };
+const state = { cells: new Map(), alarms: new Map(), devices: new Map(), order: [], scheme: null, cell: null, busy: new Set(), full: false, loaded: false };
 let lastId = null, lastHeard = null, follower = null, drawn = false;
 
-// ---- talking to the gateway -------------------------------------------------------------------------------------------------------------
-
-class Refused extends Error { constructor(status, detail) { super(detail); this.status = status; } }
-
-async function ask(path, options = {}) {
-  const token = remembered('token'); // Without one the session's cookie goes along by itself.
-  const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...options.headers };
-  const response = await fetch(path, { ...options, headers });
-  if (!response.ok) {
-    const problem = await response.json().catch(() => ({}));
-    throw new Refused(response.status, problem.detail ?? `${response.status}`);
-  }
-  return response;
-}
-
-const send = (method, path, body) => ask(path, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+// ---- what the gateway says ---------------------------------------------------------------------------------------------------------------
 
 async function every(path, cursor, take, most = Infinity) {
   let next = null, count = 0;
@@ -144,7 +88,8 @@ async function take(block) {
   if (kind === 'hello' || kind === 'lagged') {
     await fetchAll(); // After hello nothing can be missed: what changes meanwhile waits in the stream.
     connected(true);
-  } else if (kind === 'alarm') changed(body.alarm);
+    detail.reload();
+  } else if (kind === 'alarm') { changed(body.alarm); detail.heard(body); }
   else if (kind === 'reading') read(body);
   else if (kind === 'presence') Object.assign(state.devices.get(body.device) ?? {}, { online: body.online });
   if (id !== null) lastId = id; // Only now: what was not taken in comes again.
@@ -190,6 +135,11 @@ async function keepFollowing() {
   }
 }
 
+function tell(text) {
+  $('act-error').textContent = text;
+  $('act-error').hidden = false;
+}
+
 async function acknowledge(id) {
   state.busy.add(id);
   drawn = false; draw();
@@ -198,8 +148,7 @@ async function acknowledge(id) {
     changed(await answer.json());
     $('act-error').hidden = true;
   } catch (error) {
-    $('act-error').textContent = `${say('failed')} ${id}: ${error.message}`;
-    $('act-error').hidden = false;
+    tell(`${say('failed')} ${id}: ${detail.why(error)}`);
   }
   state.busy.delete(id);
   drawn = false; draw();
@@ -207,24 +156,9 @@ async function acknowledge(id) {
 
 // ---- drawing ----------------------------------------------------------------------------------------------------------------------------
 
-function element(name, options = {}, ...children) {
-  const made = name.startsWith('svg:') ? document.createElementNS('http://www.w3.org/2000/svg', name.slice(4)) : document.createElement(name);
-  if (options.class) made.setAttribute('class', options.class);
-  if (options.text !== undefined) made.textContent = options.text;
-  for (const [key, value] of Object.entries(options.attributes ?? {})) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
 const newestFirst = (a, b) => Number(b.id.slice(2)) - Number(a.id.slice(2));
 const unanswered = (alarm) => alarm.state === 'unacknowledged' || alarm.state === 'returned_unacknowledged';
 const within = (alarm, code) => alarm.cell.code === code || (state.cells.get(alarm.cell.code)?.path.includes(code) ?? false);
-
-function clockTime(text) {
-  const at = new Date(text), today = new Date().toDateString() === at.toDateString();
-  const time = at.toLocaleTimeString('zh-CN', { hour12: false });
-  return today ? time : `${at.getMonth() + 1}-${at.getDate()} ${time}`;
-}
 
 function drawMap() {
   const map = $('map'), schemes = [...new Set([...state.cells.values()].map((cell) => cell.scheme))];
@@ -243,7 +177,8 @@ function drawMap() {
   const [south, north] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
   const squeeze = Math.cos((south + north) / 2 * Math.PI / 180); // A degree of longitude is shorter than one of latitude.
   const width = (east - west) * squeeze || 1e-6, height = north - south || 1e-6;
-  const scale = Math.min((map.parentElement.clientWidth - 44) / width, innerHeight * 0.6 / height); // So that a unit is a pixel.
+  // So that a unit is a pixel. A window that is being resized may have no size for a moment.
+  const scale = Math.min(Math.max(map.parentElement.clientWidth - 44, 100) / width, Math.max(innerHeight * 0.6, 100) / height);
   const place = ([x, y]) => [((x - west) * squeeze * scale + 4), ((north - y) * scale + 4)];
   map.setAttribute('viewBox', `0 0 ${width * scale + 8} ${height * scale + 8}`);
   const parents = new Set(cells.map((cell) => cell.parent));
@@ -276,19 +211,20 @@ function drawMap() {
 
 function drawAlarm(alarm) {
   const owner = alarm.owner ? (alarm.owner.name || alarm.owner.id) : say('nobody');
-  const facts = [alarm.id, say(alarm.state), alarm.cell.path.join(' › ') || alarm.cell.code];
+  const facts = [alarm.id, word('stage', alarm.stage), say(alarm.state), alarm.held && word('held', alarm.held.how), alarm.cell.path.join(' › ') || alarm.cell.code];
   if (alarm.device) facts.push([alarm.device.name || alarm.device.id, alarm.device.place].filter(Boolean).join(' · '));
   facts.push(`${say('owner')}: ${owner}`);
   if (alarm.acknowledged) facts.push(`${say('acknowledgedBy')}: ${alarm.acknowledged.by}${alarm.acknowledged.note ? ` (${alarm.acknowledged.note})` : ''}`);
   if (alarm.late) facts.push(`${say('late')}${alarm.late.age_s === null ? '' : ` ${Math.round(alarm.late.age_s)} s`}`);
-  const item = element('li', { class: `${alarm.class}${alarm.open ? '' : ' closed'}`, attributes: { 'data-id': alarm.id } },
+  const link = element('a', { class: 'open', attributes: { href: `#alarm=${alarm.id}` } },
     element('div', { class: 'head' },
       element('span', { class: `badge ${alarm.class}`, text: say(alarm.class) }),
       element('span', { class: 'text', text: alarm.text }),
       element('time', { text: clockTime(alarm.raised), attributes: { datetime: alarm.raised } })),
-    element('p', { class: 'facts', text: facts.join(' | ') }));
+    element('p', { class: 'facts', text: facts.filter(Boolean).join(' | ') }));
+  const item = element('li', { class: `${alarm.class}${alarm.open ? '' : ' closed'}`, attributes: { 'data-id': alarm.id } }, link);
   if (unanswered(alarm)) {
-    const button = element('button', { text: say('acknowledge'), attributes: { type: 'button' } });
+    const button = element('button', { text: say(state.busy.has(alarm.id) ? 'sending' : 'acknowledge'), attributes: { type: 'button' } });
     button.disabled = state.busy.has(alarm.id);
     button.addEventListener('click', () => acknowledge(alarm.id));
     item.append(button);
@@ -302,6 +238,9 @@ function drawAlarms() {
   $('all-cells').textContent = `${state.cells.get(state.cell)?.name ?? ''} × ${say('allCells')}`;
   $('alarms-empty').hidden = shown.length > 0;
   $('alarms').replaceChildren(...shown.map(drawAlarm));
+}
+
+function drawSummary() {
   const open = [...state.alarms.values()].filter((alarm) => alarm.open);
   const counts = CLASSES.map((one) => [one, open.filter((alarm) => alarm.class === one).length]).filter(([, count]) => count > 0);
   const words = counts.map(([one, count]) => `${say(one)} ${count}`).join('  ') || say('calm');
@@ -315,8 +254,8 @@ function drawValues() {
   const rows = state.order.map((id) => state.devices.get(id)).filter(Boolean).map((device) => {
     const newest = device.values.toSorted((a, b) => b.time.localeCompare(a.time)).slice(0, 3);
     const lines = newest.map(({ metric, value, unit, flag, quality }) => {
-      const shown = flag ? say(value ? 'yes' : 'no') : `${Number(value.toFixed(3))}${unit ? ` ${UNITS[unit] ?? unit}` : ''}`;
-      return `${(language === 'zh' && METRICS[metric]) || metric} ${shown}${quality === 'good' ? '' : ` (${say(quality)})`}`;
+      const shown = flag ? say(value ? 'yes' : 'no') : `${Number(value.toFixed(3))}${unit ? ` ${unitName(unit)}` : ''}`;
+      return `${metricName(metric)} ${shown}${quality === 'good' ? '' : ` (${say(quality)})`}`;
     });
     const row = element('tr', { class: [device.fresh && 'new', device.online === false && 'silent'].filter(Boolean).join(' ') },
       element('td', { text: [device.name || device.id, device.place].filter(Boolean).join(' · ') }),
@@ -328,15 +267,20 @@ function drawValues() {
   $('values').replaceChildren(...rows);
 }
 
-// At most once per frame, however fast the readings come.
-let waiting = false;
+// At most once per frame, however fast the readings come, and never under a finger: a button replaced between down and up would lose the tap.
+let waiting = false, pressed = false;
+addEventListener('pointerdown', () => { pressed = true; }, true);
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => setTimeout(() => { pressed = false; draw(); }, 50), true);
 function draw() {
-  if (waiting) return;
+  if (waiting || pressed) return;
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    const alarmsNow = JSON.stringify([language, [...state.alarms], state.cell, state.scheme, state.full]);
-    if (!drawn || alarmsNow !== draw.alarms) { drawMap(); drawAlarms(); draw.alarms = alarmsNow; }
+    if (pressed) return;
+    detail.draw();
+    if ($('main').hidden) { drawSummary(); return; }
+    const alarmsNow = JSON.stringify([spoken(), [...state.alarms], state.cell, state.scheme, state.full]);
+    if (!drawn || alarmsNow !== draw.alarms) { drawMap(); drawAlarms(); drawSummary(); draw.alarms = alarmsNow; }
     drawn = true;
     drawValues();
   });
@@ -351,15 +295,24 @@ function connected(yes, why = '') {
     document.title = `⚠ ${say('lost')}`;
     drawn = false;
   } else {
-    $('main').hidden = false;
-    draw();
+    state.loaded = true;
+    route();
   }
+}
+
+// `#alarm=A-17` is one alarm, also as a link and before the log-in; without it the page is the overview.
+function route() {
+  const id = new URLSearchParams(location.hash.slice(1)).get('alarm');
+  detail.show(id);
+  $('main').hidden = id !== null || !state.loaded;
+  drawn = false;
+  draw();
 }
 
 // ---- beginning --------------------------------------------------------------------------------------------------------------------------
 
 function speak() {
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  document.documentElement.lang = spoken() === 'zh' ? 'zh-CN' : 'en';
   for (const spoken of document.querySelectorAll('[data-say]')) spoken.textContent = say(spoken.dataset.say);
   $('language').textContent = say('language');
   $('legend').replaceChildren(...CLASSES.map((one) => element('li', {}, element('span', { class: `badge ${one}`, text: say(one) }))));
@@ -369,6 +322,8 @@ function speak() {
 function login(error = '') {
   follower?.abort();
   remember('token', null);
+  detail.show(null);
+  state.loaded = false;
   for (const part of ['main', 'lost', 'choose', 'who', 'log-out']) $(part).hidden = true;
   document.body.classList.remove('lost');
   $('login-error').textContent = error;
@@ -406,6 +361,7 @@ async function enter(old = null) {
     const me = await (await ask('/api/v1/session')).json();
     if (me.must_change && old === null) return login(say('mustChange'));
     if (me.must_change) return choose(say('mustChange'), false, (password) => send('PUT', '/api/v1/session/password', { old, new: password }));
+    detail.inside({ me });
     $('who').textContent = me.person?.name ?? me.name;
     $('who').hidden = $('log-out').hidden = false;
   } catch (error) {
@@ -414,6 +370,7 @@ async function enter(old = null) {
   }
   $('login').hidden = true;
   lastId = null;
+  route();
   keepFollowing();
 }
 
@@ -441,24 +398,27 @@ $('no-password').addEventListener('click', () => choice(null));
 $('log-out').addEventListener('click', async () => {
   try {
     if (!remembered('token')) await ask('/api/v1/session', { method: 'DELETE' }); // A token stays good for others who hold it.
+    detail.forget();
     login();
   } catch (error) {
     if (error.status === 401) return login();
-    $('act-error').textContent = `${say('failed')} ${error.message}`;
-    $('act-error').hidden = false;
+    tell(`${say('failed')} ${error.message}`);
   }
 });
-$('language').addEventListener('click', () => { language = language === 'zh' ? 'en' : 'zh'; remember('language', language); speak(); draw(); });
+$('language').addEventListener('click', () => { switchLanguage(); speak(); draw(); });
 $('scheme').addEventListener('change', () => { state.scheme = $('scheme').value; state.cell = null; drawn = false; draw(); });
+addEventListener('hashchange', () => { if ($('login').hidden && $('choose').hidden) route(); });
 addEventListener('resize', () => { drawn = false; if (!$('main').hidden) draw(); });
 $('all-cells').addEventListener('click', () => { state.cell = null; drawn = false; draw(); });
 
-// A link such as /#token=… or /#invite=… logs in; what stands behind # leaves the address bar at once and never reaches a server in an address.
+// A link such as /#token=… or /#invite=… logs in; that leaves the address bar at once, and what stands behind # never reaches a server.
 const given = new URLSearchParams(location.hash.slice(1)), [token, invite] = [given.get('token'), given.get('invite')];
 if (token !== null || invite !== null) {
   remember('token', token);
-  history.replaceState(null, '', location.pathname);
+  const alarm = given.get('alarm');
+  history.replaceState(null, '', alarm === null ? location.pathname : `#alarm=${encodeURIComponent(alarm)}`);
 }
+detail.inside({ device: (id) => state.devices.get(id), changed, draw, tell });
 speak();
 if (invite === null) enter();
 else choose(say('invited'), true, (password) => send('POST', '/api/v1/session/invited', { secret: invite, ...(password && { password }) }));

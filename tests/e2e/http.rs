@@ -76,7 +76,17 @@ const OPERATIONS: &[&str] = &[
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
 ];
-const OPEN_PATHS: &[&str] = &["/healthz", "/readyz", "/", "/station.css", "/station.js"];
+const OPEN_PATHS: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/",
+    "/station.css",
+    "/station.js",
+    "/alarm.js",
+    "/words.js",
+    "/element.js",
+    "/gateway.js",
+];
 const OPEN: &[&str] = &[
     "get /healthz",
     "get /readyz",

@@ -1,4 +1,5 @@
-//! The page at `/` in a real browser: logs in, shows cells and alarms live, acknowledges, and says loudly when it is cut off.
+//! The page at `/` in a real browser: logs in, shows cells and alarms live, handles one of them from the link to the
+//! verification, and says loudly when it is cut off.
 //!
 //! With `GRIDWARDEN_PICTURES=<folder>` it leaves screenshots there.
 
@@ -7,10 +8,12 @@ use std::path::PathBuf;
 use gateway::accounts::{self, Account};
 use gateway::engine::Seen;
 use gateway::model::*;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tests::browser::Browser;
 use tests::neighbours::eventually;
+use tests::site::{self, Site, program};
 use tests::station::{READER, Station, TOKEN};
+use tokio::process::Command;
 
 async fn picture(browser: &mut Browser, name: &str) {
     if let Some(folder) = std::env::var_os("GRIDWARDEN_PICTURES") {
@@ -195,4 +198,263 @@ async fn somebody_invited_chooses_a_password_and_logs_in_and_out_by_name() {
     browser.evaluate(&log_in("four words and a half")).await.unwrap();
     browser.until("!document.getElementById('who').hidden", 10).await.unwrap();
     station.end().await.unwrap();
+}
+
+/// A station whose fires are closed when somebody else has verified them; who lives behind one door is known.
+async fn neighbourhood() -> (Site, site::Station) {
+    let site = Site::new("");
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    let smoke = "state = { flag = \"smoke\" }";
+    site.write("rules.toml", &rules.replacen(smoke, &format!("{smoke}\nclose = \"verified\""), 1));
+    site.write(
+        "households.csv",
+        "cell,place,people,help,contact,phone\nS1-C1-G2,2栋1单元101,2,cannot_walk;oxygen,李奶奶,02500000000\n",
+    );
+    site.write("buildings.csv", "cell,name,floors,structure\nS1-C1-G2,2栋,6,砖混\n");
+    let station = site.start().await;
+    for what in ["households", "buildings"] {
+        let mut import = Command::new(program("gridwarden"));
+        import.args(["import", what]).arg(site.file(&format!("{what}.csv")));
+        let done = import.arg("-c").arg(site.file("station.toml")).output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+    eventually("both imports are taken over", 20, || async {
+        (station.get("/api/v1/people/zhang-wei").await["version"] == 3).then_some(())
+    })
+    .await;
+    (site, station)
+}
+
+async fn publish(station: &site::Station, device: &str, message: Json) {
+    let mut publish = Command::new("mosquitto_pub");
+    publish.args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-m", &message.to_string()]);
+    publish.args(["-t", &format!("gridwarden/up/{device}")]);
+    assert!(publish.status().await.unwrap().success());
+}
+
+/// Makes an account and returns its one-time password.
+async fn account(site: &Site, person: &str, roles: &str) -> String {
+    let mut add = Command::new(program("gridwarden"));
+    add.args(["account", "add", person, "--person", person, "--role", roles, "-c"]);
+    let done = add.arg(site.file("station.toml")).output().await.unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    let once = said.split("one-time password ").nth(1).expect(&said);
+    once.split_whitespace().next().unwrap().to_owned()
+}
+
+/// Opens a link as somebody who is not known yet, and chooses a password on the way.
+async fn open(browser: &mut Browser, link: &str, name: &str, once: &str) {
+    browser.go(link).await.unwrap();
+    browser.until("!document.getElementById('login').hidden", 10).await.unwrap();
+    browser.complaints.clear(); // Nobody was known.
+    let log_in = format!(
+        "document.getElementById('name').value = '{name}'; document.getElementById('password').value = '{once}'; \
+         document.getElementById('by-name').requestSubmit()"
+    );
+    browser.evaluate(&log_in).await.unwrap();
+    browser.until("!document.getElementById('choose').hidden", 10).await.unwrap();
+    let choose = "document.getElementById('new-password').value = 'four words and a half'; document.getElementById('choose').requestSubmit()";
+    browser.evaluate(choose).await.unwrap();
+}
+
+fn tap(deed: &str) -> String {
+    format!("document.querySelector('[data-deed={deed}]').click()")
+}
+
+fn offers(deed: &str) -> String {
+    format!("document.querySelector('[data-deed={deed}]:not(:disabled)') !== null")
+}
+
+fn fill(field: &str, value: &str) -> String {
+    format!(
+        "(input => {{ input.value = '{value}'; input.dispatchEvent(new Event('input', {{ bubbles: true }})) }})\
+         (document.getElementById('deed-form').elements.{field})"
+    )
+}
+
+const GIVE: &str = "document.getElementById('deed-form').requestSubmit()";
+
+fn says(part: &str, text: &str) -> String {
+    format!("document.getElementById('{part}').innerText.includes('{text}')")
+}
+
+#[tokio::test]
+async fn what_is_no_fire_can_be_put_off_and_handed_up() {
+    let (site, station) = neighbourhood().await;
+    let worker = account(&site, "zhang-wei", "worker").await;
+    publish(&station, "HY-1", json!({"values": {"pressure": 90.0}})).await;
+    let alarm = eventually("the alarm", 10, || async {
+        let open = station.get("/api/v1/alarms?class=supervisory").await;
+        open["items"].as_array().unwrap().first().map(|alarm| alarm["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let mut phone = Browser::start(390, 844).await.unwrap();
+    open(&mut phone, &format!("{}/#alarm={alarm}", station.http), "zhang-wei", &worker).await;
+    let form = |field: &str| format!("document.getElementById('deed-form').elements.{field} !== undefined");
+    for (deed, undo, shown) in [("shelve", "unshelve", "已静音"), ("suspend", "resume", "已挂账")] {
+        phone.until(&offers("acknowledge"), 10).await.unwrap();
+        if deed == "suspend" {
+            phone.evaluate(&tap("acknowledge")).await.unwrap();
+        }
+        phone.until(&offers(deed), 10).await.unwrap();
+        phone.evaluate(&tap(deed)).await.unwrap();
+        phone.until(&form("until"), 5).await.unwrap();
+        phone.evaluate(&fill("reason", "等供水单位")).await.unwrap();
+        phone.evaluate(GIVE).await.unwrap();
+        phone.until(&says("alarm-head", shown), 10).await.unwrap();
+        picture(&mut phone, &format!("alarm-{deed}.png")).await;
+        phone.until(&offers(undo), 10).await.unwrap();
+        phone.evaluate(&tap(undo)).await.unwrap();
+        phone.until(&offers("hand_over"), 10).await.unwrap();
+    }
+    phone.evaluate(&tap("hand_over")).await.unwrap();
+    phone.until(&form("reason"), 5).await.unwrap();
+    phone.evaluate(&fill("reason", "要社区协调")).await.unwrap();
+    phone.evaluate(GIVE).await.unwrap();
+    phone.until(&says("alarm-head", "责任人: 陈洁"), 10).await.unwrap();
+    assert_eq!(phone.complaints, Vec::<String>::new(), "no script error, no blocked resource");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn one_fire_from_the_link_to_the_verification_by_another() {
+    let (site, station) = neighbourhood().await;
+    let worker = account(&site, "zhang-wei", "worker,supervisor").await;
+    let supervisor = account(&site, "chen-jie", "supervisor").await;
+    #[expect(clippy::disallowed_methods, reason = "a date for a real station")]
+    let before = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(90);
+    publish(&station, "HY-1", json!({"time": before.to_string(), "values": {"pressure": 180.0}})).await;
+    publish(&station, "HY-1", json!({"values": {"pressure": 120.0}})).await;
+    publish(&station, "SD-4", json!({"values": {"smoke": true}})).await;
+    let alarm = eventually("the fire", 10, || async {
+        let open = station.get("/api/v1/alarms?class=fire").await;
+        open["items"].as_array().unwrap().first().map(|alarm| alarm["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let link = format!("{}/#alarm={alarm}", station.http);
+
+    let mut phone = Browser::start(390, 844).await.unwrap();
+    open(&mut phone, &link, "zhang-wei", &worker).await;
+    phone.until(&says("alarm-head", "2栋1单元101"), 10).await.unwrap();
+    for text in
+        ["李奶奶", "行动不便、吸氧", "▼ 压力低", "↓", "377 米", "消火栓压力低", "报警 1", "给住户打电话"]
+    {
+        phone.until(&says("card", text), 5).await.unwrap();
+    }
+    phone.until(&says("told", "张伟"), 5).await.unwrap();
+    phone.until(&offers("acknowledge"), 5).await.unwrap();
+    let narrow = "document.documentElement.scrollWidth <= 390";
+    assert_eq!(phone.evaluate(narrow).await.unwrap(), true, "nothing sticks out");
+    picture(&mut phone, "alarm-phone.png").await;
+
+    // Without a network the tap is not lost in silence, and the next one works.
+    phone.offline(true).await.unwrap();
+    phone.evaluate(&tap("acknowledge")).await.unwrap();
+    phone.until(&says("said", "没有连上网关"), 10).await.unwrap();
+    picture(&mut phone, "alarm-offline.png").await;
+    phone.offline(false).await.unwrap();
+    phone.until("document.getElementById('lost').hidden", 30).await.unwrap();
+    phone.complaints.clear();
+    phone.evaluate(&tap("acknowledge")).await.unwrap();
+    phone.until(&says("stages", "✓ 已接警"), 10).await.unwrap();
+    // Two taps are one request.
+    phone.until(&offers("on_the_way"), 10).await.unwrap();
+    phone.evaluate(&format!("{0}; {0}", tap("on_the_way"))).await.unwrap();
+    phone.until(&says("stages", "✓ 在路上"), 10).await.unwrap();
+    phone.until(&offers("on_site"), 10).await.unwrap();
+    let requests =
+        "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/on_the_way')).length";
+    assert_eq!(phone.evaluate(requests).await.unwrap(), 1);
+    phone.evaluate(&tap("on_site")).await.unwrap();
+    phone.until(&says("stages", "✓ 已到场"), 10).await.unwrap();
+    phone.until(&offers("resolve"), 10).await.unwrap();
+    phone.evaluate(&tap("resolve")).await.unwrap();
+    phone.until("document.querySelector('[data-field=cause]')?.hidden === true", 5).await.unwrap();
+    phone.evaluate(&fill("disposition", "false_alarm")).await.unwrap();
+    phone.until("document.querySelector('[data-field=cause]').hidden === false", 5).await.unwrap();
+    phone.evaluate(&fill("cause", "cooking")).await.unwrap();
+    phone.evaluate(&fill("note", "炒菜油烟")).await.unwrap();
+    picture(&mut phone, "alarm-resolve.png").await;
+    phone.evaluate(GIVE).await.unwrap();
+    phone.until(&says("judged", "误报 · 做饭 · 炒菜油烟"), 10).await.unwrap();
+
+    // Nobody verifies his own work; what was typed stays.
+    phone.until(&offers("verify"), 10).await.unwrap();
+    phone.evaluate(&tap("verify")).await.unwrap();
+    phone.until("document.getElementById('deed-form').elements.note !== undefined", 5).await.unwrap();
+    phone.evaluate(&fill("note", "自己看过")).await.unwrap();
+    phone.complaints.clear();
+    phone.evaluate(GIVE).await.unwrap();
+    phone.until(&says("said", "您经手过这条报警"), 10).await.unwrap();
+    let kept = "document.getElementById('deed-form').elements.note.value";
+    assert_eq!(phone.evaluate(kept).await.unwrap(), "自己看过");
+    picture(&mut phone, "alarm-refused.png").await;
+
+    let mut desk = Browser::start(1280, 900).await.unwrap();
+    open(&mut desk, &link, "chen-jie", &supervisor).await;
+    desk.until(&offers("verify"), 10).await.unwrap();
+    assert_eq!(desk.evaluate("document.querySelector('[data-deed=resolve]')").await.unwrap(), json!(null));
+    assert_eq!(
+        desk.evaluate(&says("card", "李奶奶")).await.unwrap(),
+        false,
+        "a supervisor does not go there"
+    );
+    picture(&mut desk, "alarm-desk.png").await;
+    // Sent back, answered anew, resolved again.
+    desk.evaluate(&tap("return")).await.unwrap();
+    desk.until("document.getElementById('deed-form').elements.reason !== undefined", 5).await.unwrap();
+    desk.evaluate(GIVE).await.unwrap();
+    assert_eq!(desk.evaluate(&says("judged", "打回")).await.unwrap(), false, "not without a reason");
+    desk.evaluate(&fill("reason", "缺照片")).await.unwrap();
+    desk.evaluate(GIVE).await.unwrap();
+    phone.until(&says("judged", "打回: 缺照片"), 10).await.unwrap();
+    phone.evaluate("document.querySelector('#deed-form .give button:last-child').click()").await.unwrap();
+    phone.until(&offers("acknowledge"), 10).await.unwrap();
+    phone.evaluate(&tap("acknowledge")).await.unwrap();
+    phone.until(&offers("resolve"), 10).await.unwrap();
+    phone.evaluate(&tap("resolve")).await.unwrap();
+    phone.until("document.getElementById('deed-form').elements.disposition !== undefined", 5).await.unwrap();
+    phone.evaluate(&fill("disposition", "false_alarm")).await.unwrap();
+    phone.evaluate(GIVE).await.unwrap();
+    desk.until(&offers("verify"), 10).await.unwrap();
+    desk.evaluate("document.getElementById('more').open = true").await.unwrap();
+    desk.evaluate(&tap("evaluate")).await.unwrap();
+    desk.until("document.getElementById('deed-form').elements.verdict !== undefined", 5).await.unwrap();
+    desk.evaluate(&fill("verdict", "nuisance")).await.unwrap();
+    desk.evaluate(GIVE).await.unwrap();
+    desk.until(&says("judged", "有原因但不危险"), 10).await.unwrap();
+    publish(&station, "SD-4", json!({"values": {"smoke": false}})).await;
+    desk.until(&says("alarm-head", "已恢复"), 10).await.unwrap();
+    desk.until(&offers("verify"), 10).await.unwrap();
+    desk.evaluate(&tap("verify")).await.unwrap();
+    desk.until("!document.getElementById('deed-form').hidden", 5).await.unwrap();
+    desk.evaluate(GIVE).await.unwrap();
+    desk.until(&says("stages", "✓ 已核实"), 10).await.unwrap();
+    desk.until(&says("stages", "✓ 已办结"), 10).await.unwrap();
+    // The other page hears of it, and the way back is the list.
+    phone.until(&says("no-deeds", "已办结"), 10).await.unwrap();
+    phone.evaluate("document.getElementById('back').click()").await.unwrap();
+    phone.until("!document.getElementById('main').hidden", 5).await.unwrap();
+    phone.evaluate("document.querySelector('#alarms li.closed a').click()").await.unwrap();
+    phone.until(&says("alarm-head", &alarm), 10).await.unwrap();
+    desk.evaluate("document.getElementById('language').click()").await.unwrap();
+    desk.until(&says("stages", "✓ closed"), 5).await.unwrap();
+    picture(&mut desk, "alarm-closed.png").await;
+    for browser in [&desk, &phone] {
+        let errors = browser.complaints.iter().filter(|text| !text.contains("403")).collect::<Vec<_>>();
+        assert_eq!(errors, Vec::<&String>::new(), "no script error, no blocked resource");
+    }
+
+    let detail = station.get(&format!("/api/v1/alarms/{alarm}")).await;
+    let did = |what: &str| {
+        let history = detail["history"].as_array().unwrap();
+        history
+            .iter()
+            .filter(|entry| entry["what"] == what)
+            .map(|entry| entry["who"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(did("on_the_way"), ["zhang-wei"], "{detail:#}");
+    assert_eq!(did("verified"), ["chen-jie"]);
+    station.stop().await;
 }

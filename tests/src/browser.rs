@@ -101,6 +101,15 @@ impl Browser {
         )
     }
 
+    /// Takes the network away from the page, or gives it back.
+    pub async fn offline(&mut self, offline: bool) -> anyhow::Result<()> {
+        self.call("Network.enable", json!({})).await?;
+        let conditions =
+            json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        self.call("Network.emulateNetworkConditions", conditions).await?;
+        Ok(())
+    }
+
     /// A PNG of the whole page.
     pub async fn picture(&mut self, file: &Path) -> anyhow::Result<()> {
         let shot = json!({ "format": "png", "captureBeyondViewport": true });

@@ -1,4 +1,4 @@
-//! The page at `/`: three files compiled into the program. They hold no data; what they show they fetch with the reader's token.
+//! The page at `/`: a few files compiled into the program. They hold no data; what they show they fetch with the reader's token or session.
 
 use std::future::ready;
 
@@ -7,15 +7,25 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-const INDEX: &str = include_str!("../../../dashboards/station/index.html");
-const STYLE: &str = include_str!("../../../dashboards/station/station.css");
-const SCRIPT: &str = include_str!("../../../dashboards/station/station.js");
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Path, kind and text.
+const FILES: [(&str, &str, &str); 7] = [
+    ("/", HTML, include_str!("../../../dashboards/station/index.html")),
+    ("/station.css", CSS, include_str!("../../../dashboards/station/station.css")),
+    ("/station.js", SCRIPT, include_str!("../../../dashboards/station/station.js")),
+    ("/alarm.js", SCRIPT, include_str!("../../../dashboards/station/alarm.js")),
+    ("/words.js", SCRIPT, include_str!("../../../dashboards/station/words.js")),
+    ("/element.js", SCRIPT, include_str!("../../../dashboards/station/element.js")),
+    ("/gateway.js", SCRIPT, include_str!("../../../dashboards/station/gateway.js")),
+];
 
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/", get(|| ready(file("text/html; charset=utf-8", INDEX))))
-        .route("/station.css", get(|| ready(file("text/css; charset=utf-8", STYLE))))
-        .route("/station.js", get(|| ready(file("text/javascript; charset=utf-8", SCRIPT))))
+    FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
+        router.route(path, get(move || ready(file(kind, text))))
+    })
 }
 
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {

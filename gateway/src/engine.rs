@@ -15,6 +15,7 @@ mod deeds;
 mod due;
 mod freshness;
 mod hold;
+mod incident;
 mod ladder;
 mod open;
 mod owner;

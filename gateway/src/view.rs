@@ -60,6 +60,9 @@ pub struct AlarmView {
     pub handed_over: Option<SignedView>,
     /// Put off: nobody is called for now.
     pub held: Option<HeldView>,
+    /// The first alarm of the incident that it belongs to; its own id when it is the first of several.
+    #[schema(example = "A-16")]
+    pub incident: Option<String>,
     #[schema(format = DateTime)]
     pub closed: Option<String>,
     pub ladder: Option<LadderView>,
@@ -231,6 +234,7 @@ impl AlarmView {
             evaluated: alarm.handling.evaluated.as_ref().map(EvaluationView::of),
             handed_over: alarm.handling.handed_over.as_ref().map(SignedView::of),
             held: alarm.handling.held.as_ref().map(HeldView::of),
+            incident: alarm.handling.incident.map(|first| first.to_string()),
             closed: alarm.closed.map(|at| at.rfc3339()),
             ladder: alarm.ladder.as_ref().map(|ladder| LadderView {
                 name: ladder.ladder.clone(),

@@ -14,6 +14,8 @@ pub struct Rules {
     pub freshness: FreshnessLimits,
     #[serde(default)]
     pub flood: FloodLimits,
+    #[serde(default)]
+    pub incidents: IncidentLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -51,6 +53,20 @@ impl Default for FloodLimits {
             reports_per_minute_max: Spanned::new(0..0, 6_000),
             reports_at_once_max: Spanned::new(0..0, 100_000),
         }
+    }
+}
+
+/// When several alarms are one thing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncidentLimits {
+    /// A fire from a second device of the cell within this time confirms the first; 0: never.
+    pub confirm_within_s: Spanned<u32>,
+}
+
+impl Default for IncidentLimits {
+    fn default() -> Self {
+        Self { confirm_within_s: Spanned::new(0..0, 300) }
     }
 }
 

@@ -48,7 +48,7 @@ impl OpenAlarms {
     }
 
     /// An alarm of its own, once, in the topmost cell: nobody nearer answered.
-    fn say_unanswered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
+    pub(super) fn say_unanswered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
         let stands = open.alarm.handling.unanswered.is_some_and(|id| self.open.contains_key(&id));
         if stands {
             return;

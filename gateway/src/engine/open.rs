@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::alarm::{self, Again};
 use super::ladder::{self, Climb, Run};
 use super::rules::{LadderIx, RuleIx};
-use super::{Effect, Turn, hold};
+use super::{Effect, Turn, hold, incident};
 use crate::config::rules::Close;
 use crate::model::{
     Alarm, AlarmId, AlarmState, CellIx, DeviceIx, Handling, Held, Hold, Late, SignalClass, Signed, Trigger,
@@ -68,6 +68,7 @@ pub(super) struct New {
 pub(super) struct OpenAlarms {
     pub(super) open: BTreeMap<AlarmId, Open>,
     by_key: BTreeMap<Key, AlarmId>,
+    by_cell: BTreeSet<(CellIx, AlarmId)>,
     due: BTreeSet<(Steady, AlarmId)>,
     /// Places out of service.
     windows: BTreeSet<AlarmId>,
@@ -108,6 +109,12 @@ impl OpenAlarms {
         self.due.first().copied()
     }
 
+    /// The open alarms of a cell, newest first.
+    pub(super) fn of_cell(&self, cell: CellIx) -> impl Iterator<Item = &Open> {
+        let ids = self.by_cell.range((cell, AlarmId(0))..=(cell, AlarmId(u64::MAX))).rev();
+        ids.filter_map(|(_, id)| self.open.get(id))
+    }
+
     pub(super) fn take(&mut self, id: AlarmId) -> Option<Taken> {
         let open = self.open.remove(&id)?;
         if let Some(key) = open.key {
@@ -116,6 +123,7 @@ impl OpenAlarms {
         if let Some(at) = due(&open.alarm) {
             self.due.remove(&(at, id));
         }
+        self.by_cell.remove(&(open.alarm.cell, id));
         self.windows.remove(&id);
         Some(Box::new(open))
     }
@@ -132,6 +140,7 @@ impl OpenAlarms {
             if open.alarm.rule == MAINTENANCE {
                 self.windows.insert(open.alarm.id);
             }
+            self.by_cell.insert((open.alarm.cell, open.alarm.id));
             self.open.insert(open.alarm.id, *open);
         }
     }
@@ -165,8 +174,12 @@ impl OpenAlarms {
     }
 
     pub fn raise(&mut self, turn: &mut Turn<'_>, key: Option<Key>, new: New) -> AlarmId {
-        let alarm = self.new_alarm(turn, &new);
+        let mut alarm = self.new_alarm(turn, &new);
         let id = alarm.id;
+        let first = self.confirmed_by(&alarm, turn);
+        if let Some(first) = first {
+            incident::belongs_to(&mut alarm, first);
+        }
         let mut open = Box::new(Open { alarm, key, run: Run::default() });
         let window = key.and_then(|_| self.window_over(&open.alarm, turn));
         if let Some((window, held)) = window {
@@ -180,6 +193,9 @@ impl OpenAlarms {
             turn.record_start(&open.alarm, What::Raised, new.who, String::new(), climb);
         }
         self.put(open);
+        if let Some(first) = first {
+            self.confirm(turn, first, id);
+        }
         id
     }
 

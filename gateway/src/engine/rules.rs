@@ -34,6 +34,14 @@ pub struct RuleBook {
     devices: Vec<Selected>,
     live_within: Millis,
     allowance: Allowance,
+    incidents: Incidents,
+}
+
+/// When several alarms are one thing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Incidents {
+    /// `None`: no fire confirms another.
+    pub confirm_within: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -277,6 +285,10 @@ impl RuleBook {
     /// How much one device may say.
     pub fn allowance(&self) -> Allowance {
         self.allowance
+    }
+
+    pub(super) fn incidents(&self) -> Incidents {
+        self.incidents
     }
 
     pub(super) fn live_within(&self) -> Millis {

@@ -8,6 +8,7 @@ mod conditions;
 mod flood;
 mod handling;
 mod holds;
+mod incidents;
 mod kept;
 mod ladders;
 mod late;

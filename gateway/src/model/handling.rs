@@ -43,6 +43,9 @@ pub struct Handling {
     /// Everybody who ever acknowledged, went or resolved.
     #[serde(default)]
     pub handlers: Vec<String>,
+    /// The first alarm of the incident that this one belongs to; its own number when it is the first of several.
+    #[serde(default)]
+    pub incident: Option<AlarmId>,
 }
 
 /// Not called for now, with the reason in the note.

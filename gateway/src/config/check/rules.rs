@@ -19,6 +19,7 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
     }
     range(page, "reports_per_minute_max", &rules.flood.reports_per_minute_max, 1..=60_000_000);
     range(page, "reports_at_once_max", &rules.flood.reports_at_once_max, 1..=10_000_000);
+    range(page, "confirm_within_s", &rules.incidents.confirm_within_s, 0..=86_400);
     names(page, "rule", rules.rules.iter().map(|rule| &rule.name));
     for (i, rule) in rules.rules.iter().enumerate() {
         check_condition(page, rule);

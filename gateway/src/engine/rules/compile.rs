@@ -11,7 +11,9 @@ use std::fmt;
 use serde_spanned::Spanned;
 
 use super::super::rate_limit::Allowance;
-use super::{Basis, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who};
+use super::{
+    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who,
+};
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
 use crate::model::{CellIx, DeviceIx, DeviceKind, METRICS, Metric, SignalClass};
@@ -100,6 +102,7 @@ impl RuleBook {
             devices: Vec::new(),
             live_within: Millis::from_secs(u64::from(rules.freshness.live_within_s)),
             allowance,
+            incidents: incidents(&rules.incidents),
         };
         let silences = rules
             .rules
@@ -112,6 +115,11 @@ impl RuleBook {
         assign(&mut book, &selectors, &silences, registry);
         (book, problems.0)
     }
+}
+
+fn incidents(limits: &typed::IncidentLimits) -> Incidents {
+    let within = |value| Some(seconds(value)).filter(|time| Millis(0) < *time);
+    Incidents { confirm_within: within(&limits.confirm_within_s) }
 }
 
 fn flood(others: &[Rule], allowance: Allowance) -> Rule {

@@ -155,7 +155,8 @@ fn calls_again(what: What, alarm: &Alarm) -> bool {
         | What::Suspended
         | What::Shelved
         | What::Suppressed
-        | What::Unanswered => false,
+        | What::Unanswered
+        | What::Confirmed => false,
     }
 }
 

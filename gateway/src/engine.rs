@@ -13,6 +13,7 @@ pub mod backoff;
 mod condition;
 mod deeds;
 mod due;
+mod failure;
 mod freshness;
 mod hold;
 mod incident;

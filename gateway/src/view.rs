@@ -60,7 +60,7 @@ pub struct AlarmView {
     pub handed_over: Option<SignedView>,
     /// Put off: nobody is called for now.
     pub held: Option<HeldView>,
-    /// The first alarm of the incident that it belongs to; its own id when it is the first of several.
+    /// Of a confirmed fire, its first alarm, which may be this one. Else the alarm `cell-dark` or `main-failure` that this one is or was part of.
     #[schema(example = "A-16")]
     pub incident: Option<String>,
     #[schema(format = DateTime)]
@@ -155,7 +155,7 @@ pub enum HoldView {
     Suspended,
     /// Quiet for a while.
     Shelved,
-    /// Raised while its place was out of service.
+    /// Raised while its place was out of service, or part of a failure that calls for all.
     Suppressed,
     /// The time out of service itself.
     OutOfService,
@@ -170,7 +170,7 @@ pub struct HeldView {
     #[schema(format = DateTime)]
     pub until: String,
     pub reason: String,
-    /// The time out of service that suppresses it.
+    /// The time out of service that suppresses it, or the alarm of the failure that it is part of.
     #[schema(example = "A-12")]
     pub window: Option<String>,
 }

@@ -35,6 +35,8 @@ pub struct RuleBook {
     live_within: Millis,
     allowance: Allowance,
     incidents: Incidents,
+    /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
+    watched: Vec<u32>,
 }
 
 /// When several alarms are one thing.
@@ -42,6 +44,9 @@ pub struct RuleBook {
 pub(super) struct Incidents {
     /// `None`: no fire confirms another.
     pub confirm_within: Option<Millis>,
+    pub dark_devices_min: u32,
+    pub dark_within: Option<Millis>,
+    pub main_within: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -289,6 +294,11 @@ impl RuleBook {
 
     pub(super) fn incidents(&self) -> Incidents {
         self.incidents
+    }
+
+    /// How many devices of a cell are watched for silence.
+    pub(super) fn watched_in(&self, cell: CellIx) -> u32 {
+        self.watched.get(cell.at()).copied().unwrap_or(0)
     }
 
     pub(super) fn live_within(&self) -> Millis {

@@ -60,6 +60,9 @@ pub struct AlarmView {
     pub handed_over: Option<SignedView>,
     /// Put off: nobody is called for now.
     pub held: Option<HeldView>,
+    /// Of a confirmed fire, its first alarm, which may be this one. Else the alarm `cell-dark` or `main-failure` that this one is or was part of.
+    #[schema(example = "A-16")]
+    pub incident: Option<String>,
     #[schema(format = DateTime)]
     pub closed: Option<String>,
     pub ladder: Option<LadderView>,
@@ -152,7 +155,7 @@ pub enum HoldView {
     Suspended,
     /// Quiet for a while.
     Shelved,
-    /// Raised while its place was out of service.
+    /// Raised while its place was out of service, or part of a failure that calls for all.
     Suppressed,
     /// The time out of service itself.
     OutOfService,
@@ -167,7 +170,7 @@ pub struct HeldView {
     #[schema(format = DateTime)]
     pub until: String,
     pub reason: String,
-    /// The time out of service that suppresses it.
+    /// The time out of service that suppresses it, or the alarm of the failure that it is part of.
     #[schema(example = "A-12")]
     pub window: Option<String>,
 }
@@ -231,6 +234,7 @@ impl AlarmView {
             evaluated: alarm.handling.evaluated.as_ref().map(EvaluationView::of),
             handed_over: alarm.handling.handed_over.as_ref().map(SignedView::of),
             held: alarm.handling.held.as_ref().map(HeldView::of),
+            incident: alarm.handling.incident.map(|first| first.to_string()),
             closed: alarm.closed.map(|at| at.rfc3339()),
             ladder: alarm.ladder.as_ref().map(|ladder| LadderView {
                 name: ladder.ladder.clone(),

@@ -222,7 +222,8 @@ impl Platter {
                         | What::OwnerChanged
                         | What::Suppressed
                         | What::NoProgress
-                        | What::Unanswered => None,
+                        | What::Unanswered
+                        | What::Confirmed => None,
                     };
                     self.deeds.extend(deed.zip(entry.who.clone()).map(|(deed, who)| (alarm.id, deed, who)));
                     self.alarms.insert(alarm.id, (**alarm).clone());

@@ -14,6 +14,8 @@ pub struct Rules {
     pub freshness: FreshnessLimits,
     #[serde(default)]
     pub flood: FloodLimits,
+    #[serde(default)]
+    pub incidents: IncidentLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -50,6 +52,32 @@ impl Default for FloodLimits {
         Self {
             reports_per_minute_max: Spanned::new(0..0, 6_000),
             reports_at_once_max: Spanned::new(0..0, 100_000),
+        }
+    }
+}
+
+/// When several alarms are one thing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncidentLimits {
+    /// A fire from a second device of the cell within this time confirms the first; 0: never.
+    pub confirm_within_s: Spanned<u32>,
+    /// A cell is dark when so many of its devices, and half of those that are watched for silence, fall silent …
+    pub dark_devices_min: Spanned<u32>,
+    /// … within this time; 0: never.
+    pub dark_within_s: Spanned<u32>,
+    /// Low pressure at hydrants of two cells with one parent within this time is a failure of the main; 0: never.
+    pub main_within_s: Spanned<u32>,
+}
+
+impl Default for IncidentLimits {
+    fn default() -> Self {
+        let value = |value| Spanned::new(0..0, value);
+        Self {
+            confirm_within_s: value(300),
+            dark_devices_min: value(5),
+            dark_within_s: value(120),
+            main_within_s: value(300),
         }
     }
 }

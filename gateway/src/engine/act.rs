@@ -2,6 +2,7 @@
 
 use super::alarm::Way;
 use super::deeds::signed;
+use super::failure::Failure;
 use super::open::{self, New};
 use super::{Answer, Engine, Refusal, Silence, Turn};
 use crate::model::{Action, AlarmId, Deed, Hold};
@@ -78,7 +79,7 @@ impl Engine {
     /// Whether the device can still report the end: not for what was raised by hand or late, nor when the detector latches or is
     /// silent or retired.
     fn ends_by_itself(&self, turn: &Turn<'_>, open: &open::Open) -> bool {
-        let Some(key) = open.key else { return false };
+        let Some(key) = open.key else { return Failure::of(&open.alarm).is_some() };
         let rule = turn.rules.rule(key.rule);
         let silent = self.presence.row(key.device).is_none_or(|known| known.silence == Silence::Yes);
         let by_silence = rule.basis.metric().is_none();

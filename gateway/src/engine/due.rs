@@ -48,7 +48,7 @@ impl OpenAlarms {
     }
 
     /// An alarm of its own, once, in the topmost cell: nobody nearer answered.
-    fn say_unanswered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
+    pub(super) fn say_unanswered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
         let stands = open.alarm.handling.unanswered.is_some_and(|id| self.open.contains_key(&id));
         if stands {
             return;
@@ -81,8 +81,8 @@ impl OpenAlarms {
         }
     }
 
-    /// What was suppressed by this window, and still stands, calls now.
-    pub(super) fn in_service_again(&mut self, turn: &mut Turn<'_>, window: AlarmId) {
+    /// What was suppressed by this window or failure, and still stands, calls now.
+    pub(super) fn release(&mut self, turn: &mut Turn<'_>, window: AlarmId, why: &str) {
         let of_window = |open: &&Open| {
             open.alarm.handling.held.as_ref().is_some_and(|held| held.how == Hold::Suppressed(window))
         };
@@ -90,7 +90,7 @@ impl OpenAlarms {
             self.open.values().filter(of_window).map(|open| open.alarm.id).collect();
         for id in suppressed {
             let Some(mut open) = self.take(id) else { continue };
-            self.hold_over(&mut open, turn, None, format!("in service again ({window})"));
+            self.hold_over(&mut open, turn, None, format!("{why} ({window})"));
             self.put(open);
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn shelve(alarm: &mut Alarm, signed: Signed, until: Timestamp, now: N
     Ok(())
 }
 
-/// Raised while its place is out of service.
+/// Raised while its place is out of service, or part of a failure that calls for all.
 pub(super) fn suppress(alarm: &mut Alarm, window: AlarmId, of: &Held) {
     put(alarm, Held { how: Hold::Suppressed(window), ..of.clone() });
 }

@@ -150,8 +150,16 @@ pub(super) fn is_missed(class: SignalClass) -> bool {
 
 /// Takes every step that is due.
 pub(super) fn climb(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>) -> Climb {
+    climb_from(alarm, run, turn, false)
+}
+
+/// Takes the next step now, whatever its time, if the ladder still calls. The steps after it keep their times.
+pub(super) fn hurry(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>) -> Climb {
+    climb_from(alarm, run, turn, true)
+}
+
+fn climb_from(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, mut at_once: bool) -> Climb {
     let mut climb = Climb::default();
-    let mut at_once = false;
     loop {
         let begins = begins(alarm, turn);
         let worth_it = is_missed(alarm.class) && alarm.rule != UNANSWERED;

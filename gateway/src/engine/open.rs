@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{self, Again};
+use super::failure::{Failure, part_of};
 use super::ladder::{self, Climb, Run};
 use super::rules::{LadderIx, RuleIx};
-use super::{Effect, Turn, hold};
+use super::{Effect, Turn, hold, incident};
 use crate::config::rules::Close;
 use crate::model::{
     Alarm, AlarmId, AlarmState, CellIx, DeviceIx, Handling, Held, Hold, Late, SignalClass, Signed, Trigger,
@@ -26,7 +27,8 @@ pub(super) const UNANSWERED: &str = "unanswered";
 pub(super) const MAINTENANCE: &str = "maintenance";
 
 /// Names that no rule of rules.toml stands behind.
-pub(super) const OWN_NAMES: [&str; 3] = [MANUAL, UNANSWERED, MAINTENANCE];
+pub(super) const OWN_NAMES: [&str; 5] =
+    [MANUAL, UNANSWERED, MAINTENANCE, Failure::CellDark.rule(), Failure::Main.rule()];
 
 /// Cell of an alarm whose device stands in none.
 pub(super) const NOWHERE: CellIx = CellIx(u32::MAX);
@@ -68,9 +70,12 @@ pub(super) struct New {
 pub(super) struct OpenAlarms {
     pub(super) open: BTreeMap<AlarmId, Open>,
     by_key: BTreeMap<Key, AlarmId>,
+    by_cell: BTreeSet<(CellIx, AlarmId)>,
     due: BTreeSet<(Steady, AlarmId)>,
     /// Places out of service.
     windows: BTreeSet<AlarmId>,
+    /// Failures that stand, by what they are and where.
+    pub(super) failures: BTreeMap<(Failure, CellIx), AlarmId>,
     last: u64,
 }
 
@@ -108,6 +113,12 @@ impl OpenAlarms {
         self.due.first().copied()
     }
 
+    /// The open alarms of a cell, newest first.
+    pub(super) fn of_cell(&self, cell: CellIx) -> impl Iterator<Item = &Open> {
+        let ids = self.by_cell.range((cell, AlarmId(0))..=(cell, AlarmId(u64::MAX))).rev();
+        ids.filter_map(|(_, id)| self.open.get(id))
+    }
+
     pub(super) fn take(&mut self, id: AlarmId) -> Option<Taken> {
         let open = self.open.remove(&id)?;
         if let Some(key) = open.key {
@@ -116,7 +127,11 @@ impl OpenAlarms {
         if let Some(at) = due(&open.alarm) {
             self.due.remove(&(at, id));
         }
+        self.by_cell.remove(&(open.alarm.cell, id));
         self.windows.remove(&id);
+        if let Some(failure) = Failure::of(&open.alarm) {
+            self.failures.remove(&(failure, open.alarm.cell));
+        }
         Some(Box::new(open))
     }
 
@@ -132,6 +147,10 @@ impl OpenAlarms {
             if open.alarm.rule == MAINTENANCE {
                 self.windows.insert(open.alarm.id);
             }
+            if let Some(failure) = Failure::of(&open.alarm) {
+                self.failures.insert((failure, open.alarm.cell), open.alarm.id);
+            }
+            self.by_cell.insert((open.alarm.cell, open.alarm.id));
             self.open.insert(open.alarm.id, *open);
         }
     }
@@ -165,21 +184,36 @@ impl OpenAlarms {
     }
 
     pub fn raise(&mut self, turn: &mut Turn<'_>, key: Option<Key>, new: New) -> AlarmId {
-        let alarm = self.new_alarm(turn, &new);
+        let mut alarm = self.new_alarm(turn, &new);
         let id = alarm.id;
+        let first = self.confirmed_by(&alarm, turn);
+        if let Some(first) = first {
+            incident::belongs_to(&mut alarm, first);
+        }
         let mut open = Box::new(Open { alarm, key, run: Run::default() });
         let window = key.and_then(|_| self.window_over(&open.alarm, turn));
+        let failure = if window.is_none() { self.failure_over(&open, turn) } else { None };
         if let Some((window, held)) = window {
             turn.record(&open.alarm, What::Raised, new.who, String::new());
             hold::suppress(&mut open.alarm, window, &held);
             let detail = format!("out of service ({window}): {}", held.signed.note.unwrap_or_default());
             turn.record(&open.alarm, What::Suppressed, None, detail);
+        } else if let Some(failure) = failure {
+            turn.record(&open.alarm, What::Raised, new.who, String::new());
+            self.fold(&mut open, failure, turn);
         } else {
             ladder::begin(&mut open.alarm, &mut open.run, new.ladder, turn);
             let climb = ladder::climb(&mut open.alarm, &mut open.run, turn);
             turn.record_start(&open.alarm, What::Raised, new.who, String::new(), climb);
         }
         self.put(open);
+        if let Some(first) = first {
+            self.confirm(turn, first, id);
+        }
+        match failure {
+            Some(failure) => self.grow(turn, failure),
+            None => self.look_for_failure(turn, id),
+        }
         id
     }
 
@@ -227,16 +261,20 @@ impl OpenAlarms {
 
     pub fn returned(&mut self, turn: &mut Turn<'_>, id: AlarmId, why: &str) {
         let Some(mut open) = self.take(id) else { return };
+        let part = part_of(&open, turn);
         if alarm::returned(&mut open.alarm, turn.now.wall) {
             turn.record(&open.alarm, What::Returned, None, why.to_owned());
             let suppressed = open.alarm.handling.held.as_ref();
             if suppressed.is_some_and(|held| matches!(held.how, Hold::Suppressed(_))) {
-                self.end(&mut open, turn, "it came and went while out of service");
+                self.end(&mut open, turn, "over while it called nobody");
             } else {
                 self.settle(&mut open, turn);
             }
         }
         self.put(open);
+        if let Some((failure, cell)) = part {
+            self.look_whether_over(turn, failure, cell);
+        }
     }
 
     /// The condition is back.
@@ -324,7 +362,11 @@ impl OpenAlarms {
 
     /// Closes it when nothing remains to be done.
     pub(super) fn settle(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
-        let mode = open.key.map_or(Close::Resolved, |key| turn.rules.rule(key.rule).close);
+        let mode = match open.key {
+            Some(key) => turn.rules.rule(key.rule).close,
+            None if Failure::of(&open.alarm).is_some() => Close::Returned,
+            None => Close::Resolved,
+        };
         if alarm::is_over(&open.alarm, mode) {
             self.end(open, turn, "");
         }
@@ -339,7 +381,13 @@ impl OpenAlarms {
             turn.effects.push(Effect::Withdraw(open.alarm.id));
         }
         if open.alarm.rule == MAINTENANCE {
-            self.in_service_again(turn, open.alarm.id);
+            self.release(turn, open.alarm.id, "in service again");
+        }
+        if Failure::of(&open.alarm).is_some() {
+            self.release(turn, open.alarm.id, "on its own again");
+        }
+        if let Some((failure, cell)) = part_of(open, turn) {
+            self.look_whether_over(turn, failure, cell);
         }
     }
 }
@@ -350,7 +398,7 @@ fn next_at(alarm: &Alarm) -> Option<Steady> {
 
 /// When the clock next does something to it.
 fn due(alarm: &Alarm) -> Option<Steady> {
-    let hold = alarm.handling.held.as_ref().filter(|held| !matches!(held.how, Hold::Suppressed(_)));
+    let hold = alarm.handling.held.as_ref();
     [next_at(alarm), alarm.handling.progress_by, hold.map(|held| held.due)].into_iter().flatten().min()
 }
 

@@ -57,6 +57,7 @@ impl Engine {
                 self.alarms.start_ladder_anew(&mut turn, alarm);
             }
         }
+        self.alarms.look_at_failures(&mut turn);
         self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);
         turn.effects

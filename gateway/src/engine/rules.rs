@@ -34,6 +34,19 @@ pub struct RuleBook {
     devices: Vec<Selected>,
     live_within: Millis,
     allowance: Allowance,
+    incidents: Incidents,
+    /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
+    watched: Vec<u32>,
+}
+
+/// When several alarms are one thing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Incidents {
+    /// `None`: no fire confirms another.
+    pub confirm_within: Option<Millis>,
+    pub dark_devices_min: u32,
+    pub dark_within: Option<Millis>,
+    pub main_within: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -277,6 +290,15 @@ impl RuleBook {
     /// How much one device may say.
     pub fn allowance(&self) -> Allowance {
         self.allowance
+    }
+
+    pub(super) fn incidents(&self) -> Incidents {
+        self.incidents
+    }
+
+    /// How many devices of a cell are watched for silence.
+    pub(super) fn watched_in(&self, cell: CellIx) -> u32 {
+        self.watched.get(cell.at()).copied().unwrap_or(0)
     }
 
     pub(super) fn live_within(&self) -> Millis {

@@ -5,9 +5,11 @@
 
 mod alarms;
 mod conditions;
+mod failures;
 mod flood;
 mod handling;
 mod holds;
+mod incidents;
 mod kept;
 mod ladders;
 mod late;

@@ -207,6 +207,8 @@ pub enum What {
     NoProgress,
     /// The ladder has come to its end.
     Unanswered,
+    /// Another device of the cell reports fire, too.
+    Confirmed,
 }
 
 /// Something to tell one person on one channel. Becomes one row of the outbox.

@@ -43,6 +43,9 @@ pub struct Handling {
     /// Everybody who ever acknowledged, went or resolved.
     #[serde(default)]
     pub handlers: Vec<String>,
+    /// Of a confirmed fire, its first alarm, which may be this one; else the alarm of the failure that this one is or was part of.
+    #[serde(default)]
+    pub incident: Option<AlarmId>,
 }
 
 /// Not called for now, with the reason in the note.
@@ -61,7 +64,7 @@ pub enum Hold {
     Suspended,
     /// Quiet for a while, by name.
     Shelved,
-    /// Raised while its place was out of service: the number of the window.
+    /// Raised while its place was out of service: the number of the window. Or part of a failure that calls for all: the number of that alarm.
     Suppressed(AlarmId),
     /// The window itself.
     OutOfService,

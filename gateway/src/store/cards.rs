@@ -94,7 +94,8 @@ fn counted(alarm: &Alarm, what: What) -> Option<String> {
         | What::Suppressed
         | What::Resumed
         | What::NoProgress
-        | What::Unanswered => None,
+        | What::Unanswered
+        | What::Confirmed => None,
     }
 }
 

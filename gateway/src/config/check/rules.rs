@@ -19,12 +19,18 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
     }
     range(page, "reports_per_minute_max", &rules.flood.reports_per_minute_max, 1..=60_000_000);
     range(page, "reports_at_once_max", &rules.flood.reports_at_once_max, 1..=10_000_000);
+    range(page, "confirm_within_s", &rules.incidents.confirm_within_s, 0..=86_400);
+    range(page, "dark_devices_min", &rules.incidents.dark_devices_min, 2..=1_000_000);
+    range(page, "dark_within_s", &rules.incidents.dark_within_s, 0..=86_400);
+    range(page, "main_within_s", &rules.incidents.main_within_s, 0..=86_400);
     names(page, "rule", rules.rules.iter().map(|rule| &rule.name));
     for (i, rule) in rules.rules.iter().enumerate() {
         check_condition(page, rule);
         check_class(page, rule, i);
         check_text(page, rule, i);
-        if ["manual", "unanswered", "maintenance"].contains(&rule.name.get_ref().as_str()) {
+        if ["manual", "unanswered", "maintenance", "cell-dark", "main-failure"]
+            .contains(&rule.name.get_ref().as_str())
+        {
             page.wrong(
                 rule.name.span(),
                 format!(

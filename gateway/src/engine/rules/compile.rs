@@ -11,7 +11,9 @@ use std::fmt;
 use serde_spanned::Spanned;
 
 use super::super::rate_limit::Allowance;
-use super::{Basis, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who};
+use super::{
+    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who,
+};
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
 use crate::model::{CellIx, DeviceIx, DeviceKind, METRICS, Metric, SignalClass};
@@ -100,6 +102,8 @@ impl RuleBook {
             devices: Vec::new(),
             live_within: Millis::from_secs(u64::from(rules.freshness.live_within_s)),
             allowance,
+            incidents: incidents(&rules.incidents),
+            watched: Vec::new(),
         };
         let silences = rules
             .rules
@@ -111,6 +115,16 @@ impl RuleBook {
             .collect();
         assign(&mut book, &selectors, &silences, registry);
         (book, problems.0)
+    }
+}
+
+fn incidents(limits: &typed::IncidentLimits) -> Incidents {
+    let within = |value| Some(seconds(value)).filter(|time| Millis(0) < *time);
+    Incidents {
+        confirm_within: within(&limits.confirm_within_s),
+        dark_devices_min: *limits.dark_devices_min.get_ref(),
+        dark_within: within(&limits.dark_within_s),
+        main_within: within(&limits.main_within_s),
     }
 }
 
@@ -328,6 +342,16 @@ fn assign(book: &mut RuleBook, selectors: &[Selector], silences: &HashMap<RuleIx
     }
     book.profiles = sets.iter().map(|set| profile(set, &book.rules)).collect();
     book.devices = devices;
+    let mut watched = vec![0; registry.cells().len()];
+    for device in registry.devices() {
+        let is_watched = book.presence(device.ix).is_some() && book.silent_after_s(device.ix).is_some();
+        if let Some(count) = registry.home(device.ix).and_then(|home| watched.get_mut(home.at()))
+            && is_watched
+        {
+            *count += 1;
+        }
+    }
+    book.watched = watched;
 }
 
 fn profile(set: &BTreeSet<RuleIx>, rules: &[Rule]) -> Profile {

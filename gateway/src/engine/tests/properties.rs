@@ -87,6 +87,13 @@ fn deed() -> impl Strategy<Value = Does> {
 fn engine() -> Engine {
     let mut rows = rows();
     rows.duties[0].until = Some(timestamp(4000.0));
+    rows.devices.push(Device {
+        ix: DeviceIx(7),
+        id: "hydrant-2".into(),
+        address: "native:hydrant-2".into(),
+        cells: vec!["b2".into()],
+        ..rows.devices[HYDRANT.at()].clone()
+    });
     let registry = Registry::build(rows);
     let rules = RULES
         .replacen("then = \"city\"", "then = \"city\"\nprogress_within_s = 300", 1)
@@ -101,7 +108,7 @@ fn engine() -> Engine {
             "ladder = \"duty\"\n    close = \"evaluated\"",
             1,
         );
-    let book = book(&rules, &registry);
+    let book = book(&format!("{rules}\n[incidents]\ndark_devices_min = 2\ndark_within_s = 900"), &registry);
     Engine::new(registry, book, now(0))
 }
 
@@ -155,7 +162,8 @@ fn calls_again(what: What, alarm: &Alarm) -> bool {
         | What::Suspended
         | What::Shelved
         | What::Suppressed
-        | What::Unanswered => false,
+        | What::Unanswered
+        | What::Confirmed => false,
     }
 }
 
@@ -283,6 +291,30 @@ proptest! {
             let said = alarm.handling.unanswered.is_some(); // Somebody may have closed it since.
             prop_assert!(alarm.acknowledged.is_some() || without_end || said, "{alarm:?}");
             prop_assert!(alarm.handling.held.as_ref().is_none_or(|held| held.how == Hold::OutOfService));
+        }
+    }
+
+    /// Whatever else stands, a new fire calls in the same moment, and nothing that is no fire speaks for it.
+    #[test]
+    fn a_fire_is_part_of_nothing(script in script(), down in 2usize..9) {
+        let (mut engine, mut fires) = (engine(), std::collections::BTreeSet::new());
+        for batch in journal(&script, down) {
+            let effects = engine.apply(&batch).effects;
+            let told: std::collections::BTreeSet<AlarmId> =
+                effects.iter().filter_map(|effect| match effect {
+                    Effect::Tell(alert) => Some(alert.alarm),
+                    Effect::Alarm(..) | Effect::Withdraw(_) => None,
+                }).collect();
+            for effect in &effects {
+                let Effect::Alarm(alarm, entry) = effect else { continue };
+                if alarm.class != SignalClass::Fire {
+                    continue;
+                }
+                fires.insert(alarm.id);
+                prop_assert!(entry.what != What::Raised || told.contains(&alarm.id), "{} calls nobody", alarm.id);
+                prop_assert!(entry.what != What::Suppressed, "{} is suppressed", alarm.id);
+                prop_assert!(alarm.handling.incident.is_none_or(|first| fires.contains(&first)));
+            }
         }
     }
 

@@ -49,7 +49,7 @@ fn goes_on_with_alarms_ladders_and_conditions() {
             vec![(200, resolve(1))],
             "A-1 Resolved Acknowledged",
         ),
-        ("numbers go on", vec![(0, smoke(true))], vec![(1, called())], "A-2/1/ann/sms"),
+        ("numbers go on, and confirm", vec![(0, smoke(true))], vec![(1, called())], "A-1/2/carl/push"),
         (
             "an episode is still the same",
             vec![(0, called())],

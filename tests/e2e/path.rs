@@ -311,3 +311,34 @@ async fn events_resume_after_a_lost_connection() {
     assert!(!text.contains("\"number\":1,"), "what was seen is not repeated: {text}");
     station.stop().await;
 }
+
+/// Two detectors of one cell within the time: the first alarm's next step is taken at once, minutes before it would be due, and nothing of either is held back.
+#[tokio::test]
+async fn a_second_detector_confirms_the_fire() {
+    let receiver = Receiver::start().await;
+    let site = Site::new(&receiver.config());
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    site.write("rules.toml", &rules.replace("confirm_within_s = 0", "confirm_within_s = 300"));
+    let station = site.start().await;
+    let told = |alarm: &'static str, person: &'static str| {
+        let receiver = &receiver;
+        eventually(alarm, 10, move || async move {
+            let deliveries = receiver.deliveries();
+            let found = deliveries.iter().find(|delivery| {
+                delivery.json["alarm"]["id"] == alarm && delivery.json["alert"]["person"]["id"] == person
+            });
+            found.map(|delivery| delivery.json["alarm"].clone())
+        })
+    };
+    publish(&station, "gridwarden/up/SD-1", &json!({"values": {"smoke": true}})).await;
+    told("A-1", "wang-li").await;
+    assert_eq!(receiver.deliveries().len(), 1, "one head, one page");
+    publish(&station, "gridwarden/up/SD-2", &json!({"values": {"smoke": true}})).await;
+    let second = told("A-2", "wang-li").await;
+    assert_eq!(second["incident"], "A-1", "{second:#}");
+    told("A-1", "chen-jie").await;
+    let history = station.get("/api/v1/alarms/A-1").await["history"].clone();
+    let confirmed = history.as_array().unwrap().iter().filter(|entry| entry["what"] == "confirmed").count();
+    assert_eq!(confirmed, 1, "{history:#}");
+    station.stop().await;
+}

@@ -234,7 +234,11 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Fires do not confirm each other here, because many tests count pages; `path::a_second_detector_confirms_the_fire` has them do it.
 const RULES: &str = r#"
+[incidents]
+confirm_within_s = 0
+
 [[rule]]
 name = "smoke"
 class = "fire"

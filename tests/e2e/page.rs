@@ -435,6 +435,7 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     phone.until(&says("no-deeds", "已办结"), 10).await.unwrap();
     phone.evaluate("document.getElementById('back').click()").await.unwrap();
     phone.until("!document.getElementById('main').hidden", 5).await.unwrap();
+    phone.until("document.querySelector('#alarms li.closed a') !== null", 5).await.unwrap(); // Drawn with the next frame.
     phone.evaluate("document.querySelector('#alarms li.closed a').click()").await.unwrap();
     phone.until(&says("alarm-head", &alarm), 10).await.unwrap();
     desk.evaluate("document.getElementById('language').click()").await.unwrap();

@@ -99,7 +99,6 @@ impl App {
         // First the past under the registry and rules it had, then what was edited or imported since: the driver begins by taking that over.
         let before = Registry::build(store.load_registry().await?);
         let live = Arc::new(Live::default());
-        recovery::fill_live_view(&store, &live).await?;
         let (engine, seq) =
             recovery::recover(&store, recovered, before.clone(), &loaded.rules, &clock, &live).await?;
         let health = Arc::<Health>::default();

@@ -19,7 +19,8 @@ use crate::world;
 
 /// Replay reads the journal in pieces of this size.
 const REPLAY_BYTES: usize = 4 << 20;
-/// The live view begins with what this much of the journal's end says.
+/// The live view begins with what this much of the journal's end says: the engine's snapshot holds no values, and without this, pages would be empty after every
+/// restart until each device has spoken.
 const LIVE_BYTES: u64 = 16 << 20;
 
 /// The engine, and the number of the newest batch. `registry` is the store's; `rules` are used only when the store has none from before.
@@ -48,17 +49,23 @@ pub async fn recover(
             }
         },
     };
-    let Some((mut engine, mut seq)) = restored else {
-        return Ok((salvage(store, registry, rules, clock).await?, last));
+    let (mut engine, mut seq) = match restored {
+        Some(restored) => restored,
+        None => (salvage(store, registry, rules, clock).await?, last),
     };
+    // One way through the journal for both: the engine from its snapshot on, the pages from further back.
+    let mut read = store.before_the_last(LIVE_BYTES).await?.min(seq);
     let mut events = 0;
     loop {
-        let batches = store.batches_after(seq, REPLAY_BYTES).await?;
-        let Some(last) = batches.last() else { break };
-        seq = last.seq;
+        let batches = store.batches_after(read, REPLAY_BYTES).await?;
+        let Some(newest) = batches.last() else { break };
+        read = newest.seq;
         for batch in batches {
-            engine.apply(&batch);
-            events += batch.events.len();
+            if seq < batch.seq {
+                engine.apply(&batch);
+                events += batch.events.len();
+                seq = batch.seq;
+            }
             live.reports(reports(batch));
         }
     }
@@ -84,17 +91,6 @@ async fn salvage(
     let states = AlarmState::ALL.into_iter().filter(|&state| state != AlarmState::Closed).collect();
     let open = store.alarms(Query { states, limit: u32::MAX, ..Query::default() }).await?;
     Ok(Engine::salvage(registry, rules, clock.now(), last, open))
-}
-
-/// The engine's snapshot holds no values; without this, pages would be empty after every restart until each device has spoken.
-pub async fn fill_live_view(store: &Store, live: &Live) -> anyhow::Result<()> {
-    let mut seq = store.before_the_last(LIVE_BYTES).await?;
-    loop {
-        let batches = store.batches_after(seq, REPLAY_BYTES).await?;
-        let Some(last) = batches.last() else { return Ok(()) };
-        seq = last.seq;
-        batches.into_iter().for_each(|batch| live.reports(reports(batch)));
-    }
 }
 
 fn reports(batch: Batch) -> impl Iterator<Item = Report> {

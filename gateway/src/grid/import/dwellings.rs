@@ -1,5 +1,7 @@
 //! Buildings and households from tables: one row each, known by the cell and how their places begin. Messages never hold names or telephone numbers.
 
+use std::collections::HashMap;
+
 use super::text::Field;
 use super::{BuildingRow, Column, HouseholdRow, ParsedRows, Read, Table};
 use crate::grid::dwellings::{Building, Help, Household};
@@ -34,6 +36,7 @@ const HOUSEHOLD: &[Column] = &[
 pub fn read_buildings(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
     let mut table = Table::read(file, bytes, BUILDING)?;
     let mut rows: Vec<BuildingRow> = Vec::new();
+    let mut firsts: HashMap<(String, String), u32> = HashMap::new();
     for row in std::mem::take(&mut table.rows) {
         let (cell, name) = (table.needed(&row, 0), table.needed(&row, 1));
         let mut number = |column| {
@@ -43,11 +46,9 @@ pub fn read_buildings(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
         let (floors, basements, staircases, lifts) = (number(2), number(3), number(5), number(6));
         let [structure, note] = [4, 7].map(|column| short(&mut table, &row, column));
         let retired = table.yes(&row, 8);
-        let known = rows
-            .iter()
-            .find(|other| other.building.cell == cell.value && other.building.name == name.value)
-            .map(|other| other.cell.at.line);
-        if let Some(line) = known {
+        let key = (cell.value.clone(), name.value.clone());
+        let line = *firsts.entry(key).or_insert(cell.at.line);
+        if line != cell.at.line {
             table.wrong(name.at, format!("`{}` stands in line {line} already; keep one row", name.value));
         }
         let building = Building {
@@ -69,6 +70,7 @@ pub fn read_buildings(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
 pub fn read_households(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
     let mut table = Table::read(file, bytes, HOUSEHOLD)?;
     let mut rows: Vec<HouseholdRow> = Vec::new();
+    let mut firsts: HashMap<(String, String), u32> = HashMap::new();
     for row in std::mem::take(&mut table.rows) {
         let (cell, place) = (table.needed(&row, 0), table.needed(&row, 1));
         let people = table.field(&row, 2);
@@ -77,11 +79,9 @@ pub fn read_households(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
         let help = helps(&mut table, &help);
         let [contact, phone, neighbours] = [4, 5, 6].map(|column| short(&mut table, &row, column));
         let retired = table.yes(&row, 7);
-        let known = rows
-            .iter()
-            .find(|other| other.household.cell == cell.value && other.household.place == place.value)
-            .map(|other| other.cell.at.line);
-        if let Some(line) = known {
+        let key = (cell.value.clone(), place.value.clone());
+        let line = *firsts.entry(key).or_insert(cell.at.line);
+        if line != cell.at.line {
             table.wrong(place.at, format!("this door stands in line {line} already; keep one row"));
         }
         let household = Household {

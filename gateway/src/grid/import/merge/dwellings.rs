@@ -1,12 +1,14 @@
 //! Buildings and households: a row replaces what stands for the same door; `retired` takes it away, for nothing of a person is kept longer than needed.
 
+use std::collections::{HashMap, HashSet};
+
 use super::super::{BuildingRow, HouseholdRow, Placed};
 use super::Merge;
 
 impl Merge<'_> {
     pub(super) fn buildings(&mut self, rows: &[BuildingRow]) {
-        for BuildingRow { cell, building, retired } in rows {
-            self.cell_exists(cell);
+        self.cells_exist(rows.iter().map(|row| &row.cell));
+        for BuildingRow { building, retired, .. } in rows {
             let name = format!("{} {}", building.cell, building.name);
             let found = self
                 .rows
@@ -33,16 +35,16 @@ impl Merge<'_> {
     }
 
     pub(super) fn households(&mut self, rows: &[HouseholdRow]) {
-        let mut known: std::collections::HashMap<(String, String), usize> = self
+        let mut known: HashMap<(String, String), usize> = self
             .rows
             .households
             .iter()
             .enumerate()
             .map(|(at, known)| ((known.cell.clone(), known.place.clone()), at))
             .collect();
-        let mut leaving = std::collections::BTreeSet::new();
-        for HouseholdRow { cell, household, retired } in rows {
-            self.cell_exists(cell);
+        let mut leaving = HashSet::new();
+        self.cells_exist(rows.iter().map(|row| &row.cell));
+        for HouseholdRow { household, retired, .. } in rows {
             let name = format!("{} {}", household.cell, household.place);
             let key = (household.cell.clone(), household.place.clone());
             match (known.get(&key).copied(), retired) {
@@ -70,8 +72,12 @@ impl Merge<'_> {
         });
     }
 
-    fn cell_exists(&mut self, cell: &Placed<String>) {
-        if !self.rows.cells.iter().any(|known| known.code == cell.value && !known.retired) {
+    /// Names every row whose cell is not there.
+    fn cells_exist<'a>(&mut self, named: impl Iterator<Item = &'a Placed<String>>) {
+        let in_service = self.rows.cells.iter().filter(|cell| !cell.retired);
+        let known: HashSet<&str> = in_service.map(|cell| cell.code.as_str()).collect();
+        let missing: Vec<_> = named.filter(|cell| !known.contains(cell.value.as_str())).collect();
+        for cell in missing {
             self.wrong(cell.at, format!("there is no cell `{}`; import the cells first", cell.value));
         }
     }

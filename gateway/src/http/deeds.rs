@@ -14,7 +14,7 @@ use super::extract::{self, Body};
 use super::model::{Because, EvaluationRequest, HandOverRequest, Noted, PutOff, ResolutionRequest};
 use super::problem::ApiError;
 use super::rights::Right;
-use crate::model::{Deed, Disposition};
+use crate::model::{AlarmId, Deed, Disposition};
 use crate::view::AlarmView;
 
 /// Take an alarm in hand.
@@ -30,9 +30,7 @@ pub async fn acknowledge(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Handle, alarm, Deed::Acknowledge { alarm, note }).await.map(Json)
+    noted(&api, &actor, Right::Handle, &id, body, |alarm, note| Deed::Acknowledge { alarm, note }).await
 }
 
 /// Say that you are going there.
@@ -48,9 +46,7 @@ pub async fn on_the_way(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Handle, alarm, Deed::OnTheWay { alarm, note }).await.map(Json)
+    noted(&api, &actor, Right::Handle, &id, body, |alarm, note| Deed::OnTheWay { alarm, note }).await
 }
 
 /// Say that you are there.
@@ -66,9 +62,7 @@ pub async fn on_site(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Handle, alarm, Deed::OnSite { alarm, note }).await.map(Json)
+    noted(&api, &actor, Right::Handle, &id, body, |alarm, note| Deed::OnSite { alarm, note }).await
 }
 
 /// Say what it turned out to be.
@@ -108,9 +102,7 @@ pub async fn verify(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Verify, alarm, Deed::Verify { alarm, note }).await.map(Json)
+    noted(&api, &actor, Right::Verify, &id, body, |alarm, note| Deed::Verify { alarm, note }).await
 }
 
 /// 打回: send a resolved alarm back to be handled again.
@@ -201,9 +193,7 @@ pub async fn resume(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Handle, alarm, Deed::Resume { alarm, note }).await.map(Json)
+    noted(&api, &actor, Right::Handle, &id, body, |alarm, note| Deed::Resume { alarm, note }).await
 }
 
 /// Keep an alarm quiet for at most 24 hours. Never a fire.
@@ -236,9 +226,21 @@ pub async fn unshelve(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
+    noted(&api, &actor, Right::Handle, &id, body, |alarm, note| Deed::Unshelve { alarm, note }).await
+}
+
+/// A deed that takes nothing but a note.
+pub(super) async fn noted(
+    api: &Api,
+    actor: &Actor,
+    right: Right,
+    id: &str,
+    body: Noted,
+    deed: impl FnOnce(AlarmId, Option<String>) -> Deed,
+) -> Result<Json<AlarmView>, ApiError> {
+    let alarm = parse(id)?;
     let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Handle, alarm, Deed::Unshelve { alarm, note }).await.map(Json)
+    act_on(api, &actor.0, right, alarm, deed(alarm, note)).await.map(Json)
 }
 
 /// Why; never empty.

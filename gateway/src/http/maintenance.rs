@@ -9,9 +9,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
 use super::Api;
-use super::alarms::{act, act_on, note, parse};
+use super::alarms::act;
 use super::auth::{Actor, Caller};
-use super::deeds::reason;
+use super::deeds::{noted, reason};
 use super::extract::{self, Body};
 use super::model::{NewMaintenance, Noted, Page};
 use super::problem::ApiError;
@@ -93,7 +93,5 @@ pub async fn end(
     actor: Actor,
     Body(body): Body<Noted>,
 ) -> Result<Json<AlarmView>, ApiError> {
-    let alarm = parse(&id)?;
-    let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Handle, alarm, Deed::EndMaintenance { alarm, note }).await.map(Json)
+    noted(&api, &actor, Right::Handle, &id, body, |alarm, note| Deed::EndMaintenance { alarm, note }).await
 }

@@ -1,4 +1,4 @@
-//! The API under /api/v1 and the page at /.
+//! The API under /api/v1 and the pages at /, /worker/ and /report/.
 //!
 //! [`router`] is everything as a value, for tests too; [`serve`] runs it. A route is added with `routes!` below, which also puts it into the OpenAPI
 //! document; it also needs a line in [`rights`]. Layers from the outside in: security headers, problem documents, counting, time limit, then who asks and
@@ -206,8 +206,8 @@ async fn count(request: Request, next: Next) -> Response {
 
 /// The page may load only its own files and talk only to this gateway; nobody may frame it.
 async fn secure(request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-        base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; \
+        media-src 'self' blob:; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -215,9 +215,9 @@ async fn secure(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store")); // But the pages' own files.
     response
 }

@@ -20,6 +20,7 @@ pub mod maintenance;
 pub mod model;
 pub mod page;
 pub mod people;
+pub mod positions;
 pub mod problem;
 pub mod push;
 pub mod receipts;
@@ -92,6 +93,7 @@ pub struct Own {
     passwords: Passwords,
     throttle: Mutex<Throttle>,
     refusals: session::Refusals,
+    looks: Mutex<positions::Looks>,
 }
 
 impl Default for Own {
@@ -102,6 +104,7 @@ impl Default for Own {
             passwords: Passwords::default(),
             throttle: Mutex::default(),
             refusals: session::Refusals::default(),
+            looks: Mutex::default(),
         }
     }
 }
@@ -140,6 +143,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
         .routes(routes!(roster::teams))
         .routes(routes!(roster::vacancies))
+        .routes(routes!(positions::put, positions::withdraw))
+        .routes(routes!(positions::list))
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
         .routes(routes!(session::log_in, session::me, session::log_out))

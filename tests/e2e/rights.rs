@@ -14,7 +14,7 @@ use tests::neighbours::eventually;
 use tests::station::Station;
 
 /// Each role with the community XL-01 as its cell. The worker has a duty in XL-01-01 only, and no cell of his own.
-async fn with_accounts() -> Station {
+pub async fn with_accounts() -> Station {
     let station = Station::start().await.unwrap();
     let now = station.clock.now().wall;
     for role in Role::ALL {
@@ -41,7 +41,7 @@ fn line(station: &Station) -> Audit {
 }
 
 /// A new session's cookie: some requests end theirs.
-async fn session(station: &Station, account: &str) -> String {
+pub async fn session(station: &Station, account: &str) -> String {
     let (secret, hash) = accounts::secret();
     let now = station.clock.now().wall;
     let lasts = Millis::from_secs(3600);
@@ -60,7 +60,7 @@ async fn session(station: &Station, account: &str) -> String {
     format!("gridwarden={secret}")
 }
 
-async fn ask(
+pub async fn ask(
     station: &Station,
     account: &str,
     method: &Method,
@@ -125,6 +125,7 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         ("POST", "/api/v1/alerts/{key}/receipts") => Some(json!({ "receipt": "shown" })),
         ("POST", "/api/v1/alarms/{id}/return") => Some(json!({ "reason": "not done" })),
         ("POST", "/api/v1/alarms/{id}/evaluate") => Some(json!({ "verdict": "true" })),
+        ("PUT", "/api/v1/me/position") => Some(json!({ "lat": 32.06, "lon": 118.8 })),
         ("PATCH", _) => Some(json!({ "cells": ["XL-01"] })),
         (_, "/api/v1/series") => {
             matters = true;

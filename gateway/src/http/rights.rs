@@ -30,6 +30,8 @@ pub enum Right {
     Cells,
     /// See the people who answer.
     People,
+    /// See where the people on duty are.
+    Positions,
     /// Change people, duties and absences.
     Roster,
     /// See how the station does: metrics, messages that could not be used.
@@ -93,6 +95,7 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Command,  [ALL,          ALL,         NO,        OWN,   NO,         NO,         ALL]),
     (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::People,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
+    (Right::Positions,[ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
     (Right::Roster,   [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Station,  [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Audit,    [ALL,          NO,          ALL,       NO,    NO,         NO,         NO]),
@@ -168,6 +171,9 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/absences",                    Need::Right(Right::Roster)),
     (Method::GET,    "/api/v1/teams",                       Need::Right(Right::People)),
     (Method::GET,    "/api/v1/vacancies",                   Need::Right(Right::Cells)),
+    (Method::PUT,    "/api/v1/me/position",                 Need::Known),
+    (Method::DELETE, "/api/v1/me/position",                 Need::Known),
+    (Method::GET,    "/api/v1/positions",                   Need::Right(Right::Positions)),
     (Method::GET,    "/api/v1/dead-letters",                Need::Right(Right::Station)),
 ];
 

@@ -25,7 +25,12 @@ function gzipped(): Plugin {
   };
 }
 
+// While writing pages: `npm run dev` beside a running gateway.
+const proxy = { '/api': process.env.GATEWAY ?? 'http://127.0.0.1:8080' };
+
 export default defineConfig({
+  server: { proxy },
+  preview: { proxy },
   plugins: [svelte(), gzipped()],
   build: {
     target: 'es2023',

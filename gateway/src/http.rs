@@ -15,6 +15,8 @@ pub mod events;
 pub mod extract;
 pub mod grid;
 pub mod history;
+pub mod imports;
+pub mod letters;
 pub mod listen;
 pub mod maintenance;
 pub mod model;
@@ -27,6 +29,7 @@ pub mod receipts;
 pub mod reports;
 pub mod rights;
 pub mod roster;
+pub mod rules;
 pub mod session;
 pub mod staffing;
 pub mod station;
@@ -147,6 +150,10 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(positions::list))
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
+        .routes(routes!(letters::again))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::ladder))
+        .merge(files())
         .routes(routes!(session::log_in, session::me, session::log_out))
         .routes(routes!(session::invited))
         .routes(routes!(session::change_password))
@@ -163,6 +170,11 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(station::openapi))
         .routes(routes!(station::healthz))
         .routes(routes!(station::readyz))
+}
+
+/// Whose bodies are files.
+fn files() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(imports::import)).layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
 }
 
 pub fn router(api: Arc<Api>) -> Router {

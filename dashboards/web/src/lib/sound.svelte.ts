@@ -42,6 +42,10 @@ class Sound {
       this.#next = 0;
       return;
     }
+    if (!navigator.userActivation.hasBeenActive) {
+      this.blocked = true; // It would only complain.
+      return;
+    }
     this.#context ??= new AudioContext();
     this.blocked = this.#context.state !== 'running';
     if (now < this.mutedUntil || now < this.#next || this.blocked) return;

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../dashboards/web/dist");
+    let dist =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../dashboards/web/dist");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={}", dist.display());
     if !dist.join("index.html").is_file() {
@@ -21,12 +22,16 @@ fn main() {
     files.sort();
     let mut table = String::from("[\n");
     for file in files {
-        let inside = file.strip_prefix(&dist).expect("it was found there").to_str().expect("vite's names are ASCII");
+        let inside =
+            file.strip_prefix(&dist).expect("it was found there").to_str().expect("vite's names are ASCII");
         let Some(kind) = kind(inside) else { continue };
         let bytes = fs::read(&file).expect("it was there a moment ago");
         let mut hasher = DefaultHasher::new();
         hasher.write(&bytes);
-        let small = file.with_file_name(format!("{}.gz", file.file_name().and_then(|name| name.to_str()).expect("it has one")));
+        let small = file.with_file_name(format!(
+            "{}.gz",
+            file.file_name().and_then(|name| name.to_str()).expect("it has one")
+        ));
         let gzip = if small.is_file() { format!("Some(include_bytes!({small:?}))") } else { "None".into() };
         let (address, tag) = (address(inside), format!("\"{:016x}\"", hasher.finish()));
         writeln!(table, "    File {{ address: {address:?}, kind: {kind:?}, tag: {tag:?}, bytes: include_bytes!({file:?}), gzip: {gzip} }},").expect("into memory");
@@ -37,7 +42,8 @@ fn main() {
 }
 
 fn gather(folder: &Path, found: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
     for entry in entries {
         let path = entry.expect("an entry of the folder").path();
         if path.is_dir() {
@@ -68,6 +74,8 @@ fn kind(name: &str) -> Option<&'static str> {
         "json" => "application/json",
         "woff2" => "font/woff2",
         "gz" => return None,
-        other => panic!("dashboards/web/dist has a `.{other}` file; say in gateway/build.rs how it is served"),
+        other => {
+            panic!("dashboards/web/dist has a `.{other}` file; say in gateway/build.rs how it is served")
+        }
     })
 }

@@ -174,7 +174,9 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// Whose bodies are files.
 fn files() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(imports::import)).layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
+    OpenApiRouter::new()
+        .routes(routes!(imports::import))
+        .layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
 }
 
 pub fn router(api: Arc<Api>) -> Router {

@@ -26,8 +26,15 @@ pub enum What {
 }
 
 impl What {
-    pub const ALL: [Self; 7] =
-        [Self::Cells, Self::Devices, Self::People, Self::Absences, Self::Teams, Self::Buildings, Self::Households];
+    pub const ALL: [Self; 7] = [
+        Self::Cells,
+        Self::Devices,
+        Self::People,
+        Self::Absences,
+        Self::Teams,
+        Self::Buildings,
+        Self::Households,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {

@@ -83,14 +83,7 @@ const OPERATIONS: &[&str] = &[
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
 ];
-const OPEN_PATHS: &[&str] = &[
-    "/healthz",
-    "/readyz",
-    "/",
-    "/icon.svg",
-    "/worker/",
-    "/report/anything",
-];
+const OPEN_PATHS: &[&str] = &["/healthz", "/readyz", "/", "/icon.svg", "/worker/", "/report/anything"];
 const OPEN: &[&str] = &[
     "get /healthz",
     "get /readyz",

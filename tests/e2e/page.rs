@@ -62,7 +62,10 @@ async fn the_page_shows_what_happens_and_when_it_no_longer_can() {
     browser.complaints.clear(); // The 401 was wanted.
     browser.evaluate(&login(TOKEN)).await.unwrap();
     browser.until("document.querySelectorAll('#alarms li').length === 2", 10).await.unwrap();
-    browser.until("document.getElementById('map').getAttribute('aria-label').includes(' 4 网格')", 5).await.unwrap();
+    browser
+        .until("document.getElementById('map').getAttribute('aria-label').includes(' 4 网格')", 5)
+        .await
+        .unwrap();
     assert_eq!(
         browser.evaluate("document.querySelector('#alarms b, #alarms img')").await.unwrap(),
         json!(null),

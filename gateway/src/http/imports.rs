@@ -16,8 +16,8 @@ use super::auth::Actor;
 use super::extract::{Params, Switch};
 use super::problem::ApiError;
 use crate::clock;
-use crate::grid::import;
 use crate::grid::Rows;
+use crate::grid::import;
 use crate::import::{What, read};
 use crate::problem::{Problem, Problems};
 use crate::store::Audit;
@@ -76,8 +76,10 @@ pub async fn import(
     Actor(caller): Actor,
     file: Bytes,
 ) -> Result<Json<Imported>, ApiError> {
-    let what = What::from_name(&what).ok_or_else(|| ApiError::not_found(format!("There is no import of `{what}`.")))?;
-    let name: String = how.file.unwrap_or_else(|| what.name().into()).chars().filter(|c| !c.is_control()).take(80).collect();
+    let what = What::from_name(&what)
+        .ok_or_else(|| ApiError::not_found(format!("There is no import of `{what}`.")))?;
+    let name: String =
+        how.file.unwrap_or_else(|| what.name().into()).chars().filter(|c| !c.is_control()).take(80).collect();
     let dry_run = how.dry_run == Some(Switch(true));
     for _ in 0..TRIES {
         let rows = api.store.load_registry().await?;
@@ -85,7 +87,13 @@ pub async fn import(
         let merged = tokio::task::spawn_blocking(move || merge(what, &read_name, &bytes, rows)).await;
         let (rows, diff) = match merged.map_err(|fault| ApiError::Internal(fault.into()))? {
             Ok(merged) => merged,
-            Err(problems) => return Ok(Json(Imported { problems: shown(&problems), version: before, ..Imported::default() })),
+            Err(problems) => {
+                return Ok(Json(Imported {
+                    problems: shown(&problems),
+                    version: before,
+                    ..Imported::default()
+                }));
+            }
         };
         let version = rows.version;
         let line = Audit {
@@ -93,7 +101,10 @@ pub async fn import(
             who: caller.who(),
             what: "registry.import".into(),
             target: format!("registry {} {name}", what.name()),
-            detail: format!("{} added, {} changed, {} retired; registry {version}", diff.added, diff.changed, diff.retired),
+            detail: format!(
+                "{} added, {} changed, {} retired; registry {version}",
+                diff.added, diff.changed, diff.retired
+            ),
         };
         let changes = version != before;
         if dry_run || !changes || api.store.save_registry(rows, line).await? {
@@ -126,6 +137,10 @@ fn merge(what: What, name: &str, bytes: &[u8], rows: Rows) -> Result<(Rows, impo
 }
 
 fn shown(problems: &Problems) -> Vec<FileProblem> {
-    let view = |problem: &Problem| FileProblem { line: problem.line, column: problem.column, message: problem.message.clone() };
+    let view = |problem: &Problem| FileProblem {
+        line: problem.line,
+        column: problem.column,
+        message: problem.message.clone(),
+    };
     problems.iter().map(view).collect()
 }

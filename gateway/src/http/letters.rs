@@ -41,7 +41,9 @@ pub async fn again(
     let found = api.store.dead_letters(wanted.checked_add(1), 1).await?.pop();
     let (_, letter) = found.filter(|(number, _)| *number == wanted).ok_or_else(gone)?;
     if KEPT_PAYLOAD_BYTES <= letter.payload.len() {
-        let detail = format!("Of a message this long only the first {KEPT_PAYLOAD_BYTES} bytes were kept; its device must send it again.");
+        let detail = format!(
+            "Of a message this long only the first {KEPT_PAYLOAD_BYTES} bytes were kept; its device must send it again."
+        );
         return Err(ApiError::named(StatusCode::CONFLICT, "letter-cut", "The message is not whole", detail));
     }
     let message = Message {
@@ -52,7 +54,8 @@ pub async fn again(
         received: letter.received,
     };
     let (events, dead) = intake(&letter.source, &message, &api.world.load());
-    let tried = TriedAgain { taken: events.len(), reasons: dead.into_iter().map(|letter| letter.reason).collect() };
+    let tried =
+        TriedAgain { taken: events.len(), reasons: dead.into_iter().map(|letter| letter.reason).collect() };
     let line = Audit {
         at: api.clock.now().wall,
         who: caller.who(),

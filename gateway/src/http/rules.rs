@@ -83,7 +83,8 @@ impl RuleView {
         let texts = |texts: Vec<serde_spanned::Spanned<String>>| {
             texts.into_iter().map(serde_spanned::Spanned::into_inner).collect()
         };
-        let number = |number: Option<serde_spanned::Spanned<f64>>| number.map(serde_spanned::Spanned::into_inner);
+        let number =
+            |number: Option<serde_spanned::Spanned<f64>>| number.map(serde_spanned::Spanned::into_inner);
         Self {
             name: rule.name.into_inner(),
             class: rule.class.into_inner(),
@@ -105,7 +106,9 @@ impl RuleView {
                 falls_by: number(rate.falls_by),
                 within_s: rate.within_s.into_inner(),
             }),
-            presence: rule.presence.map(|silence| PresenceView { silent_after_s: silence.silent_after_s.into_inner() }),
+            presence: rule
+                .presence
+                .map(|silence| PresenceView { silent_after_s: silence.silent_after_s.into_inner() }),
             raise_after_s: rule.raise_after_s.into_inner(),
             clear_after_s: rule.clear_after_s.into_inner(),
             ladder: rule.ladder.map(serde_spanned::Spanned::into_inner),

@@ -1,6 +1,6 @@
 // The neighbourhood as it is now: cells, devices with their newest values, alarms. One for the whole page.
 //
-// The maps are plain, for ten thousand devices change without a proxy each; whoever draws reads `alarmsAt`, `devicesAt` or `cellsAt`, which count changes.
+// The maps are plain and devices change in place, for ten thousand of them change all the time (who keeps one in a list must take what is drawn anew); whoever draws reads `alarmsAt`, `devicesAt` or `cellsAt`, which count changes.
 // Values come faster than anybody can look: they count at most four times a second.
 import { newestFirst, unanswered } from './alarms';
 import { every, get, type Page } from './gateway';

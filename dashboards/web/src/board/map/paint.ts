@@ -153,6 +153,22 @@ function paintSpots(context: CanvasRenderingContext2D, spots: Spot[], view: View
   context.stroke();
 }
 
+/** The names of cells that an alarm has painted over. */
+function paintCovered(context: CanvasRenderingContext2D, wrong: Trouble[], view: View, size: Size, colours: Palette): void {
+  context.font = `650 ${colours.rem * 0.85}px system-ui, sans-serif`;
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  for (const { outline, class: grave } of wrong) {
+    if (!outline.leaf || (outline.box.east - outline.box.west) * view.scale * 0.92 < widthOf(outline.cell.name) * colours.rem * 0.85) continue;
+    const [x, y] = toScreen(view, ...outline.centre, size);
+    context.lineWidth = 4;
+    context.strokeStyle = colours.classes[grave].fill;
+    context.strokeText(outline.cell.name, x, y);
+    context.fillStyle = colours.classes[grave].on;
+    context.fillText(outline.cell.name, x, y);
+  }
+}
+
 function paintNames(context: CanvasRenderingContext2D, seen: Outline[], view: View, size: Size, colours: Palette): void {
   context.textAlign = 'center';
   context.textBaseline = 'middle';
@@ -218,6 +234,7 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     context.lineWidth = trouble.outline.leaf ? 2 : 3;
     context.stroke();
   }
+  if (layers.has('names')) paintCovered(context, alive.wrong, view, size, colours);
   const chosen = alive.chosen === null ? undefined : ground.byCode.get(alive.chosen);
   if (chosen) {
     context.beginPath();
@@ -233,10 +250,10 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     if (at[0] < -20 || at[1] < -20 || at[0] > size.width + 20 || at[1] > size.height + 20) continue;
     context.beginPath();
     context.arc(at[0], at[1], colours.rem * 0.42, 0, 7);
-    context.fillStyle = colours.classes[grave].fill;
+    context.fillStyle = colours.classes[grave].on;
     context.fill();
-    context.strokeStyle = colours.card;
-    context.lineWidth = 2;
+    context.strokeStyle = colours.classes[grave].fill;
+    context.lineWidth = colours.rem * 0.2;
     context.stroke();
   }
   if (layers.has('hydrants') && view.scale > 0.5) paintPressures(context, ground, view, size, alive, colours);

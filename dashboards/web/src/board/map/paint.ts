@@ -285,7 +285,7 @@ function paintPill(context: CanvasRenderingContext2D, trouble: Trouble, view: Vi
   const width = context.measureText(text).width + font * 0.8, height = font * 1.45, top = y - height / 2 + (far ? 0 : colours.rem * 1.15);
   if (fire && trouble.unanswered) {
     context.beginPath();
-    context.arc(x, top + height / 2, width * (0.7 + beat * 0.5), 0, 7);
+    context.arc(x, top + height / 2, width * (0.6 + beat * 0.3), 0, 7);
     context.strokeStyle = fill;
     context.globalAlpha = 1 - beat * 0.7;
     context.lineWidth = 4;

@@ -33,6 +33,11 @@ const measured = await page.evaluate(async () => {
   return { pan: figures(pan), zoom: figures(zoom), rest: figures(rest) };
 });
 for (const [what, figures] of Object.entries(measured)) console.log(`${what}: ${JSON.stringify(figures)}`);
-if (process.env.GRIDWARDEN_PICTURES) await page.screenshot({ path: `${process.env.GRIDWARDEN_PICTURES}/city.png` });
+if (process.env.GRIDWARDEN_PICTURES) {
+  await page.keyboard.press('Escape');
+  await page.locator('.zoom button').nth(2).click();
+  await page.waitForTimeout(800);
+  await page.screenshot({ path: `${process.env.GRIDWARDEN_PICTURES}/city.png` });
+}
 await browser.close();
 if (complaints.length > 0) throw new Error(complaints.join('\n'));

@@ -5,7 +5,7 @@ export interface View { x: number; y: number; scale: number }
 export interface Size { width: number; height: number }
 
 /** Room for what lies over the map: find and layers, the buttons at the right. */
-const CLOSEST = 12, SIDE_PX = 64, TOP_PX = 64;
+const CLOSEST = 12, SIDE_PX = 64, TOP_PX = 88;
 
 export function whole(box: Box, { width, height }: Size): View {
   const across = Math.max(box.east - box.west, 1), down = Math.max(box.south - box.north, 1);

@@ -9,7 +9,7 @@ export const en: Words = {
   back: 'Back', loading: 'Loading…', again: 'Try again', refresh: 'Refresh', cancel: 'Cancel', more: 'More', choose: 'Choose', search: 'Find', all: 'All', done: 'Done:', failed: 'Not done:',
   skip: 'Skip to the alarms', nav: 'Pages',
   sending: 'Sending…', give: 'Send', notReached: 'The gateway was not reached.', silentGateway: 'The gateway has not answered for 20 s.',
-  unsure: 'Nobody knows whether it took effect: look at the history, then try again.', minutes: 'min', hours: 'h', days: 'days', seconds: 's', ago: 'ago', since: 'for', metres: 'm', now: 'now', keys: 'Keys', theme: 'Look',
+  unsure: 'Nobody knows whether it took effect: look at the history, then try again.', minutes: 'min', hours: 'h', days: 'days', seconds: 's', ago: 'ago', since: 'for', metres: 'm', now: 'now', keys: 'Keys', menu: 'Menu', theme: 'Look',
   page: { board: 'Overview', hydrants: 'Hydrants', charts: 'Charts', health: 'Devices', coverage: 'On duty', admin: 'Administration' },
   themes: { auto: 'As the system', light: 'Light', dark: 'Dark' },
 

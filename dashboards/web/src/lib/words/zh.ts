@@ -9,7 +9,7 @@ export const zh = {
   back: '返回', loading: '正在读取……', again: '重试', refresh: '更新', cancel: '取消', more: '更多', choose: '请选择', search: '查找', all: '全部', done: '已提交：', failed: '未成功：',
   skip: '跳到报警列表', nav: '页面',
   sending: '提交中……', give: '提交', notReached: '没有连上网关。', silentGateway: '网关 20 秒没有回答。', unsure: '不知道是否生效，请看经过，再试一次。',
-  minutes: '分钟', hours: '小时', days: '天', seconds: '秒', ago: '前', since: '已过', metres: '米', now: '现在', keys: '快捷键', theme: '外观',
+  minutes: '分钟', hours: '小时', days: '天', seconds: '秒', ago: '前', since: '已过', metres: '米', now: '现在', keys: '快捷键', menu: '菜单', theme: '外观',
   page: { board: '总览', hydrants: '消火栓', charts: '曲线', health: '设备状况', coverage: '值守', admin: '管理' },
   themes: { auto: '跟随系统', light: '浅色', dark: '深色' },
 

@@ -6,13 +6,14 @@ VENV := .run/venv
 PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 
 .DEFAULT_GOAL := help
-.PHONY: help web run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
+.PHONY: help web pictures run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
 
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
 	@echo "make web    build the pages that the program carries"
 	@echo "make test   every test, against real neighbours"
 	@echo "make torture  the long runs: kills, floods, simulated histories, fuzzing (hours)"
+	@echo "make pictures  screenshots of every page into docs/pictures, from the demo (a minute or two)"
 	@echo "make peers  what kill -9 does to Alertmanager, Mosquitto and Node-RED, and to Gridwarden (minutes)"
 	@echo "make check  formatting, lints"
 	@echo "make bench  measurements, as ratios against a baseline in the same run"
@@ -100,6 +101,13 @@ peers: setup-test web
 	npm install --silent --no-audit --no-fund --prefix .run/peers/node-red node-red@$(NODE_RED)
 	$(CARGO) build --release --locked -p gateway
 	$(VENV)/bin/python tests/peers target/release/gridwarden
+
+# Screenshots of every page from the demo, and of the map of a city.
+PROGRAMS ?= target/debug
+pictures: setup-test web
+	$(CARGO) build --locked -p gateway -p firmware-sim
+	node tests/web/pictures.mjs $(PROGRAMS)
+	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures $(CARGO) test --locked -p tests --test e2e the_map_of_a_city
 
 clean-run:
 	rm -rf .run/demo

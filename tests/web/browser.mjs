@@ -12,7 +12,7 @@ export async function launch() {
 }
 
 /** A page that is logged in. `complaints` are errors of its console and its scripts, `foreign` requests that left the gateway. */
-export async function open(browser, { width = 1920, height = 1080, language = 'zh', theme = 'light', hash = '', origin = url, ready = '#main' } = {}) {
+export async function open(browser, { width = 1920, height = 1080, language = 'zh', theme = 'light', hash = '', origin = url, token: secret = token, ready = '#main' } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: 1, hasTouch: width < 600, isMobile: width < 600 });
   await context.addInitScript((wanted) => localStorage.setItem('gridwarden-language', wanted), language);
   const page = await context.newPage(), complaints = [], foreign = [];
@@ -22,7 +22,7 @@ export async function open(browser, { width = 1920, height = 1080, language = 'z
     const at = new URL(request.url());
     if (at.origin !== origin && !['data:', 'blob:'].includes(at.protocol)) foreign.push(request.url());
   });
-  await page.goto(`${origin}/#token=${token}`);
+  await page.goto(`${origin}/#token=${secret}`);
   await page.waitForSelector(ready);
   await page.waitForFunction(() => document.querySelector('.time .live') !== null);
   if (hash) await page.evaluate((to) => (location.hash = to), hash);

@@ -11,6 +11,8 @@ export interface Palette {
   ground: string; card: string; ink: string; faint: string; cell: string; cellLine: string; communityLine: string; label: string; water: string; accent: string; wrong: string; good: string;
   classes: Record<SignalClass, { fill: string; on: string; pattern: CanvasPattern | string }>;
   rem: number;
+  /** A pixel of a screen of 1080 lines: lines grow with the letters. */
+  px: number;
 }
 
 const CLASS_NAMES: SignalClass[] = ['fire', 'supervisory', 'trouble', 'disabled', 'test'];
@@ -23,7 +25,7 @@ export function palette(context: CanvasRenderingContext2D): Palette {
     return [name, { fill, on, pattern: context.createPattern(hatch(name, fill, on, rem), 'repeat') ?? fill }];
   })) as Palette['classes'];
   return { ground: of('ground'), card: of('card'), ink: of('ink'), faint: of('faint'), cell: of('cell'), cellLine: of('cell-line'), communityLine: of('community-line'), label: of('label'),
-    water: of('water'), accent: of('accent'), wrong: of('wrong'), good: of('good'), classes, rem };
+    water: of('water'), accent: of('accent'), wrong: of('wrong'), good: of('good'), classes, rem, px: rem / 17 };
 }
 
 /** Whoever cannot tell the colours apart sees the pattern: fire is full, supervisory slanted, trouble dotted, disabled lying, test standing. */
@@ -92,7 +94,7 @@ export function paintStill(context: CanvasRenderingContext2D, ground: Ground, vi
   context.fillStyle = colours.cell;
   context.fill('evenodd');
   context.strokeStyle = colours.cellLine;
-  context.lineWidth = 1;
+  context.lineWidth = colours.px;
   context.stroke();
   context.strokeStyle = colours.communityLine;
   const deepest = Math.max(...ground.outlines.map((one) => one.depth), 1);
@@ -100,7 +102,7 @@ export function paintStill(context: CanvasRenderingContext2D, ground: Ground, vi
     if (one.leaf) continue;
     context.beginPath();
     trace(context, one, view, size);
-    context.lineWidth = Math.max(1.5, (deepest - one.depth) * 1.25);
+    context.lineWidth = Math.max(1.5, (deepest - one.depth) * 1.25) * colours.px;
     context.stroke();
   }
   paintSpots(context, ground.spots, view, size, layers, colours);
@@ -113,7 +115,7 @@ function layerOf(kind: string): Layer {
 }
 
 function paintSpots(context: CanvasRenderingContext2D, spots: Spot[], view: View, size: Size, layers: ReadonlySet<Layer>, colours: Palette): void {
-  const near = view.scale > 0.6, radius = near ? Math.min(colours.rem * 0.22, 1.2 + view.scale * 1.4) : 1.2;
+  const near = view.scale > 0.6, radius = near ? Math.min(colours.rem * 0.22, (1.2 + view.scale * 1.4) * colours.px) : 1.2 * colours.px;
   const groups: Record<'devices' | 'cameras' | 'hydrants', [number, number][]> = { devices: [], cameras: [], hydrants: [] };
   const silent: [number, number][] = [];
   for (const { device, x, y } of spots) {
@@ -149,7 +151,7 @@ function paintSpots(context: CanvasRenderingContext2D, spots: Spot[], view: View
   context.fillStyle = colours.ground;
   context.fill();
   context.strokeStyle = colours.faint;
-  context.lineWidth = 1.2;
+  context.lineWidth = 1.2 * colours.px;
   context.stroke();
 }
 
@@ -161,7 +163,7 @@ function paintCovered(context: CanvasRenderingContext2D, wrong: Trouble[], view:
   for (const { outline, class: grave } of wrong) {
     if (!outline.leaf || (outline.box.east - outline.box.west) * view.scale * 0.92 < widthOf(outline.cell.name) * colours.rem * 0.85) continue;
     const [x, y] = toScreen(view, ...outline.centre, size);
-    context.lineWidth = 4;
+    context.lineWidth = 4 * colours.px;
     context.strokeStyle = colours.classes[grave].fill;
     context.strokeText(outline.cell.name, x, y);
     context.fillStyle = colours.classes[grave].on;
@@ -231,7 +233,7 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     context.fill('evenodd');
     context.globalAlpha = 1;
     context.strokeStyle = fill;
-    context.lineWidth = trouble.outline.leaf ? 2 : 3;
+    context.lineWidth = (trouble.outline.leaf ? 2 : 3) * colours.px;
     context.stroke();
   }
   if (layers.has('names')) paintCovered(context, alive.wrong, view, size, colours);
@@ -240,7 +242,7 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     context.beginPath();
     trace(context, chosen, view, size);
     context.strokeStyle = colours.accent;
-    context.lineWidth = 4;
+    context.lineWidth = 4 * colours.px;
     context.stroke();
   }
   for (const { device, x, y } of ground.spots) {
@@ -262,7 +264,7 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
   if (alive.pointed) {
     const [x, y] = toScreen(view, alive.pointed.x, alive.pointed.y, size);
     context.strokeStyle = colours.accent;
-    context.lineWidth = 3;
+    context.lineWidth = 3 * colours.px;
     context.beginPath();
     context.arc(x, y, colours.rem, 0, 7);
     context.moveTo(x, y - colours.rem * 1.6);
@@ -282,13 +284,13 @@ function paintPill(context: CanvasRenderingContext2D, trouble: Trouble, view: Vi
   const font = colours.rem * (fire ? 1.25 : 0.85), { fill, on } = colours.classes[trouble.class];
   const text = `${letters[trouble.class]}${trouble.count > 1 ? ` ${trouble.count}` : ''}`;
   context.font = `800 ${font}px system-ui, sans-serif`;
-  const width = context.measureText(text).width + font * 0.8, height = font * 1.45, top = y - height / 2 + (far ? 0 : colours.rem * 1.15);
+  const width = context.measureText(text).width + font * 0.8, height = font * 1.45, top = y - height / 2 + (far ? 0 : colours.rem * (fire ? 1.75 : 1.25));
   if (fire && trouble.unanswered) {
     context.beginPath();
     context.arc(x, top + height / 2, width * (0.6 + beat * 0.3), 0, 7);
     context.strokeStyle = fill;
     context.globalAlpha = 1 - beat * 0.7;
-    context.lineWidth = 4;
+    context.lineWidth = 4 * colours.px;
     context.stroke();
     context.globalAlpha = 1;
   }
@@ -298,7 +300,7 @@ function paintPill(context: CanvasRenderingContext2D, trouble: Trouble, view: Vi
   context.fill();
   context.setLineDash(trouble.drill ? [6, 4] : []);
   context.strokeStyle = trouble.unanswered ? on : colours.card;
-  context.lineWidth = trouble.unanswered ? 2.5 : 1.5;
+  context.lineWidth = (trouble.unanswered ? 2.5 : 1.5) * colours.px;
   context.stroke();
   context.setLineDash([]);
   context.fillStyle = on;
@@ -316,11 +318,11 @@ function paintPressures(context: CanvasRenderingContext2D, ground: Ground, view:
     if (!said) continue;
     const [left, top] = toScreen(view, x, y, size);
     if (left < -90 || top < -20 || left > size.width || top > size.height + 20) continue;
-    context.lineWidth = 3.5;
+    context.lineWidth = 3.5 * colours.px;
     context.strokeStyle = colours.card;
-    context.strokeText(said.text, left + 9, top);
+    context.strokeText(said.text, left + 10 * colours.px, top);
     context.fillStyle = said.mark === 'good' ? colours.water : said.mark === 'low' || said.mark === 'very_low' ? colours.wrong : colours.faint;
-    context.fillText(said.text, left + 9, top);
+    context.fillText(said.text, left + 10 * colours.px, top);
   }
 }
 
@@ -331,7 +333,7 @@ function paintWorker(context: CanvasRenderingContext2D, worker: Worker, view: Vi
   context.fillStyle = worker.old ? colours.faint : colours.accent;
   context.fill();
   context.strokeStyle = colours.card;
-  context.lineWidth = 2;
+  context.lineWidth = 2 * colours.px;
   context.stroke();
   context.fillStyle = colours.card;
   context.font = `700 ${radius * 1.1}px system-ui, sans-serif`;
@@ -341,7 +343,7 @@ function paintWorker(context: CanvasRenderingContext2D, worker: Worker, view: Vi
   if (view.scale < 0.4) return;
   context.textAlign = 'left';
   context.font = `600 ${colours.rem * 0.75}px system-ui, sans-serif`;
-  context.lineWidth = 3;
+  context.lineWidth = 3 * colours.px;
   context.strokeText(worker.name, x + radius + 4, y);
   context.fillStyle = colours.ink;
   context.fillText(worker.name, x + radius + 4, y);

@@ -4,12 +4,12 @@ import type { Box } from './scene';
 export interface View { x: number; y: number; scale: number }
 export interface Size { width: number; height: number }
 
-/** Room for what lies over the map: find and layers, the buttons at the right. */
-const CLOSEST = 12, SIDE_PX = 64, TOP_PX = 88;
+/** Room for what lies over the map, in rems: find and layers, the buttons at the right. */
+const CLOSEST = 12, SIDE_REM = 4, TOP_REM = 5.5;
 
-export function whole(box: Box, { width, height }: Size): View {
+export function whole(box: Box, { width, height }: Size, rem: number): View {
   const across = Math.max(box.east - box.west, 1), down = Math.max(box.south - box.north, 1);
-  const scale = Math.min(Math.max(width - 2 * SIDE_PX, width / 2, 50) / across, Math.max(height - 2 * TOP_PX, height / 2, 50) / down);
+  const scale = Math.min(Math.max(width - 2 * SIDE_REM * rem, width / 2, 50) / across, Math.max(height - 2 * TOP_REM * rem, height / 2, 50) / down);
   return { x: (box.west + box.east) / 2, y: (box.north + box.south) / 2, scale: Math.min(scale, CLOSEST) };
 }
 

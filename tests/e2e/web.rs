@@ -166,8 +166,17 @@ async fn every_page_in_every_size_and_language() {
     })
     .await;
     let cell = station.get("/api/v1/devices/SD-1").await["cells"][0].as_str().unwrap().to_owned();
-    let more = [("ALARM", alarm), ("DEVICE", "HY-1".into()), ("CELL", cell)];
+    let more = [("ALARM", alarm), ("CELL", cell), ("DEVICE", "HY-1".into())];
     let said = run(&station.http, &token, &["--test", "--test-reporter=spec", "pages.test.mjs"], &more).await;
     println!("{said}");
+    for device in ["SD-2", "SD-3"] {
+        publish(&station, device, json!({ "values": { "smoke": true } })).await;
+    }
+    eventually("more fires", 10, || async {
+        let open = station.get("/api/v1/alarms?class=fire&state=unacknowledged").await;
+        (2 <= open["items"].as_array().unwrap().len()).then_some(())
+    })
+    .await;
+    println!("{}", run(&station.http, &token, &["tasks.mjs"], &more).await);
     station.stop().await;
 }

@@ -117,6 +117,31 @@ fn ids(page: &Json) -> Vec<&str> {
     page["items"].as_array().expect("items").iter().map(|item| item["id"].as_str().expect("an id")).collect()
 }
 
+/// A browser keeps what has a hash in its name, and asks again for the rest.
+#[tokio::test]
+async fn pages_are_sent_small_and_only_when_they_have_changed() {
+    let station = Station::start().await.unwrap();
+    let ask = |path: &str, name: &str, value: &str| {
+        station.client.get(format!("{}{path}", station.url)).header(name, value).send()
+    };
+    let first = ask("/", "accept-encoding", "br, gzip;q=0.9").await.unwrap();
+    assert_eq!(first.headers()["cache-control"], "no-cache");
+    assert_eq!(first.headers()["content-encoding"], "gzip");
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    let again = ask("/", "if-none-match", &format!("\"other\", W/{tag}")).await.unwrap();
+    assert_eq!((again.status().as_u16(), again.bytes().await.unwrap().len()), (304, 0));
+    let plain = ask("/", "accept-encoding", "identity").await.unwrap().text().await.unwrap();
+    let script = plain.split('"').find(|part| part.ends_with(".js")).expect("it loads a script");
+    let kept = ask(script, "if-none-match", "\"other\"").await.unwrap();
+    assert_eq!(kept.status(), 200);
+    assert_eq!(kept.headers()["cache-control"], "public, max-age=31536000, immutable");
+    let api = station.get("/api/v1/cells").send().await.unwrap();
+    assert_eq!(api.headers()["cache-control"], "no-store", "what is fetched with a session is not kept");
+    let folder = station.client.get(format!("{}/worker", station.url)).send().await.unwrap();
+    assert!(folder.url().path().ends_with("/worker/"));
+    station.end().await.unwrap();
+}
+
 #[tokio::test]
 async fn only_health_and_the_page_are_open() {
     let station = Station::start().await.unwrap();

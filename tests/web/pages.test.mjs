@@ -91,6 +91,21 @@ test('keys alone: choose, open, back, help, and one key acknowledges', async () 
   await context.close();
 });
 
+test('a cell from the side: its buildings, floors and what is wrong there', async () => {
+  const { page, complaints, context } = await open(browser, { width: 1440, height: 900 });
+  await page.click(`[data-cell="${process.env.CELL}"]`);
+  await page.waitForSelector('aside h3:has-text("1栋")');
+  await page.waitForSelector('aside .number:has-text("1 层")');
+  await page.waitForSelector('aside li button.fire:has-text("101")');
+  await page.evaluate(axeSource());
+  const found = await page.evaluate(async () => (await axe.run('aside')).violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id }) => id));
+  assert.deepEqual(found, []);
+  await page.click('aside header button');
+  await page.waitForSelector('aside', { state: 'detached' });
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 test('a device is added, seen and retired, each time after its difference was shown', async () => {
   const { page, complaints, context } = await open(browser, { width: 1440, height: 900, language: 'en', hash: 'page=admin/devices' });
   await page.click('.new');

@@ -53,6 +53,7 @@ try {
   await waited(() => fetch(`${origin}/api/v1/alarms/${fire}`, { headers }).then((answer) => answer.json()).then(({ attempts }) => attempts.length > 2), 60);
   await shoot('board-fire', { width: 1920, height: 1080, wait: '#alarms li.fire' });
   await shoot('board-fire-dark', { width: 1920, height: 1080, theme: 'dark', language: 'en', wait: '#alarms li.fire' });
+  await shoot('board-cell', { width: 1920, height: 1080, wait: '[data-cell]', before: (page) => page.click('[data-cell]') });
   await shoot('board-4k', { width: 3840, height: 2160, wait: '#alarms li.fire' });
   await shoot('board-phone', { ...phone, wait: '#alarms li.fire' });
   await shoot('alarm', { ...desk, hash: `alarm=${fire}`, wait: '#told li' });

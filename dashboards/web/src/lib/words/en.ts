@@ -19,7 +19,7 @@ export const en: Words = {
   drill: 'Drill', drillNote: 'This is a drill, not a real alarm', waiting: 'waiting for an answer', waited: 'waiting', nextStep: 'Next step in', noMoreSteps: 'The last step is taken', due: 'due',
   step: 'step', stepEnd: '', attempt: 'try', attemptEnd: '', gateway: 'gateway', online: 'online', silent: 'silent', unwatched: 'not watched',
   scheme: 'Grid scheme', fit: 'Whole map', zoomIn: 'Zoom in', zoomOut: 'Zoom out', layers: 'Layers', layer: { devices: 'Devices', hydrants: 'Hydrants', cameras: 'Cameras', workers: 'People', names: 'Names' },
-  mapLabel: 'Map of the cells', mapKeys: 'Arrow keys move, plus and minus zoom, 0 shows all', findPlace: 'Find a cell, a device, a place', alarmedCells: 'Cells with alarms', inCell: 'Here', place: 'Place', kindOf: 'Kind',
+  mapLabel: 'Map of the cells', mapKeys: 'Arrow keys move, plus and minus zoom, 0 shows all', findPlace: 'Find a cell, a device, a place', alarmedCells: 'Cells with alarms', inCell: 'Here', buildings: 'Buildings and floors', elsewhere: 'Elsewhere', noDevices: 'No device stands here.', place: 'Place', kindOf: 'Kind',
   sound: { on: 'Sound on', off: 'Muted', blocked: 'Turn sound on', hint: 'It sounds until somebody acknowledges. Muting ends after 2 minutes.' },
   help: { title: 'Keys', acknowledge: 'Acknowledge the first that waits, or the chosen one', move: 'Choose the one above or below', open: 'Open the chosen one', back: 'Back to the overview', mute: 'Mute for 2 minutes', fit: 'Show the whole map', help: 'Show this' },
 

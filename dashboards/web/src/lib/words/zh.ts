@@ -19,7 +19,7 @@ export const zh = {
   drill: '演练', drillNote: '这是演练，不是真的报警', waiting: '等待接警', waited: '已等', nextStep: '升级倒计时', noMoreSteps: '已通知到最高一级', due: '即将',
   step: '第', stepEnd: '级', attempt: '第', attemptEnd: '次尝试', gateway: '网关', online: '在线', silent: '失联', unwatched: '未监测',
   scheme: '网格方案', fit: '全图', zoomIn: '放大', zoomOut: '缩小', layers: '图层', layer: { devices: '设备', hydrants: '消火栓', cameras: '摄像机', workers: '人员', names: '名称' },
-  mapLabel: '网格地图', mapKeys: '方向键移动，加减号缩放，0 全图', findPlace: '找网格、设备或地址', alarmedCells: '有报警的网格', inCell: '本格', place: '地点', kindOf: '类型',
+  mapLabel: '网格地图', mapKeys: '方向键移动，加减号缩放，0 全图', findPlace: '找网格、设备或地址', alarmedCells: '有报警的网格', inCell: '本格', buildings: '楼栋与楼层', elsewhere: '其他位置', noDevices: '本格没有设备。', place: '地点', kindOf: '类型',
   sound: { on: '声音开', off: '已静音', blocked: '点此开启声音', hint: '声音一直响到有人接警。静音 2 分钟后自动恢复。' },
   help: { title: '快捷键', acknowledge: '接警确认待确认的第一条（或选中的一条）', move: '选上一条、下一条', open: '打开选中的一条', back: '返回总览', mute: '静音 2 分钟', fit: '地图显示全图', help: '显示本页' },
 

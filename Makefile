@@ -89,7 +89,7 @@ torture-flood: setup-test web
 
 # InfluxDB away for a day at 1,000 points/s; then with a journal too small for it. The allocator as in the service of docs/install.md.
 torture: torture-day
-torture-day:
+torture-day: web
 	$(CARGO) build --release --locked -p gateway -p tests --bin gridwarden --bin torture-day
 	MALLOC_ARENA_MAX=2 target/release/torture-day
 	MALLOC_ARENA_MAX=2 target/release/torture-day 12000000 16
@@ -120,12 +120,12 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 .PHONY: torture torture-sim torture-fuzz
 
 torture: torture-sim
-torture-sim:
+torture-sim: web
 	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --locked -p tests --test sim any_seed -- --nocapture
 	SIM_REAL_SEEDS=200 $(CARGO) test --locked -p tests --test sim the_real_store_agrees
 
 torture: torture-fuzz
-torture-fuzz:
+torture-fuzz: web
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
 	@mkdir -p .run/torture
 	@printf '| target | executions | seconds | what was found |\n|---|---|---|---|\n' > .run/torture/fuzz.md

@@ -1,4 +1,4 @@
-//! The API under /api/v1 and the page at /.
+//! The API under /api/v1 and the pages at /, /worker/ and /report/.
 //!
 //! [`router`] is everything as a value, for tests too; [`serve`] runs it. A route is added with `routes!` below, which also puts it into the OpenAPI
 //! document; it also needs a line in [`rights`]. Layers from the outside in: security headers, problem documents, counting, time limit, then who asks and
@@ -15,6 +15,8 @@ pub mod events;
 pub mod extract;
 pub mod grid;
 pub mod history;
+pub mod imports;
+pub mod letters;
 pub mod listen;
 pub mod maintenance;
 pub mod model;
@@ -27,6 +29,7 @@ pub mod receipts;
 pub mod reports;
 pub mod rights;
 pub mod roster;
+pub mod rules;
 pub mod session;
 pub mod staffing;
 pub mod station;
@@ -147,6 +150,10 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(positions::list))
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
+        .routes(routes!(letters::again))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::ladder))
+        .merge(files())
         .routes(routes!(session::log_in, session::me, session::log_out))
         .routes(routes!(session::invited))
         .routes(routes!(session::change_password))
@@ -163,6 +170,13 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(station::openapi))
         .routes(routes!(station::healthz))
         .routes(routes!(station::readyz))
+}
+
+/// Whose bodies are files.
+fn files() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(imports::import))
+        .layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
 }
 
 pub fn router(api: Arc<Api>) -> Router {
@@ -211,8 +225,8 @@ async fn count(request: Request, next: Next) -> Response {
 
 /// The page may load only its own files and talk only to this gateway; nobody may frame it.
 async fn secure(request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-        base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; \
+        media-src 'self' blob:; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -220,9 +234,9 @@ async fn secure(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store")); // But the pages' own files.
     response
 }

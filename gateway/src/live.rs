@@ -83,7 +83,11 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { positions: Positions::default(), devices: RwLock::default(), changes: broadcast::channel(LAG_MAX).0 }
+        Self {
+            positions: Positions::default(),
+            devices: RwLock::default(),
+            changes: broadcast::channel(LAG_MAX).0,
+        }
     }
 }
 

@@ -32,12 +32,14 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
     "get /api/v1/events",
+    "get /api/v1/ladders",
     "get /api/v1/maintenance",
     "get /api/v1/openapi.json",
     "get /api/v1/people",
     "get /api/v1/people/{id}",
     "get /api/v1/positions",
     "get /api/v1/push/key",
+    "get /api/v1/rules",
     "get /api/v1/series",
     "get /api/v1/session",
     "get /api/v1/session/passes",
@@ -65,8 +67,10 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms/{id}/verify",
     "post /api/v1/alerts/{key}/receipts",
     "post /api/v1/channels/{name}/reports/{secret}",
+    "post /api/v1/dead-letters/{number}/again",
     "post /api/v1/devices/{id}/command",
     "post /api/v1/duties",
+    "post /api/v1/imports/{what}",
     "post /api/v1/maintenance",
     "post /api/v1/maintenance/{id}/end",
     "post /api/v1/push/subscriptions",
@@ -79,17 +83,7 @@ const OPERATIONS: &[&str] = &[
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
 ];
-const OPEN_PATHS: &[&str] = &[
-    "/healthz",
-    "/readyz",
-    "/",
-    "/station.css",
-    "/station.js",
-    "/alarm.js",
-    "/words.js",
-    "/element.js",
-    "/gateway.js",
-];
+const OPEN_PATHS: &[&str] = &["/healthz", "/readyz", "/", "/icon.svg", "/worker/", "/report/anything"];
 const OPEN: &[&str] = &[
     "get /healthz",
     "get /readyz",
@@ -106,6 +100,7 @@ fn example(path: &str) -> String {
         ("{name}", "nobody"),
         ("{number}", "1"),
         ("{key}", "K-1"),
+        ("{what}", "devices"),
         ("{secret}", "wrong"),
     ];
     names.iter().fold(path.to_owned(), |path, (hole, name)| path.replace(hole, name))

@@ -30,3 +30,4 @@ mod service;
 mod simulator;
 mod stop;
 mod time;
+mod web;

@@ -54,7 +54,8 @@ async fn the_place_of_a_worker_on_duty_is_shown_to_those_who_send_people() {
 async fn off_duty_nobody_is_followed() {
     let station = with_accounts().await;
     let here = json!({ "lat": 32.061, "lon": 118.801 });
-    let put = async |body: &Json| ask(&station, "worker", &Method::PUT, "/api/v1/me/position", Some(body)).await;
+    let put =
+        async |body: &Json| ask(&station, "worker", &Method::PUT, "/api/v1/me/position", Some(body)).await;
     assert_eq!(put(&here).await.status(), 204);
     for (wrong, field) in [
         (json!({ "lat": 91, "lon": 118.8 }), "lat"),

@@ -34,6 +34,8 @@ pub enum Right {
     Positions,
     /// Change people, duties and absences.
     Roster,
+    /// Change cells, devices and who lives where: files of the office.
+    Registry,
     /// See how the station does: metrics, messages that could not be used.
     Station,
     /// Read the audit log.
@@ -97,6 +99,7 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::People,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::Positions,[ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
     (Right::Roster,   [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
+    (Right::Registry, [ALL,          NO,          NO,        NO,    NO,         NO,         ALL]),
     (Right::Station,  [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Audit,    [ALL,          NO,          ALL,       NO,    NO,         NO,         NO]),
     (Right::Accounts, [ALL,          NO,          NO,        NO,    NO,         NO,         NO]),
@@ -175,6 +178,10 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/me/position",                 Need::Known),
     (Method::GET,    "/api/v1/positions",                   Need::Right(Right::Positions)),
     (Method::GET,    "/api/v1/dead-letters",                Need::Right(Right::Station)),
+    (Method::POST,   "/api/v1/dead-letters/{number}/again", Need::Right(Right::Registry)),
+    (Method::POST,   "/api/v1/imports/{what}",              Need::Right(Right::Registry)),
+    (Method::GET,    "/api/v1/rules",                       Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/ladders",                     Need::Right(Right::Cells)),
 ];
 
 /// What a request of this method to this route needs; `None`: nobody may.

@@ -40,7 +40,7 @@ use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::unrecorded::Unrecorded;
 use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
-use crate::store::{Limits, Store, restore};
+use crate::store::{Limits, Store, attachments, restore};
 use crate::supervise::Supervisor;
 use crate::{account_command, world};
 
@@ -347,6 +347,10 @@ fn limits(store: &config::Store) -> Limits {
         history_days_max: *store.history_max_days.get_ref(),
         dead_letters_max: *store.dead_letters_max.get_ref(),
         outbox_rows_max: *store.outbox_max.get_ref(),
+        attachments: attachments::Limits {
+            bytes_max: u64::from(*store.attachments_max_mb.get_ref()) << 20,
+            days_max: *store.attachments_max_days.get_ref(),
+        },
     }
 }
 

@@ -81,6 +81,11 @@ pub struct Store {
     pub dead_letters_max: Spanned<u32>,
     #[serde(default = "defaults::outbox_max")]
     pub outbox_max: Spanned<u32>,
+    /// Photos and voice notes of alarms.
+    #[serde(default = "defaults::attachments_max_mb")]
+    pub attachments_max_mb: Spanned<u32>,
+    #[serde(default = "defaults::attachments_max_days")]
+    pub attachments_max_days: Spanned<u32>,
     /// More than this written to the disk in 24 hours raises a trouble alarm; 0: no limit.
     #[serde(default = "defaults::written_mb_per_day_max")]
     pub written_mb_per_day_max: Spanned<u32>,
@@ -487,6 +492,8 @@ mod defaults {
         history_max_days: u32 = 400;
         dead_letters_max: u32 = 10_000;
         outbox_max: u32 = 100_000;
+        attachments_max_mb: u32 = 1024;
+        attachments_max_days: u32 = 366;
         written_mb_per_day_max: u32 = 10_000;
         max_packet_kb: u32 = 256;
         max_connections: u32 = 20_000;

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod alarms;
+pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod commands;
@@ -14,6 +15,7 @@ pub mod document;
 pub mod events;
 pub mod extract;
 pub mod grid;
+pub mod hazards;
 pub mod history;
 pub mod imports;
 pub mod letters;
@@ -21,12 +23,15 @@ pub mod listen;
 pub mod maintenance;
 pub mod model;
 pub mod page;
+pub mod patrol;
 pub mod people;
 pub mod positions;
 pub mod problem;
 pub mod push;
 pub mod receipts;
+pub mod repeats;
 pub mod reports;
+pub mod resident;
 pub mod rights;
 pub mod roster;
 pub mod rules;
@@ -97,6 +102,9 @@ pub struct Own {
     throttle: Mutex<Throttle>,
     refusals: session::Refusals,
     looks: Mutex<positions::Looks>,
+    running: repeats::Running,
+    allowance: Mutex<resident::Allowance>,
+    uploads: Semaphore,
 }
 
 impl Default for Own {
@@ -108,6 +116,9 @@ impl Default for Own {
             throttle: Mutex::default(),
             refusals: session::Refusals::default(),
             looks: Mutex::default(),
+            running: repeats::Running::default(),
+            allowance: Mutex::default(),
+            uploads: Semaphore::new(attachments::UPLOADS_MAX),
         }
     }
 }
@@ -146,6 +157,13 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
         .routes(routes!(roster::teams))
         .routes(routes!(roster::vacancies))
+        .routes(routes!(attachments::list, attachments::add))
+        .routes(routes!(attachments::one))
+        .routes(routes!(hazards::report))
+        .routes(routes!(resident::front, resident::report))
+        .routes(routes!(patrol::board))
+        .routes(routes!(patrol::check_in, patrol::visits))
+        .routes(routes!(patrol::points))
         .routes(routes!(positions::put, positions::withdraw))
         .routes(routes!(positions::list))
         .routes(routes!(history::series))
@@ -180,7 +198,9 @@ fn files() -> OpenApiRouter<Arc<Api>> {
 }
 
 pub fn router(api: Arc<Api>) -> Router {
-    let guarded = routes().route_layer(from_fn_with_state(api.clone(), auth::authorize));
+    let guarded = routes()
+        .route_layer(from_fn_with_state(api.clone(), repeats::once))
+        .route_layer(from_fn_with_state(api.clone(), auth::authorize));
     let (router, document) = OpenApiRouter::with_openapi(document::head()).merge(guarded).split_for_parts();
     router
         .merge(page::routes())

@@ -30,6 +30,8 @@ pub mod live;
 
 pub mod card;
 
+pub mod picture;
+
 pub mod health;
 
 pub mod metrics;

@@ -86,6 +86,7 @@ async fn bare_listener(folder: &str) {
         history_days_max: 30,
         dead_letters_max: 10,
         outbox_rows_max: 10,
+        attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
     };
     let (store, _) = Store::open(&std::path::Path::new(folder).join("store.db"), limits).unwrap();
     let registry = registry(1);

@@ -10,6 +10,7 @@ mod crash;
 mod crowd;
 mod disk;
 mod field;
+mod fieldwork;
 mod flood;
 mod handling;
 mod http;

@@ -104,6 +104,7 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         .replace("{name}", "viewer")
         .replace("{number}", "999999")
         .replace("{key}", "nobody")
+        .replace("{token}", "nobody")
         .replace("{what}", "devices")
         .replace("{secret}", "wrong");
     let mut matters =
@@ -126,6 +127,11 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         ("POST", "/api/v1/alerts/{key}/receipts") => Some(json!({ "receipt": "shown" })),
         ("POST", "/api/v1/alarms/{id}/return") => Some(json!({ "reason": "not done" })),
         ("POST", "/api/v1/alarms/{id}/evaluate") => Some(json!({ "verdict": "true" })),
+        ("POST", "/api/v1/hazards") => {
+            matters = true;
+            Some(json!({ "cell": place.cell, "kind": "other" }))
+        }
+        ("POST", "/api/v1/patrol") => Some(json!({ "code": "nobody" })),
         ("PUT", "/api/v1/me/position") => Some(json!({ "lat": 32.06, "lon": 118.8 })),
         ("PATCH", _) => Some(json!({ "cells": ["XL-01"] })),
         (_, "/api/v1/ladders") => {

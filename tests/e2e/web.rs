@@ -186,3 +186,14 @@ async fn every_page_in_every_size_and_language() {
     println!("{}", run(&station.http, &token, &["tasks.mjs"], &more).await);
     station.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
+    let site = Site::new("");
+    let station = site.start().await;
+    let mut more = vec![("GRIDWARDEN_CELL", "S1-C1-G1".to_owned())];
+    more.extend(std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder)));
+    let script = ["--test", "--test-reporter=spec", "worker.test.mjs"];
+    println!("{}", run(&station.http, site::TOKEN, &script, &more).await);
+    station.stop().await;
+}

@@ -92,6 +92,7 @@ impl Station {
             history_days_max: 30,
             dead_letters_max: 1_000,
             outbox_rows_max: 10_000,
+            attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
         };
         let (store, recovered) = Store::open(file, limits)?;
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
@@ -270,6 +271,12 @@ impl Driver {
                 let registry = Registry::build(neighbourhood());
                 let device = device.and_then(|ix| registry.device(ix));
                 let alarm = self.raise(class, cell, device, &text, "manual", &registry).await?;
+                return Ok(Ok(alarm.id));
+            }
+            Deed::Report { cell, class, by, text } => {
+                let rule = if by == Reporter::Worker { "hazard" } else { "reported" };
+                let registry = Registry::build(neighbourhood());
+                let alarm = self.raise(class, cell, None, &text, rule, &registry).await?;
                 return Ok(Ok(alarm.id));
             }
             Deed::OnTheWay { alarm, .. }

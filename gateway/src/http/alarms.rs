@@ -203,13 +203,14 @@ pub async fn raise(
 
 /// Returns the alarm after the action is on disk.
 pub(super) async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmView, ApiError> {
-    let id = api.inlet.act(Action { who: caller.who(), what }).await??;
+    let repeatable = caller.repeatable.as_deref().cloned();
+    let id = api.inlet.act_once(Action { who: caller.who(), what }, repeatable).await??;
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     Ok(AlarmView::of(&alarm, &api.world.load().registry))
 }
 
 /// The alarm, if the caller may see it: it stands in his cells, or he owns it.
-async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
+pub(super) async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     let registry = &api.world.load().registry;
     let inside = caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry);
@@ -241,7 +242,7 @@ pub(super) fn parse(id: &str) -> Result<AlarmId, ApiError> {
     id.parse().map_err(|()| no_alarm(id))
 }
 
-fn no_alarm(id: &str) -> ApiError {
+pub(super) fn no_alarm(id: &str) -> ApiError {
     ApiError::not_found(format!("There is no alarm `{id}`."))
 }
 

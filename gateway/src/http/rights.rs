@@ -32,6 +32,10 @@ pub enum Right {
     People,
     /// See where the people on duty are.
     Positions,
+    /// Add and look at photos and voice notes of alarms.
+    Attachments,
+    /// Go round, and see who went round.
+    Patrol,
     /// Change people, duties and absences.
     Roster,
     /// Change cells, devices and who lives where: files of the office.
@@ -98,6 +102,8 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::People,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::Positions,[ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
+    (Right::Attachments,[ALL,        ALL,         OWN,       OWN,   OWN_MASKED, NO,         ALL]),
+    (Right::Patrol,   [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
     (Right::Roster,   [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Registry, [ALL,          NO,          NO,        NO,    NO,         NO,         ALL]),
     (Right::Station,  [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
@@ -174,6 +180,16 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/absences",                    Need::Right(Right::Roster)),
     (Method::GET,    "/api/v1/teams",                       Need::Right(Right::People)),
     (Method::GET,    "/api/v1/vacancies",                   Need::Right(Right::Cells)),
+    (Method::GET,    "/api/v1/alarms/{id}/attachments",     Need::Right(Right::Attachments)),
+    (Method::POST,   "/api/v1/alarms/{id}/attachments",     Need::Right(Right::Attachments)),
+    (Method::GET,    "/api/v1/alarms/{id}/attachments/{number}", Need::Right(Right::Attachments)),
+    (Method::POST,   "/api/v1/hazards",                     Need::Right(Right::Raise)),
+    (Method::GET,    "/api/v1/report/{token}",              Need::Nothing),
+    (Method::POST,   "/api/v1/report/{token}",              Need::Nothing),
+    (Method::POST,   "/api/v1/cells/{code}/board",          Need::Right(Right::Roster)),
+    (Method::POST,   "/api/v1/patrol",                      Need::Right(Right::Patrol)),
+    (Method::GET,    "/api/v1/patrol",                      Need::Right(Right::Patrol)),
+    (Method::GET,    "/api/v1/patrol/points",               Need::Right(Right::Patrol)),
     (Method::PUT,    "/api/v1/me/position",                 Need::Known),
     (Method::DELETE, "/api/v1/me/position",                 Need::Known),
     (Method::GET,    "/api/v1/positions",                   Need::Right(Right::Positions)),

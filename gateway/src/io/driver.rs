@@ -31,6 +31,7 @@ use crate::health::Check;
 use crate::live::Live;
 use crate::model::{Alarm, AlarmId, Batch, DeadLetter, DeviceIx, Event, Freshness, Quality, What};
 use crate::notify::unrecorded::Unrecorded;
+use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};
 use crate::units::{Millis, Now, Steady};
 use crate::world::{self, World};
@@ -98,6 +99,8 @@ struct Gathered {
     tickets: Vec<Ticket>,
     /// Place of the action in `events`, and who waits for what becomes of it.
     askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
+    /// Place of the action in `events`, and under which name it may come again.
+    repeatable: Vec<(usize, Repeatable)>,
 }
 
 /// One batch as the engine decided it, and who waits until it is on disk.
@@ -316,6 +319,7 @@ impl<D: Disk> Driver<D> {
         let mut gathered = Gathered::default();
         metrics::counter!("gridwarden_messages_total").increment(inbounds.len() as u64);
         for inbound in inbounds {
+            gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), one)));
             match inbound.safe {
                 Safe::Nobody => (),
                 Safe::Ticket(ticket) => gathered.tickets.push(ticket),
@@ -386,8 +390,9 @@ impl<D: Disk> Driver<D> {
         }
         let (effects, dead) = (applied.effects, gathered.dead);
         let cards = self.cards(&effects, batch.as_ref());
-        let commit = Commit { batch, effects, cards, dead, snapshot, ..Commit::default() };
-        let Gathered { tickets, askers, .. } = gathered;
+        let Gathered { tickets, askers, repeatable, .. } = gathered;
+        let done = done(repeatable, &applied.answers);
+        let commit = Commit { batch, effects, cards, dead, done, snapshot, ..Commit::default() };
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
     }
 
@@ -480,6 +485,15 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+/// The repeatable actions that were allowed.
+fn done(repeatable: Vec<(usize, Repeatable)>, answers: &[(usize, Answer)]) -> Vec<Done> {
+    let done = |(place, what)| {
+        let (_, answer) = answers.iter().find(|(at, _)| *at == place)?;
+        answer.as_ref().ok().map(|&alarm| Done { what, alarm })
+    };
+    repeatable.into_iter().filter_map(done).collect()
 }
 
 fn devices(inbound: &Inbound) -> impl Iterator<Item = DeviceIx> + '_ {

@@ -32,12 +32,17 @@ const TABLES: &[&str] = &[
     "outbox",
     "attempts",
     "push_subscriptions",
+    "repeats",
+    "points",
+    "visits",
     "audit",
     "passes",
     "snapshots",
     "journal",
     "chunks",
     "dead_letters",
+    "attachments",
+    "attachment_parts",
 ];
 const NAMED_TABLES: &[&str] = &["memo", "cursors", "accounts", "anchors"];
 /// Small and needed for work: looked through at every start.

@@ -182,6 +182,62 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX push_by_person ON push_subscriptions (person);
     ",
+    // 6: answers to requests that may come twice, photos and voice notes, printed codes and who was there.
+    "
+    -- What a request with an Idempotency-Key came to; without a status its deed is done and its answer was lost.
+    CREATE TABLE repeats (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        key TEXT NOT NULL,
+        request BLOB NOT NULL,
+        alarm INTEGER,
+        status INTEGER,
+        location TEXT,
+        body BLOB,
+        UNIQUE (account, key)
+    ) STRICT;
+    -- A photo comes in parts, so that no alarm waits behind a large one; it is there when `whole` is 1.
+    CREATE TABLE attachments (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        alarm INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        steady INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        whole INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX attachments_by_alarm ON attachments (alarm);
+    CREATE TABLE attachment_parts (
+        id INTEGER PRIMARY KEY,
+        attachment INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        UNIQUE (attachment, place)
+    ) STRICT;
+    -- `code` is what is printed on a board or at a device.
+    CREATE TABLE points (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        code TEXT NOT NULL UNIQUE,
+        cell TEXT NOT NULL,
+        device TEXT,
+        made INTEGER NOT NULL,
+        ended INTEGER
+    ) STRICT;
+    CREATE INDEX points_by_cell ON points (cell, device);
+    CREATE TABLE visits (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        point INTEGER NOT NULL,
+        person TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        received INTEGER NOT NULL,
+        metres INTEGER,
+        note TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX visits_by_point ON visits (point, number);
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

@@ -28,6 +28,7 @@ pub const LIMITS: Limits = Limits {
     history_days_max: 400,
     dead_letters_max: 100,
     outbox_rows_max: 100,
+    attachments: crate::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
 };
 
 /// A store in a folder of its own that can be closed and opened again.

@@ -28,7 +28,7 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
         check_condition(page, rule);
         check_class(page, rule, i);
         check_text(page, rule, i);
-        if ["manual", "unanswered", "maintenance", "cell-dark", "main-failure"]
+        if ["manual", "unanswered", "maintenance", "hazard", "reported", "cell-dark", "main-failure"]
             .contains(&rule.name.get_ref().as_str())
         {
             page.wrong(

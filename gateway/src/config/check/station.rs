@@ -59,6 +59,8 @@ fn check_store(page: &mut Page<'_>, config: &Config) {
     range(page, "dead_letters_max", &store.dead_letters_max, 1..=10_000_000);
     range(page, "written_mb_per_day_max", &store.written_mb_per_day_max, 0..=10_000_000);
     range(page, "outbox_max", &store.outbox_max, 1_000..=100_000_000);
+    range(page, "attachments_max_mb", &store.attachments_max_mb, 16..=1_000_000);
+    range(page, "attachments_max_days", &store.attachments_max_days, 1..=36_500);
     if store.path.as_os_str().is_empty() || store.path.ends_with("/") {
         page.wrong(
             page.at("store.path"),

@@ -106,6 +106,17 @@ test('a cell from the side: its buildings, floors and what is wrong there', asyn
   await context.close();
 });
 
+test("a cell's board is printed with its code", async () => {
+  const { page, complaints, context } = await open(browser, { width: 1440, height: 1000, language: 'en', hash: `page=admin/cells&cell=${encodeURIComponent(process.env.CELL)}` });
+  await page.click('text=Add the code');
+  await page.waitForFunction(() => document.querySelector('#board .qr img')?.naturalWidth > 0);
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.locator('header .menu').isVisible(), false, 'on paper there is the board alone');
+  assert.equal(await page.locator('#board').isVisible(), true);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 test('a device is added, seen and retired, each time after its difference was shown', async () => {
   const { page, complaints, context } = await open(browser, { width: 1440, height: 900, language: 'en', hash: 'page=admin/devices' });
   await page.click('.new');

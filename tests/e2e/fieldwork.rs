@@ -45,7 +45,11 @@ async fn a_repeated_key_gives_the_first_answer_also_after_a_restart() {
         site.start().await
     };
     let again = send(&station, &path, Some("k-1"), &json!({ "note": "on my way" })).await;
-    assert_eq!((again.0, again.1, &again.2), (StatusCode::OK, true, &first.2), "the first answer to the letter");
+    assert_eq!(
+        (again.0, again.1, &again.2),
+        (StatusCode::OK, true, &first.2),
+        "the first answer to the letter"
+    );
     assert_eq!(history(&station, &alarm, "acknowledged").await, 1);
     let refused_again = send(&station, &path, Some("k-2"), &json!({})).await;
     assert_eq!((refused_again.0, refused_again.1), (StatusCode::CONFLICT, true));
@@ -90,7 +94,9 @@ async fn a_photo_is_kept_without_its_traces_and_every_look_is_on_record() {
     assert_eq!((&stored["kind"], &stored["note"]), (&json!("image/jpeg"), &json!("门口")));
     let twice: Json = post(photo()).await.unwrap().json().await.unwrap();
     assert_eq!(twice["number"], stored["number"], "the same file is there already");
-    for (bytes, status) in [(b"<svg/>".to_vec(), 415), (photo()[..3000].to_vec(), 415), (vec![0xff; 4 << 20], 413)] {
+    for (bytes, status) in
+        [(b"<svg/>".to_vec(), 415), (photo()[..3000].to_vec(), 415), (vec![0xff; 4 << 20], 413)]
+    {
         assert_eq!(post(bytes).await.unwrap().status(), status);
     }
 
@@ -100,7 +106,8 @@ async fn a_photo_is_kept_without_its_traces_and_every_look_is_on_record() {
     };
     let listed = station.get(&format!("/api/v1/alarms/{alarm}/attachments")).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-    let file = station.client.get(format!("{}{}", station.http, listed["items"][0]["path"].as_str().unwrap()));
+    let file =
+        station.client.get(format!("{}{}", station.http, listed["items"][0]["path"].as_str().unwrap()));
     let file = file.bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(file.headers()["content-type"], "image/jpeg");
     let bytes = file.bytes().await.unwrap();
@@ -137,13 +144,20 @@ async fn a_hazard_and_a_resident_s_report_reach_whoever_answers() {
     let resident = Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/api/v1/report/{code}", station.http);
     let front: Json = resident.get(&url).send().await.unwrap().json().await.unwrap();
-    assert_eq!(front.as_object().unwrap().keys().collect::<Vec<_>>(), ["cell", "path"], "nothing about people");
+    assert_eq!(
+        front.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["cell", "path"],
+        "nothing about people"
+    );
     let report = json!({ "kind": "gas_smell", "place": "2单元楼道", "note": "着火了" });
     let answer = resident.post(&url).json(&report).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let reference = answer.json::<Json>().await.unwrap()["reference"].as_str().unwrap().to_owned();
     let alarm = station.get(&format!("/api/v1/alarms/{reference}")).await;
-    assert_eq!((&alarm["alarm"]["rule"], &alarm["alarm"]["class"]), (&json!("reported"), &json!("supervisory")));
+    assert_eq!(
+        (&alarm["alarm"]["rule"], &alarm["alarm"]["class"]),
+        (&json!("reported"), &json!("supervisory"))
+    );
     assert_eq!(alarm["alarm"]["owner"]["id"], "wang-li");
     assert_eq!(alarm["history"][0]["who"], "resident");
     let fire = json!({ "kind": "fire", "place": "x" });
@@ -152,7 +166,11 @@ async fn a_hazard_and_a_resident_s_report_reach_whoever_answers() {
         let report = json!({ "kind": "other", "place": format!("{place}") });
         assert_eq!(resident.post(&url).json(&report).send().await.unwrap().status(), 201);
     }
-    assert_eq!(resident.post(&url).json(&report).send().await.unwrap().status(), 429, "enough from this address");
+    assert_eq!(
+        resident.post(&url).json(&report).send().await.unwrap().status(),
+        429,
+        "enough from this address"
+    );
 
     // A code that is abused ends.
     let anew = send(&station, &format!("/api/v1/cells/{CELL}/board"), None, &json!({ "anew": true })).await.2;

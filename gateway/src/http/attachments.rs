@@ -108,8 +108,9 @@ pub async fn add(
     })?;
     let taken = tokio::task::spawn_blocking(move || picture::take(&bytes)).await;
     let taken = taken.map_err(anyhow::Error::from).map_err(ApiError::Internal)?;
-    let (kind, bytes) =
-        taken.map_err(|why| ApiError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("The file cannot be used: {why}.")))?;
+    let (kind, bytes) = taken.map_err(|why| {
+        ApiError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("The file cannot be used: {why}."))
+    })?;
     let (now, hash) = (api.clock.now(), Sha256::digest(&bytes).into());
     let new = NewAttachment {
         alarm: id,
@@ -119,7 +120,8 @@ pub async fn add(
         bytes,
         hash,
     };
-    let full = |detail: String| ApiError::named(StatusCode::CONFLICT, "no-room", "There is no room for it", detail);
+    let full =
+        |detail: String| ApiError::named(StatusCode::CONFLICT, "no-room", "There is no room for it", detail);
     let number = match api.store.attach(new, now).await? {
         Stored::New(number) | Stored::Before(number) => number,
         Stored::TooMany => return Err(full(format!("{id} has {EACH_MAX} attachments already."))),
@@ -129,7 +131,8 @@ pub async fn add(
         }
     };
     let stored = api.store.attachments(id).await?.into_iter().find(|one| one.number == number);
-    let stored = stored.ok_or_else(|| ApiError::Internal(anyhow::anyhow!("attachment {number} is not there")))?;
+    let stored =
+        stored.ok_or_else(|| ApiError::Internal(anyhow::anyhow!("attachment {number} is not there")))?;
     Ok((StatusCode::CREATED, Json(view(&api, &stored))))
 }
 

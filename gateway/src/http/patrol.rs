@@ -264,8 +264,13 @@ pub async fn visits(
     let Some(cells) = area.codes(cells.unwrap_or_default(), &registry) else {
         return Ok(Json(Page { items: Vec::new(), next: None }));
     };
-    let wanted =
-        Wanted { cells, person: filter.person, from: from.transpose()?, before: filter.before, limit: limit + 1 };
+    let wanted = Wanted {
+        cells,
+        person: filter.person,
+        from: from.transpose()?,
+        before: filter.before,
+        limit: limit + 1,
+    };
     let found = api.store.visits(wanted).await?;
     let view = |visit: &Visit| VisitView {
         number: visit.number,

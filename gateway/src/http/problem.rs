@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::repeats::REPLAYED;
 use crate::engine::Refusal;
 use crate::io::inlet::Closed;
-use super::repeats::REPLAYED;
 use crate::store::StoreError;
 
 /// An error (RFC 9457, `application/problem+json`).

@@ -60,7 +60,8 @@ pub async fn once(State(api): State<Arc<Api>>, request: Request, next: Next) -> 
         return Ok(next.run(request).await);
     };
     let key = key.to_str().ok().filter(|key| (1..=KEY_CHARACTERS_MAX).contains(&key.len()));
-    let key = key.ok_or_else(|| ApiError::query(HEADER, "give 1 to 100 visible ASCII characters"))?.to_owned();
+    let key =
+        key.ok_or_else(|| ApiError::query(HEADER, "give 1 to 100 visible ASCII characters"))?.to_owned();
     let (request, digest) = digested(request).await?;
     let what = Repeatable { account: caller.name.to_string(), key, request: digest };
     let _run = api.own.running.begin(&what).ok_or_else(|| {
@@ -95,7 +96,12 @@ async fn digested(request: Request) -> Result<(Request, [u8; 32]), ApiError> {
 async fn again(api: &Api, what: &Repeatable, known: Known) -> Result<Response, ApiError> {
     if known.request != what.request {
         let detail = format!("The key `{}` was used for another request; make a new one for this.", what.key);
-        return Err(ApiError::named(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "A key is for one request", detail));
+        return Err(ApiError::named(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key-reused",
+            "A key is for one request",
+            detail,
+        ));
     }
     let mut response = match (known.answered, known.alarm) {
         (Some(answered), _) => first_answer(answered)?,
@@ -105,7 +111,9 @@ async fn again(api: &Api, what: &Repeatable, known: Known) -> Result<Response, A
             let alarm = alarm.ok_or_else(|| ApiError::not_found(format!("There is no alarm `{id}`.")))?;
             Json(AlarmView::of(&alarm, &api.world.load().registry)).into_response()
         }
-        (None, None) => return Err(ApiError::Internal(anyhow::anyhow!("a repeated request without an answer"))),
+        (None, None) => {
+            return Err(ApiError::Internal(anyhow::anyhow!("a repeated request without an answer")));
+        }
     };
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
@@ -139,7 +147,8 @@ async fn keep(api: &Api, what: Repeatable, response: Response) -> Result<Respons
         None => to_bytes(body, ANSWER_BYTES_MAX).await.map_err(anyhow::Error::from),
     };
     let bytes = bytes.map_err(ApiError::Internal)?;
-    let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let location =
+        parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let answered = Answered { status: status.as_u16(), location, body: bytes.to_vec() };
     if let Err(error) = api.store.answered(what, answered).await {
         // The deed is done and stored with its key; only its answer will be made anew.

@@ -129,7 +129,8 @@ pub async fn report(
         allowance.take(&address, &cell.code, api.clock.now().steady)
     };
     taken.map_err(|wait| {
-        let detail = format!("Enough was reported from here; try again in {wait}. If you see fire, call 119.");
+        let detail =
+            format!("Enough was reported from here; try again in {wait}. If you see fire, call 119.");
         ApiError::named(StatusCode::TOO_MANY_REQUESTS, "too-many-reports", "Too many reports", detail)
     })?;
     let what = Deed::Report { cell: cell.ix, class: body.kind.class(), by: Reporter::Resident, text };
@@ -149,7 +150,11 @@ mod tests {
             assert_eq!(allowance.take("10.0.0.1", "G1", at(10)), Ok(()));
         }
         assert_eq!(allowance.take("10.0.0.1", "G1", at(20)), Err(Millis::from_secs(3590)));
-        assert_eq!(allowance.take("10.0.0.1", "G2", at(20)), Err(Millis::from_secs(3590)), "elsewhere neither");
+        assert_eq!(
+            allowance.take("10.0.0.1", "G2", at(20)),
+            Err(Millis::from_secs(3590)),
+            "elsewhere neither"
+        );
         for other in 0..EACH_CELL - EACH_ADDRESS {
             assert_eq!(allowance.take(&format!("10.0.1.{other}"), "G1", at(30)), Ok(()));
         }

@@ -319,7 +319,7 @@ impl<D: Disk> Driver<D> {
         let mut gathered = Gathered::default();
         metrics::counter!("gridwarden_messages_total").increment(inbounds.len() as u64);
         for inbound in inbounds {
-            gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), one)));
+            gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), *one)));
             match inbound.safe {
                 Safe::Nobody => (),
                 Safe::Ticket(ticket) => gathered.tickets.push(ticket),

@@ -22,7 +22,7 @@ pub struct Inbound {
     pub dead: Vec<DeadLetter>,
     pub safe: Safe,
     /// Given by a client that may send the same action again.
-    pub repeatable: Option<Repeatable>,
+    pub repeatable: Option<Box<Repeatable>>,
     /// Its place in the order in which everything was sent; given by the inlet. What one device said stays in order by it, over both queues.
     pub place: u64,
 }
@@ -105,7 +105,7 @@ impl Inlet {
         self.send(Inbound {
             events: vec![Event::Action(action)],
             safe: Safe::Answer(answer),
-            repeatable,
+            repeatable: repeatable.map(Box::new),
             ..Inbound::default()
         })
         .await?;

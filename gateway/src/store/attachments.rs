@@ -85,7 +85,9 @@ impl Store {
             self.write(move |writing| {
                 writing
                     .connection
-                    .prepare_cached("INSERT INTO attachment_parts (attachment, place, bytes) VALUES (?1, ?2, ?3)")?
+                    .prepare_cached(
+                        "INSERT INTO attachment_parts (attachment, place, bytes) VALUES (?1, ?2, ?3)",
+                    )?
                     .execute(params![int(number), place as i64, part])?;
                 Ok(())
             })

@@ -93,7 +93,9 @@ impl Store {
         let code = code.to_owned();
         self.read(move |connection| {
             let found = connection
-                .prepare_cached("SELECT number, code, cell, device FROM points WHERE code = ?1 AND ended IS NULL")?
+                .prepare_cached(
+                    "SELECT number, code, cell, device FROM points WHERE code = ?1 AND ended IS NULL",
+                )?
                 .query_row([code], point)
                 .optional()?;
             Ok(found)
@@ -108,7 +110,9 @@ impl Store {
             let at = line.at;
             if anew {
                 connection
-                    .prepare_cached("UPDATE points SET ended = ?3 WHERE cell = ?1 AND device IS ?2 AND ended IS NULL")?
+                    .prepare_cached(
+                        "UPDATE points SET ended = ?3 WHERE cell = ?1 AND device IS ?2 AND ended IS NULL",
+                    )?
                     .execute(params![place.cell, place.device, at.0])?;
             }
             if let Some(known) = known(connection, &place)? {

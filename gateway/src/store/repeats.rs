@@ -89,7 +89,9 @@ impl Store {
 pub(super) fn done(connection: &Connection, done: &Done) -> Result<(), Problem> {
     let Done { what, alarm } = done;
     connection
-        .prepare_cached("INSERT OR IGNORE INTO repeats (account, key, request, alarm) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO repeats (account, key, request, alarm) VALUES (?1, ?2, ?3, ?4)",
+        )?
         .execute(params![what.account, what.key, what.request, int(alarm.0)])?;
     Ok(keep_limit(connection, &what.account)?)
 }

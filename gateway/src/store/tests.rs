@@ -5,6 +5,7 @@ mod audit;
 mod care;
 mod commit;
 mod damage;
+mod fieldwork;
 mod journal;
 mod kill;
 mod outbox;

@@ -61,7 +61,7 @@ fn registry<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Context {
         retired: false,
     });
     let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()) }
+    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()), profiles: Arc::default() }
 }
 
 /// An event as the golden files write it.

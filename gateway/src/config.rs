@@ -18,6 +18,7 @@ use serde_spanned::Spanned;
 
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
 pub use secret::Secret;
+pub use shape::Page;
 
 use self::channels::{Channels, Common, Limit};
 use crate::units::{Millis, Zone};
@@ -29,6 +30,8 @@ pub struct Config {
     pub store: Store,
     /// rules.toml, relative to the folder of station.toml like every path here.
     pub rules: Spanned<PathBuf>,
+    /// A folder of device profiles of the station's own; one with the name of a shipped one replaces it.
+    pub profiles: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub registry: RegistryFiles,
     pub listener: Option<Listener>,
@@ -190,7 +193,10 @@ pub struct ClientTls {
 #[serde(deny_unknown_fields)]
 pub struct Topic {
     pub filter: Spanned<String>,
-    pub decoder: Spanned<crate::decode::Family>,
+    /// This, or a profile.
+    pub decoder: Option<Spanned<crate::decode::Family>>,
+    /// Name of a device profile that reads messages on a topic.
+    pub profile: Option<Spanned<String>>,
 }
 
 /// One Modbus line or connection: one request at a time.

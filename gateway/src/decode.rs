@@ -6,12 +6,15 @@
 mod chirpstack;
 mod fields;
 mod frigate;
+mod lorawan;
 pub mod modbus;
 mod native;
 mod nearest;
 mod outcome;
+pub mod profile;
 mod scalar;
 mod time;
+mod ttn;
 mod values;
 mod zigbee2mqtt;
 
@@ -40,7 +43,11 @@ pub enum Family {
     Native,
     Zigbee2mqtt,
     Chirpstack,
+    Ttn,
     Frigate,
+    /// A profile of the topic's own.
+    #[serde(skip)]
+    Profile(profile::ProfileIx),
 }
 
 /// One message as it came over MQTT.
@@ -59,6 +66,7 @@ pub struct Message<'a> {
 pub struct Context {
     pub registry: Arc<Registry>,
     pub freshness: Arc<FreshnessLimits>,
+    pub profiles: Arc<profile::Profiles>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -80,6 +88,8 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Native => native::decode(message, context),
         Family::Zigbee2mqtt => zigbee2mqtt::decode(message, context),
         Family::Chirpstack => chirpstack::decode(message, context),
+        Family::Ttn => ttn::decode(message, context),
+        Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
     }
 }

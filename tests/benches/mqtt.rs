@@ -93,7 +93,7 @@ async fn bare_listener(folder: &str) {
     let clock = Clock::continue_after(None);
     let engine = Engine::new(registry.clone(), Arc::clone(&rules), clock.now());
     let world =
-        World { registry, rules, rules_text: "".into(), topics: Arc::default(), freshness: Arc::default() };
+        World { registry, rules, rules_text: "".into(), topics: Arc::default(), freshness: Arc::default(), profiles: Arc::default() };
     let (inlet, outlet) = inlet::channel();
     let (_worlds, new_worlds) = mpsc::channel(1);
     let stop = CancellationToken::new();

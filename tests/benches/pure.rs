@@ -97,7 +97,7 @@ fn one_device(address: &str) -> Context {
         retired: false,
     };
     let rows = Rows { devices: vec![device], ..Rows::default() };
-    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()) }
+    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()), profiles: Arc::default() }
 }
 
 pub fn engine() -> Section {

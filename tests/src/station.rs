@@ -101,6 +101,7 @@ impl Station {
             rules_text: "".into(),
             topics: Arc::new(Topics::default()),
             freshness: Arc::new(FreshnessLimits::default()),
+            profiles: Arc::default(),
         }
         .share();
         let (live, health, stop) =

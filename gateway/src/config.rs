@@ -40,6 +40,9 @@ pub struct Config {
     /// Which decoder reads which topics, for the listener and every broker; the first match wins.
     #[serde(default, rename = "topic")]
     pub topics: Vec<Topic>,
+    /// Where operators' platforms push to.
+    #[serde(default)]
+    pub push_in: Vec<PushIn>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
     pub influx: Option<Influx>,
@@ -197,6 +200,21 @@ pub struct Topic {
     pub decoder: Option<Spanned<crate::decode::Family>>,
     /// Name of a device profile that reads messages on a topic.
     pub profile: Option<Spanned<String>>,
+}
+
+/// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushIn {
+    pub name: Spanned<String>,
+    pub sender: crate::decode::push::Sender,
+    /// The last part of the address; platforms send no token of ours.
+    pub secret: Secret,
+    #[serde(default = "defaults::push_in_kb")]
+    pub max_kb: Spanned<u32>,
+    /// Averaged; more is refused with 429, except what is urgent.
+    #[serde(default = "defaults::push_in_per_s")]
+    pub messages_per_s_max: Spanned<u32>,
 }
 
 /// One Modbus line or connection: one request at a time.
@@ -499,6 +517,8 @@ mod defaults {
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
+        push_in_kb: u32 = 64;
+        push_in_per_s: u32 = 200;
         modbus_timeout_ms: u32 = 1_000;
         poll_every_ms: u32 = 1_000;
         baud: u32 = 9_600;

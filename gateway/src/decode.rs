@@ -4,14 +4,17 @@
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
 mod chirpstack;
+mod ctwing;
 mod fields;
 mod frigate;
+mod huawei;
 mod lorawan;
 pub mod modbus;
 mod native;
 mod nearest;
 mod outcome;
 pub mod profile;
+pub mod push;
 mod scalar;
 mod time;
 mod ttn;

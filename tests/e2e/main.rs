@@ -23,6 +23,7 @@ mod oracle;
 mod page;
 mod path;
 mod people;
+mod push_in;
 mod reload;
 mod rights;
 mod service;

@@ -125,6 +125,7 @@ impl Station {
             tokens,
             push: opened.push.clone(),
             reports: opened.reports,
+            push_in: gateway::http::push_in::Doors::open(&config.push_in, beside)?,
             health: health.clone(),
             metrics: Metrics::of_this_process()?,
             stop: stop.clone(),

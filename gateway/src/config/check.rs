@@ -7,6 +7,7 @@ pub mod filters;
 mod ladders;
 mod modbus;
 mod mqtt;
+mod push_in;
 mod registry;
 mod rules;
 mod secrets;
@@ -43,6 +44,7 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         station::check(inputs.station, config, inputs.folder);
         channels::check(inputs.station, config, inputs.folder);
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
+        push_in::check(inputs.station, config, inputs.folder);
         modbus::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);

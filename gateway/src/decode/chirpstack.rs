@@ -107,9 +107,9 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
         return lorawan::report(uplink(&heard), device, &address, outcome);
     }
     let mut fields = Fields::new();
-    match event {
-        "status" => status(&heard, &mut fields),
-        _ => (), // A join proves life, no more.
+    // A join proves life, no more.
+    if event == "status" {
+        status(&heard, &mut fields);
     }
     fields.finish();
     for problem in fields.problems {

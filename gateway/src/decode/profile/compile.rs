@@ -14,7 +14,7 @@ use crate::decode::fields::is_known;
 use crate::decode::modbus::{Conversion, quantity};
 use crate::model::Metric;
 use crate::problem::{Problems, instead};
-use crate::units::{Millis, Timestamp, Zone};
+use crate::units::{Millis, Timestamp};
 
 struct Compiler<'p, 'a> {
     page: &'p mut Page<'a>,
@@ -186,7 +186,7 @@ impl Compiler<'_, '_> {
                 shape::ClockUnit::Milliseconds => 1.0,
             },
             format: clock.format.as_ref().map(|format| format.get_ref().as_str().into()),
-            zone: clock.zone.clone().unwrap_or_else(Zone::default),
+            zone: clock.zone.clone().unwrap_or_default(),
         })
     }
 

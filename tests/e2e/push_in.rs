@@ -75,9 +75,13 @@ async fn what_is_of_no_use_is_a_dead_letter_and_what_is_not_ours_is_refused() {
         assert_eq!(push(&station, secret, body).await, status);
     }
     let letters = station.get("/api/v1/dead-letters").await;
-    let reasons: Vec<_> = letters["items"].as_array().unwrap().iter().map(|letter| letter.to_string()).collect();
+    let reasons: Vec<_> =
+        letters["items"].as_array().unwrap().iter().map(|letter| letter.to_string()).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
-    assert!(reasons.iter().all(|letter| letter.contains("push_in:aep") && !letter.contains(SECRET)), "{reasons:?}");
+    assert!(
+        reasons.iter().all(|letter| letter.contains("push_in:aep") && !letter.contains(SECRET)),
+        "{reasons:?}"
+    );
     assert!(reasons.iter().any(|letter| letter.contains("imei:860000000000001")), "{reasons:?}");
     station.stop().await;
 }
@@ -109,7 +113,8 @@ async fn without_a_disk_nothing_is_acknowledged_and_the_fire_is_told() {
     let client = reqwest::Client::new();
     let send = || client.post(&url).body(smoke(true, "861234050006789").to_string()).send();
     assert_eq!(send().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
-    eventually("the page from memory", 20, || async { (!receiver.deliveries().is_empty()).then_some(()) }).await;
+    eventually("the page from memory", 20, || async { (!receiver.deliveries().is_empty()).then_some(()) })
+        .await;
     disk.works();
     eventually("acknowledged, when stored", 30, || async {
         (send().await.ok()?.status() == StatusCode::OK).then_some(())

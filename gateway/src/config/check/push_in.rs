@@ -8,7 +8,7 @@ use super::{names, range, secrets};
 use crate::config::Config;
 
 pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
-    names(page, "push_in", config.push_in.iter().map(|door| &door.name));
+    names(page, "door", config.push_in.iter().map(|door| &door.name));
     let mut known = Vec::new();
     for (i, door) in config.push_in.iter().enumerate() {
         let at = format!("push_in.{i}.secret");

@@ -41,6 +41,14 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
     if let Some(device) = lora.filter(|_| !decoded(Family::Chirpstack) && !decoded(Family::Ttn)) {
         page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no `[[topic]]` uses the decoder `chirpstack` or `ttn`; add one, or correct the address", device.id, device.address));
     }
+    let pushed = ["imei:", "ctwing:", "huawei:"];
+    let nb = registry
+        .devices()
+        .iter()
+        .find(|device| !device.retired && pushed.iter().any(|prefix| device.address.starts_with(prefix)));
+    if let Some(device) = nb.filter(|_| config.push_in.is_empty()) {
+        page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no platform pushes here; add a `[[push_in]]`, or correct the address", device.id, device.address));
+    }
     for (prefix, family, word) in [
         ("native:", Family::Native, "native"),
         ("z2m:", Family::Zigbee2mqtt, "zigbee2mqtt"),

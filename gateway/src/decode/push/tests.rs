@@ -25,8 +25,11 @@ fn decoded(sender: Sender, envelope: &Value) -> Decoded {
     decode(sender, &message, &context)
 }
 
-/// Device, freshness and what is set of each report; or the first complaint.
-fn told(sender: Sender, envelope: &Value) -> Result<Vec<(u32, Freshness, Vec<&'static str>)>, String> {
+/// Device, freshness and what is set.
+type Told = (u32, Freshness, Vec<&'static str>);
+
+/// Of each report; or the first complaint.
+fn told(sender: Sender, envelope: &Value) -> Result<Vec<Told>, String> {
     let Decoded { events, rejects } = decoded(sender, envelope);
     if let Some(Reject(why)) = rejects.into_iter().next() {
         return Err(why);

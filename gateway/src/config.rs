@@ -18,6 +18,7 @@ use serde_spanned::Spanned;
 
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
 pub use secret::Secret;
+pub use shape::Page;
 
 use self::channels::{Channels, Common, Limit};
 use crate::units::{Millis, Zone};
@@ -29,6 +30,8 @@ pub struct Config {
     pub store: Store,
     /// rules.toml, relative to the folder of station.toml like every path here.
     pub rules: Spanned<PathBuf>,
+    /// A folder of device profiles of the station's own; one with the name of a shipped one replaces it.
+    pub profiles: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub registry: RegistryFiles,
     pub listener: Option<Listener>,
@@ -37,6 +40,9 @@ pub struct Config {
     /// Which decoder reads which topics, for the listener and every broker; the first match wins.
     #[serde(default, rename = "topic")]
     pub topics: Vec<Topic>,
+    /// Where operators' platforms push to.
+    #[serde(default)]
+    pub push_in: Vec<PushIn>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
     pub influx: Option<Influx>,
@@ -195,7 +201,25 @@ pub struct ClientTls {
 #[serde(deny_unknown_fields)]
 pub struct Topic {
     pub filter: Spanned<String>,
-    pub decoder: Spanned<crate::decode::Family>,
+    /// This, or a profile.
+    pub decoder: Option<Spanned<crate::decode::Family>>,
+    /// Name of a device profile that reads messages on a topic.
+    pub profile: Option<Spanned<String>>,
+}
+
+/// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushIn {
+    pub name: Spanned<String>,
+    pub sender: crate::decode::push::Sender,
+    /// The last part of the address; platforms send no token of ours.
+    pub secret: Secret,
+    #[serde(default = "defaults::push_in_kb")]
+    pub max_kb: Spanned<u32>,
+    /// Averaged; more is refused with 429, except what is urgent.
+    #[serde(default = "defaults::push_in_per_s")]
+    pub messages_per_s_max: Spanned<u32>,
 }
 
 /// One Modbus line or connection: one request at a time.
@@ -500,6 +524,8 @@ mod defaults {
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
+        push_in_kb: u32 = 64;
+        push_in_per_s: u32 = 200;
         modbus_timeout_ms: u32 = 1_000;
         poll_every_ms: u32 = 1_000;
         baud: u32 = 9_600;

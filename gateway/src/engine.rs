@@ -25,6 +25,7 @@ mod rate;
 pub mod rate_limit;
 mod reconfigure;
 mod record;
+pub mod repetition;
 mod review;
 pub mod rules;
 mod salvage;

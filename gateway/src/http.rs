@@ -28,6 +28,7 @@ pub mod people;
 pub mod positions;
 pub mod problem;
 pub mod push;
+pub mod push_in;
 pub mod receipts;
 pub mod repeats;
 pub mod reports;
@@ -87,6 +88,8 @@ pub struct Api {
     pub push: Option<Arc<web_push::Settings>>,
     /// Providers that say later what became of a message.
     pub reports: Vec<Reporter>,
+    /// Where platforms push to.
+    pub push_in: push_in::Doors,
     pub health: Arc<Health>,
     pub metrics: Metrics,
     /// Ends the event streams.
@@ -145,6 +148,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(push::key))
         .routes(routes!(push::subscribe, push::unsubscribe))
         .routes(routes!(reports::report))
+        .routes(routes!(push_in::take))
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))

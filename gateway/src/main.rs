@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
-use gateway::{app, channel_test, explain, import, ladder, probe, vacancies};
+use gateway::{app, channel_test, explain, import, ladder, probe, profiles, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -59,6 +59,9 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+    /// Devices described as data
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Read registers of a Modbus unit and show every way to decode them
     Probe(probe::ProbeArgs),
     /// Make, reset, disable or list accounts
@@ -99,6 +102,21 @@ enum Command {
 enum LadderCommand {
     /// Print who is told when, if nobody answers, and which steps find nobody
     Show(ladder::LadderArgs),
+}
+
+#[derive(Subcommand)]
+enum ProfileCommand {
+    /// Check profiles and read their samples
+    Test {
+        /// A profile's file, or a folder of them
+        path: PathBuf,
+    },
+    /// Every profile in force, with the evidence for it
+    List {
+        /// With those of this station's own
+        #[arg(short, long)]
+        config: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -204,6 +222,22 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let (said, taken) = channel_test::run(&loaded, &name, person.as_deref()).await?;
             println!("{said}");
             Ok(if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Profile(ProfileCommand::Test { path }) => {
+            let (text, good) = profiles::test(&path);
+            println!("{text}");
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Profile(ProfileCommand::List { config }) => {
+            let profiles = match config {
+                None => profiles::shipped(),
+                Some(config) => {
+                    let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+                    loaded.profiles
+                }
+            };
+            print!("{}", profiles::list(&profiles));
+            Ok(ExitCode::SUCCESS)
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Account { command, config } => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::config::rules::FreshnessLimits;
+use crate::decode::profile::Profiles;
 use crate::decode::{Context, Topics};
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
@@ -21,6 +22,8 @@ pub struct World {
     pub rules_text: Arc<str>,
     pub topics: Arc<Topics>,
     pub freshness: Arc<FreshnessLimits>,
+    /// Devices described as data.
+    pub profiles: Arc<Profiles>,
 }
 
 /// The current [`World`].
@@ -32,6 +35,10 @@ impl World {
     }
 
     pub fn decoding(&self) -> Context {
-        Context { registry: self.registry.clone(), freshness: self.freshness.clone() }
+        Context {
+            registry: self.registry.clone(),
+            freshness: self.freshness.clone(),
+            profiles: self.profiles.clone(),
+        }
     }
 }

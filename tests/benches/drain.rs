@@ -82,6 +82,7 @@ pub fn drain() -> Section {
                 rules_text: "".into(),
                 topics: Arc::default(),
                 freshness: Arc::default(),
+                profiles: Arc::default(),
             };
             let settings = self::settings(victoria.port);
             let stop = CancellationToken::new();

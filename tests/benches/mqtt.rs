@@ -93,8 +93,14 @@ async fn bare_listener(folder: &str) {
     let rules = Arc::default();
     let clock = Clock::continue_after(None);
     let engine = Engine::new(registry.clone(), Arc::clone(&rules), clock.now());
-    let world =
-        World { registry, rules, rules_text: "".into(), topics: Arc::default(), freshness: Arc::default() };
+    let world = World {
+        registry,
+        rules,
+        rules_text: "".into(),
+        topics: Arc::default(),
+        freshness: Arc::default(),
+        profiles: Arc::default(),
+    };
     let (inlet, outlet) = inlet::channel();
     let (_worlds, new_worlds) = mpsc::channel(1);
     let stop = CancellationToken::new();

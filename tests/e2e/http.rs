@@ -89,6 +89,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/session/tokens",
     "post /api/v1/session/totp",
     "put /api/v1/me/position",
+    "post /in/{secret}",
     "put /api/v1/people/{id}",
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
@@ -102,6 +103,7 @@ const OPEN: &[&str] = &[
     "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
     "post /api/v1/session",
     "post /api/v1/session/invited",
+    "post /in/{secret}", // The same.
 ];
 
 /// The path with names in it.

@@ -25,6 +25,7 @@ mod page;
 mod path;
 mod people;
 mod positions;
+mod push_in;
 mod reload;
 mod rights;
 mod service;

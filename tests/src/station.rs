@@ -102,6 +102,7 @@ impl Station {
             rules_text: "".into(),
             topics: Arc::new(Topics::default()),
             freshness: Arc::new(FreshnessLimits::default()),
+            profiles: Arc::default(),
         }
         .share();
         let (live, health, stop) =
@@ -125,6 +126,7 @@ impl Station {
             tokens,
             push: opened.push.clone(),
             reports: opened.reports,
+            push_in: gateway::http::push_in::Doors::open(&config.push_in, beside)?,
             health: health.clone(),
             metrics: Metrics::of_this_process()?,
             stop: stop.clone(),

@@ -11,8 +11,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::rules::Rules;
-use crate::config::{self, FileMark, Loaded, RegistryFile, Whole, difference};
-use crate::decode::Topics;
+use crate::config::{self, FileMark, Loaded, RegistryFile, Topic, Whole, difference};
+use crate::decode::{Family, Topics};
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 use crate::health::Check;
@@ -109,13 +109,20 @@ pub async fn make_world(loaded: &Loaded, store: &Store, known: Arc<Registry>) ->
     };
     let rules = compile(&loaded.rules, &registry);
     let topics = loaded.config.topics.iter();
-    let topics = topics.map(|topic| (topic.filter.get_ref().clone(), *topic.decoder.get_ref())).collect();
+    let profiles = loaded.profiles.clone();
+    // Checked when the file was read: one of the two is there, and known.
+    let family = |topic: &Topic| match (&topic.decoder, &topic.profile) {
+        (Some(decoder), _) => Some(*decoder.get_ref()),
+        (None, name) => name.as_ref().and_then(|name| profiles.ix(name.get_ref())).map(Family::Profile),
+    };
+    let topics = topics.filter_map(|topic| Some((topic.filter.get_ref().clone(), family(topic)?))).collect();
     Ok(World {
         registry,
         rules,
         rules_text: loaded.rules_text.as_str().into(),
         topics: Arc::new(Topics(topics)),
         freshness: Arc::new(loaded.rules.freshness.clone()),
+        profiles,
     })
 }
 

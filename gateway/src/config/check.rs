@@ -7,6 +7,7 @@ pub mod filters;
 mod ladders;
 mod modbus;
 mod mqtt;
+mod push_in;
 mod registry;
 mod rules;
 mod secrets;
@@ -20,6 +21,7 @@ use serde_spanned::Spanned;
 use super::Config;
 use super::rules::Rules;
 use super::shape::Page;
+use crate::decode::profile::Profiles;
 use crate::grid::Registry;
 use crate::units::Timestamp;
 
@@ -31,6 +33,7 @@ pub struct Inputs<'a, 'page> {
     pub config: Option<&'a Config>,
     pub rules: Option<&'a Rules>,
     pub folder: &'a Path,
+    pub profiles: &'a Profiles,
     /// From the files of `[registry]`; `None` when one of them is wrong.
     pub registry: Option<&'a Registry>,
     pub now: Timestamp,
@@ -40,7 +43,8 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
     if let Some(config) = inputs.config {
         station::check(inputs.station, config, inputs.folder);
         channels::check(inputs.station, config, inputs.folder);
-        mqtt::check(inputs.station, config, inputs.folder);
+        mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
+        push_in::check(inputs.station, config, inputs.folder);
         modbus::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);

@@ -5,6 +5,7 @@
 //! registry it has.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -12,9 +13,11 @@ use super::rules::Rules;
 use super::shape::Page;
 use super::{Config, check};
 use crate::clock;
+use crate::decode::profile::Profiles;
 use crate::grid::import::{Parsed, merge, parse_cells, parse_devices, parse_people};
 use crate::grid::{Registry, Rows};
 use crate::problem::{Problems, Severity, Spot};
+use crate::profiles;
 use crate::units::{Timestamp, Zone};
 
 /// No file of a station is larger; 369,000 devices are 40 MB.
@@ -30,6 +33,8 @@ pub struct Loaded {
     pub folder: PathBuf,
     /// The files of `[registry]`, not read further than to tell whether they are those that were imported last.
     pub registry: Vec<FileMark>,
+    /// The shipped device profiles and the station's own.
+    pub profiles: Arc<Profiles>,
     /// Warnings and hints, to be logged.
     pub remarks: Problems,
 }
@@ -193,7 +198,16 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
         }
     };
     let known = registry.is_some().then(|| Registry::build(rows.clone()));
+    let own = config.as_ref().and_then(|config| config.profiles.as_ref());
+    let profiles = match profiles::with(own.map(|own| folder.join(own.get_ref())).as_deref()) {
+        Ok(profiles) => profiles,
+        Err(wrong) => {
+            problems.extend(wrong);
+            profiles::shipped()
+        }
+    };
     let mut inputs = check::Inputs {
+        profiles: &profiles,
         station: &mut station,
         rules_page: &mut rules_page,
         config: config.as_ref(),
@@ -212,6 +226,7 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
         rules_text: rules_text.clone(),
         folder,
         registry: marks,
+        profiles: profiles.clone(),
         remarks: Problems::default(),
     });
     Examined { loaded, problems: problems.sorted(), registry, rows }

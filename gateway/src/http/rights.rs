@@ -162,6 +162,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/push/subscriptions",          Need::Known),
     (Method::DELETE, "/api/v1/push/subscriptions",          Need::Known),
     (Method::POST,   "/api/v1/channels/{name}/reports/{secret}", Need::Nothing),
+    (Method::POST,   "/in/{secret}",                        Need::Nothing),
 
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),

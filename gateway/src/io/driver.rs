@@ -4,7 +4,7 @@
 //! runs, the next batch gathers in the queues. Routine telemetry may wait a little so that many messages share one sync; a fire never waits, and
 //! overtakes everything but what its own device said before it: an older "all clear" must not end a newer fire.
 //!
-//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), and acknowledged with the rest.
+//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), a frame that comes twice is emptied ([`Repetitions`]), and both are acknowledged with the rest.
 //!
 //! When the store cannot be written, the messages stay unacknowledged, the queues fill, the sources stop reading, and senders keep what they
 //! have. Only alarms go on, from memory: [`without_disk`]. The driver stops only when it is told to.
@@ -26,6 +26,7 @@ use super::letters::Letters;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
 use crate::engine::rate_limit::RateLimit;
+use crate::engine::repetition::Repetitions;
 use crate::engine::{Answer, Applied, Effect, Engine};
 use crate::health::Check;
 use crate::live::Live;
@@ -86,6 +87,7 @@ pub struct Driver<D = Store> {
     /// Routine messages taken from the queue that are in no batch yet, oldest first.
     waiting: VecDeque<Inbound>,
     limit: RateLimit,
+    repetitions: Repetitions,
     letters: Letters,
     /// Of the box's sleep this much is known to the engine.
     slept: Millis,
@@ -151,6 +153,7 @@ impl<D: Disk> Driver<D> {
             snapshot_at: ticks() + SNAPSHOT_AFTER,
             waiting: VecDeque::new(),
             limit,
+            repetitions: Repetitions::default(),
             letters: Letters::default(),
             slept: Millis(0),
         }
@@ -327,7 +330,8 @@ impl<D: Disk> Driver<D> {
             }
             for event in inbound.events {
                 match event {
-                    Event::Report(report) => {
+                    Event::Report(mut report) => {
+                        self.repetitions.mark(&mut report);
                         gathered.events.extend(self.limit.take(report, now).into_iter().map(Event::Report));
                     }
                     Event::Gone { .. } | Event::Action(_) => gathered.events.push(event),
@@ -338,6 +342,7 @@ impl<D: Disk> Driver<D> {
         gathered.events.extend(self.limit.due(now).into_iter().map(Event::Report));
         gathered.dead.extend(self.letters.due(now.steady));
         metrics::counter!("gridwarden_reports_thinned_total").increment(self.limit.take_thinned());
+        metrics::counter!("gridwarden_frames_repeated_total").increment(self.repetitions.take_found());
         gathered
     }
 

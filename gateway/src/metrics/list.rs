@@ -63,6 +63,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         &[],
         "Reports left out because their device sent too many.",
     ),
+    (
+        "gridwarden_frames_repeated_total",
+        Counter,
+        &[],
+        "Frames that came twice, recognised by the device's own counter.",
+    ),
     ("gridwarden_batches_total", Counter, &[], "Batches committed to the journal."),
     (
         "gridwarden_commit_failures_total",

@@ -152,6 +152,7 @@ pub fn task<S: Sink>(
         rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
+        profiles: Arc::default(),
     };
     let (status, stop): (Arc<Status>, _) = (Arc::default(), CancellationToken::new());
     let (store, world) = (station.store.clone(), world.share());

@@ -21,7 +21,9 @@ pub mod model;
 pub mod page;
 pub mod people;
 pub mod problem;
+pub mod proposals;
 pub mod push;
+pub mod ratings;
 pub mod receipts;
 pub mod reports;
 pub mod rights;
@@ -50,6 +52,7 @@ use crate::clock::Clock;
 use crate::health::Health;
 use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
+use crate::learning::Desk;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::notify::reports::Reporter;
@@ -80,6 +83,8 @@ pub struct Api {
     pub reports: Vec<Reporter>,
     pub health: Arc<Health>,
     pub metrics: Metrics,
+    /// Where proposals are decided.
+    pub desk: Desk,
     /// Ends the event streams.
     pub stop: CancellationToken,
     /// What the handlers share among themselves: `Own::default()`.
@@ -91,6 +96,8 @@ pub struct Own {
     probe: station::Probe,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
+    /// Of links for residents.
+    ratings: Mutex<Throttle>,
     refusals: session::Refusals,
 }
 
@@ -101,6 +108,7 @@ impl Default for Own {
             probe: station::Probe::default(),
             passwords: Passwords::default(),
             throttle: Mutex::default(),
+            ratings: Mutex::default(),
             refusals: session::Refusals::default(),
         }
     }
@@ -122,6 +130,13 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(deeds::resume))
         .routes(routes!(deeds::shelve))
         .routes(routes!(deeds::unshelve))
+        .routes(routes!(ratings::link))
+        .routes(routes!(ratings::show, ratings::rate))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::look))
+        .routes(routes!(proposals::accept))
+        .routes(routes!(proposals::refuse))
+        .routes(routes!(proposals::tallies))
         .routes(routes!(maintenance::list, maintenance::begin))
         .routes(routes!(maintenance::end))
         .routes(routes!(receipts::receipt))

@@ -38,6 +38,12 @@ pub mod view;
 
 pub mod store;
 
+pub mod replay;
+
+pub mod proposal;
+
+pub mod learning;
+
 pub mod io;
 
 pub mod notify;
@@ -63,5 +69,7 @@ pub mod vacancies;
 pub mod account_command;
 
 pub mod audit_command;
+
+pub mod replay_command;
 
 pub mod app;

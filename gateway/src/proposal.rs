@@ -95,6 +95,22 @@ impl Counts {
         *count = count.saturating_add(many);
     }
 
+    pub fn join(&mut self, other: Self) {
+        let Self { raised, real, missed, r#false, nuisance, tests, faults, unsaid } = other;
+        self.raised = self.raised.saturating_add(raised);
+        for (worth, many) in [
+            (Worth::Real, real),
+            (Worth::Missed, missed),
+            (Worth::False, r#false),
+            (Worth::Nuisance, nuisance),
+            (Worth::Test, tests),
+            (Worth::Fault, faults),
+            (Worth::Unsaid, unsaid),
+        ] {
+            self.add(worth, many);
+        }
+    }
+
     fn of<'a>(cases: impl IntoIterator<Item = &'a Was>) -> Self {
         let mut counts = Self::default();
         for case in cases {

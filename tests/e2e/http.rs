@@ -35,10 +35,13 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/openapi.json",
     "get /api/v1/people",
     "get /api/v1/people/{id}",
+    "get /api/v1/proposals",
     "get /api/v1/push/key",
+    "get /api/v1/ratings/{token}",
     "get /api/v1/series",
     "get /api/v1/session",
     "get /api/v1/session/passes",
+    "get /api/v1/tallies",
     "get /api/v1/teams",
     "get /api/v1/vacancies",
     "get /healthz",
@@ -54,6 +57,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms/{id}/hand_over",
     "post /api/v1/alarms/{id}/on_site",
     "post /api/v1/alarms/{id}/on_the_way",
+    "post /api/v1/alarms/{id}/rating_link",
     "post /api/v1/alarms/{id}/resolve",
     "post /api/v1/alarms/{id}/resume",
     "post /api/v1/alarms/{id}/return",
@@ -67,7 +71,11 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/duties",
     "post /api/v1/maintenance",
     "post /api/v1/maintenance/{id}/end",
+    "post /api/v1/proposals",
+    "post /api/v1/proposals/{number}/accept",
+    "post /api/v1/proposals/{number}/refuse",
     "post /api/v1/push/subscriptions",
+    "post /api/v1/ratings/{token}",
     "post /api/v1/session",
     "post /api/v1/session/invited",
     "post /api/v1/session/tokens",
@@ -90,7 +98,9 @@ const OPEN_PATHS: &[&str] = &[
 const OPEN: &[&str] = &[
     "get /healthz",
     "get /readyz",
-    "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
+    "get /api/v1/ratings/{token}", // Has its secret in the address, like the next two.
+    "post /api/v1/ratings/{token}",
+    "post /api/v1/channels/{name}/reports/{secret}",
     "post /api/v1/session",
     "post /api/v1/session/invited",
 ];
@@ -104,6 +114,7 @@ fn example(path: &str) -> String {
         ("{number}", "1"),
         ("{key}", "K-1"),
         ("{secret}", "wrong"),
+        ("{token}", "wrong"),
     ];
     names.iter().fold(path.to_owned(), |path, (hole, name)| path.replace(hole, name))
 }

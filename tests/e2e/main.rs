@@ -14,6 +14,7 @@ mod flood;
 mod handling;
 mod http;
 mod influx;
+mod learning;
 mod listener;
 mod modbus;
 mod mqtt;

@@ -104,7 +104,8 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         .replace("{name}", "viewer")
         .replace("{number}", "999999")
         .replace("{key}", "nobody")
-        .replace("{secret}", "wrong");
+        .replace("{secret}", "wrong")
+        .replace("{token}", "wrong");
     let mut matters =
         (route.contains("{id}") && !route.starts_with("/api/v1/people")) || route.contains("{code}");
     let body = match (method.as_str(), route) {

@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params, Switch};
-use super::model::{AlarmDetail, AttemptView, NewAlarm, Page};
+use super::model::{AlarmDetail, AttemptView, NewAlarm, Page, RatingView};
 use super::people;
 use super::problem::ApiError;
 use super::rights::{Reach, Right};
@@ -153,12 +153,14 @@ pub async fn one(
         Some(card) => Some(card.impersonal()),
         None => None,
     };
+    let ratings = api.store.ratings(id).await?;
     let world = api.world.load();
     Ok(Json(AlarmDetail {
         alarm: AlarmView::of(&alarm, &world.registry),
         history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
         attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &alarm, &world.registry)).collect(),
         card,
+        ratings: ratings.into_iter().map(RatingView::from).collect(),
     }))
 }
 
@@ -209,7 +211,7 @@ pub(super) async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmV
 }
 
 /// The alarm, if the caller may see it: it stands in his cells, or he owns it.
-async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
+pub(super) async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     let registry = &api.world.load().registry;
     let inside = caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry);

@@ -157,7 +157,9 @@ impl Run {
             Event::Action(action) => {
                 let mut action: Action = action.clone();
                 if let Some(about) = about(&mut action.what) {
-                    let was = known.get(about).filter(|was| was.closed.is_none_or(|closed| now <= closed))?;
+                    // It must have stood then: what was refused is not done now.
+                    let stood = |was: &&Was| was.raised <= now && was.closed.is_none_or(|closed| now <= closed);
+                    let was = known.get(about).filter(stood)?;
                     *about = self.open.get(&was.identity)?.0;
                 }
                 Some(Event::Action(action))

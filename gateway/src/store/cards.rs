@@ -160,8 +160,13 @@ fn tallies(connection: &Connection, by: By) -> rusqlite::Result<Vec<Tally>> {
             counts.add(worth, count);
         }
     }
-    let tally = |((rule, cell, device), counts)| Tally { rule, cell, device: device.map(DeviceIx), counts };
-    Ok(found.into_iter().map(tally).collect())
+    let tallies = found.into_iter().map(|((rule, cell, device), counts)| Tally {
+        rule,
+        cell,
+        device: device.map(DeviceIx),
+        counts,
+    });
+    Ok(tallies.collect())
 }
 
 /// What a word of the tallies says; `None` for one of a newer gateway.

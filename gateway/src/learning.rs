@@ -3,6 +3,10 @@
 //! It changes nothing by itself. A person accepts ([`Desk::accept`]): then one number of rules.toml becomes another, checked as a whole, written beside the file and moved into its
 //! place, with the file as it was kept; and the rules are taken over as by a reload. Work is bounded: so many days, so many changes, half a core.
 
+mod rehearse;
+
+pub use rehearse::{Pace, rehearse};
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,10 +26,11 @@ use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 use crate::proposal::edit::{CannotEdit, edit};
 use crate::proposal::{Change, Proposal, REFUSED_FOR, State, Suggestion, is_good, suggest};
-use crate::replay::{Pace, Span, Trial, alarms_since, rehearse};
+use crate::replay::{Span, Trial};
 use crate::store::Store;
 use crate::units::Millis;
 use crate::world::{self, Reload};
+use rehearse::alarms_since;
 
 /// The first look, after a start that may have other things to do; then daily.
 const FIRST_LOOK: Duration = Duration::from_secs(600);
@@ -63,7 +68,9 @@ pub enum CannotAccept {
     Unsound(String),
     #[error("this station has no rules.toml that it could change")]
     NoFile,
-    #[error("{file} cannot be written ({error}); make its folder writable for the station, or edit it by hand: {change}")]
+    #[error(
+        "{file} cannot be written ({error}); make its folder writable for the station, or edit it by hand: {change}"
+    )]
     Unwritable { file: String, error: String, change: String },
 }
 
@@ -132,7 +139,8 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()?;
     drop(file);
     fs::rename(&new, path)?;
-    File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+    File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
+        .sync_all()
 }
 
 /// Looks at the evidence from time to time, and when asked.
@@ -159,9 +167,16 @@ impl Learning {
                 looked = look(&self.store, &world.registry, &world.rules_text, &self.clock) => looked,
             };
             match looked {
-                Ok(found) => tracing::info!(tried = found.tried, proposed = found.proposed, "looked at what came of the alarms"),
+                Ok(found) => tracing::info!(
+                    tried = found.tried,
+                    proposed = found.proposed,
+                    "looked at what came of the alarms"
+                ),
                 Err(fault) => {
-                    tracing::warn!(fault = format!("{fault:#}"), "what came of the alarms could not be looked at")
+                    tracing::warn!(
+                        fault = format!("{fault:#}"),
+                        "what came of the alarms could not be looked at"
+                    )
                 }
             }
         }
@@ -196,7 +211,8 @@ pub async fn look(
         })
     });
     // The most alarms for nothing first.
-    suggestions.sort_by_key(|suggestion| std::cmp::Reverse(suggestion.counts.wolf() + suggestion.counts.missed));
+    suggestions
+        .sort_by_key(|suggestion| std::cmp::Reverse(suggestion.counts.wolf() + suggestion.counts.missed));
     suggestions.truncate(TRIALS_MAX);
     let trials: Vec<Trial> =
         suggestions.iter().filter_map(|one| trial(one, rules_text, &rules, registry)).collect();

@@ -36,11 +36,11 @@ pub mod metrics;
 
 pub mod view;
 
-pub mod store;
-
 pub mod replay;
 
 pub mod proposal;
+
+pub mod store;
 
 pub mod learning;
 

@@ -234,12 +234,15 @@ fn longer_delay(rule: &Rule, cases: &[&Was]) -> Option<Change> {
         let after_raise = case.returned.map(|returned| returned.since(case.raised));
         after_raise.map(|lasted| lasted.0 + u64::from(now_s) * 1_000)
     };
-    let wolves: Vec<u64> = cases.iter().filter(|case| case.worth.is_wolf()).filter_map(|case| lasted(case)).collect();
+    let wolves: Vec<u64> =
+        cases.iter().filter(|case| case.worth.is_wolf()).filter_map(|case| lasted(case)).collect();
     let real = cases.iter().filter(|case| case.worth.is_real());
     // One that still stands lasts for ever.
     let shortest_real = real.map(|case| lasted(case).unwrap_or(u64::MAX)).min().unwrap_or(u64::MAX);
-    let helps = |delay_ms: u64| 2 * wolves.iter().filter(|lasted| **lasted < delay_ms).count() >= wolves.len();
-    let fits = |s: &&u32| now_s < **s && u64::from(**s) * 1_000 <= shortest_real && helps(u64::from(**s) * 1_000);
+    let helps =
+        |delay_ms: u64| 2 * wolves.iter().filter(|lasted| **lasted < delay_ms).count() >= wolves.len();
+    let fits =
+        |s: &&u32| now_s < **s && u64::from(**s) * 1_000 <= shortest_real && helps(u64::from(**s) * 1_000);
     let to_s = *DELAYS_S.iter().find(fits).filter(|_| !wolves.is_empty() && rule.presence.is_none())?;
     Some(Change::Delay { rule: rule.name.get_ref().clone(), from_s: now_s, to_s })
 }
@@ -247,7 +250,7 @@ fn longer_delay(rule: &Rule, cases: &[&Was]) -> Option<Change> {
 fn quicker_delay(rule: &Rule) -> Option<Change> {
     let from_s = *rule.raise_after_s.get_ref();
     let name = rule.name.get_ref().clone();
-    (0 < from_s).then(|| Change::Delay { rule: name, from_s, to_s: from_s / 2 })
+    (0 < from_s).then_some(Change::Delay { rule: name, from_s, to_s: from_s / 2 })
 }
 
 /// Half of the values that raised an alarm for nothing would not have, and all that raised a real one would.
@@ -296,8 +299,11 @@ fn round(value: f64, below: bool) -> f64 {
 
 fn of_device(device: DeviceIx, cases: &[&Was], registry: &Registry) -> Option<Suggestion> {
     // What comes of its silence or battery is no fault of what it measures.
-    let measured: Vec<&Was> =
-        cases.iter().copied().filter(|case| case.value.is_some() && case.class < SignalClass::Trouble).collect();
+    let measured: Vec<&Was> = cases
+        .iter()
+        .copied()
+        .filter(|case| case.value.is_some() && case.class < SignalClass::Trouble)
+        .collect();
     let counts = Counts::of(measured);
     let device = registry.device(device).filter(|device| !device.retired)?;
     let wrong = WRONG_MIN <= counts.wolf() && counts.real + counts.missed == 0;
@@ -328,7 +334,8 @@ pub fn is_good(change: &Change, effect: &Difference) -> bool {
 /// Whether the rules make a fire rule less sensitive than it was: removed, slower, or with a limit farther away. Says which.
 pub fn weaker_fire_rule(before: &Rules, after: &Rules) -> Option<String> {
     let fires = before.rules.iter().filter(|rule| *rule.class.get_ref() == SignalClass::Fire);
-    fires.map(|rule| (rule, after.rules.iter().find(|other| other.name.get_ref() == rule.name.get_ref())))
+    fires
+        .map(|rule| (rule, after.rules.iter().find(|other| other.name.get_ref() == rule.name.get_ref())))
         .find(|(rule, other)| {
             other.is_none_or(|other| {
                 let slower = rule.raise_after_s.get_ref() < other.raise_after_s.get_ref();

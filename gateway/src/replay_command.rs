@@ -9,8 +9,9 @@ use crate::config::{self, Loaded, rules::Rules};
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 use crate::grid::import::Moment;
+use crate::learning::{Pace, rehearse};
 use crate::model::SignalClass;
-use crate::replay::{Difference, Line, Pace, Rehearsal, Span, Trial, rehearse};
+use crate::replay::{Difference, Line, Rehearsal, Span, Trial};
 use crate::store::Store;
 use crate::units::{Millis, Timestamp, Zone};
 use crate::world::RULES_MEMO;
@@ -69,8 +70,7 @@ async fn in_force(store: &Store, file: &Rules, registry: &Registry) -> anyhow::R
 
 fn moment(name: &str, text: Option<&str>, end: bool, zone: &Zone) -> anyhow::Result<Option<Timestamp>> {
     let Some(text) = text else { return Ok(None) };
-    let wrong =
-        || format!("{name}: `{text}` is no date; write 2026-11-01, 2026-11-01 08:00 or RFC 3339");
+    let wrong = || format!("{name}: `{text}` is no date; write 2026-11-01, 2026-11-01 08:00 or RFC 3339");
     Ok(Some(Moment::parse(text, end).with_context(wrong)?.at(zone)))
 }
 
@@ -94,11 +94,7 @@ fn write_report(
             difference.fires_missed, difference.fires_later
         )?;
     }
-    writeln!(
-        text,
-        "{} batches with {} messages and deeds replayed.",
-        rehearsal.batches, rehearsal.events
-    )?;
+    writeln!(text, "{} batches with {} messages and deeds replayed.", rehearsal.batches, rehearsal.events)?;
     let was = rehearsal.against_what_was(span);
     match was.is_none() {
         true => writeln!(text, "The rules in force raise exactly the {} alarms that were.", was.before)?,
@@ -134,7 +130,8 @@ fn write_report(
 fn one(title: &str, line: &Line, zone: &Zone) -> String {
     let at = Timestamp::parse_rfc3339(&line.at)
         .map_or(line.at.clone(), |at| zone.shown(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
-    let mark = if line.class == SignalClass::Fire && title != "new" && title != "sooner" { "!!" } else { "  " };
+    let mark =
+        if line.class == SignalClass::Fire && title != "new" && title != "sooner" { "!!" } else { "  " };
     let by = if line.by_ms == 0 { String::new() } else { format!(" by {}", Millis(line.by_ms)) };
     let worth = serde_json::to_value(line.worth).ok().and_then(|word| word.as_str().map(str::to_owned));
     let alarm = line.alarm.as_deref().map(|id| format!(" ({id}, {})", worth.unwrap_or_default()));

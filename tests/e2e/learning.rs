@@ -32,7 +32,8 @@ async fn publish(station: &Station, device: &str, values: &Value) {
 async fn administrator(site: &Site) -> String {
     let store = Store::open_beside(&site.file("data/station.db")).unwrap();
     let now = gateway::clock::wall();
-    let line = || Audit { at: now, who: "test".into(), what: "test".into(), target: "".into(), detail: "".into() };
+    let line =
+        || Audit { at: now, who: "test".into(), what: "test".into(), target: "".into(), detail: "".into() };
     assert!(store.add_account(Account::new("li", Role::Administrator, now), line()).await.unwrap());
     let (secret, hash) = accounts::secret();
     let lasts = Millis::from_secs(3600);
@@ -125,14 +126,18 @@ async fn verdicts_lead_to_a_proposal_and_an_accepted_one_to_other_behaviour() {
     let counts = station.get("/api/v1/tallies?by=rule").await;
     let counts = &counts["items"][0];
     assert_eq!(counts["rule"], "low-pressure");
-    assert_eq!((&counts["counts"]["raised"], &counts["counts"]["false"], &counts["counts"]["real"]), (&json!(5), &json!(4), &json!(1)));
+    assert_eq!(
+        (&counts["counts"]["raised"], &counts["counts"]["false"], &counts["counts"]["real"]),
+        (&json!(5), &json!(4), &json!(1))
+    );
     assert_eq!(counts["counts"]["unsaid"], 0, "{counts:#}");
     for by in ["cell", "device"] {
         let same = station.get(&format!("/api/v1/tallies?by={by}")).await;
         assert_eq!(same["items"][0]["counts"], counts["counts"], "{by}: {same:#}");
     }
 
-    let (status, refused) = ask(&station, Some(tests::site::TOKEN), Method::POST, "/api/v1/proposals", None).await;
+    let (status, refused) =
+        ask(&station, Some(tests::site::TOKEN), Method::POST, "/api/v1/proposals", None).await;
     assert_eq!(status, StatusCode::FORBIDDEN, "{refused:#}");
     let (status, _) = ask(&station, Some(&admin), Method::POST, "/api/v1/proposals", None).await;
     assert_eq!(status, StatusCode::ACCEPTED);
@@ -142,7 +147,11 @@ async fn verdicts_lead_to_a_proposal_and_an_accepted_one_to_other_behaviour() {
         all.into_iter().find(|one| one["change"]["kind"] == "threshold")
     })
     .await;
-    assert_eq!((&proposal["change"]["from"], &proposal["change"]["to"]), (&json!(140.0), &json!(137.0)), "{proposal:#}");
+    assert_eq!(
+        (&proposal["change"]["from"], &proposal["change"]["to"]),
+        (&json!(140.0), &json!(137.0)),
+        "{proposal:#}"
+    );
     let effect = &proposal["effect"];
     assert_eq!((&effect["real_gone"], &effect["fires_missed"]), (&json!(0), &json!(0)));
     assert_eq!(effect["wolf_gone"], 3, "two of 138 kPa, one of 137: {effect:#}");
@@ -150,7 +159,8 @@ async fn verdicts_lead_to_a_proposal_and_an_accepted_one_to_other_behaviour() {
     let path = format!("/api/v1/proposals/{}", proposal["number"]);
     let before = std::fs::read_to_string(site.file("rules.toml")).unwrap();
     let because = Some(json!({ "reason": "the main has 136 kPa at noon" }));
-    let (status, accepted) = ask(&station, Some(&admin), Method::POST, &format!("{path}/accept"), because.clone()).await;
+    let (status, accepted) =
+        ask(&station, Some(&admin), Method::POST, &format!("{path}/accept"), because.clone()).await;
     assert_eq!((status, &accepted["state"]), (StatusCode::OK, &json!("accepted")), "{accepted:#}");
     assert_eq!(
         std::fs::read_to_string(site.file("rules.toml")).unwrap(),
@@ -164,9 +174,16 @@ async fn verdicts_lead_to_a_proposal_and_an_accepted_one_to_other_behaviour() {
     })
     .await;
     let (status, twice) = ask(&station, Some(&admin), Method::POST, &format!("{path}/accept"), because).await;
-    assert_eq!((status, &twice["type"]), (StatusCode::CONFLICT, &json!("urn:gridwarden:problem:already-decided")));
+    assert_eq!(
+        (status, &twice["type"]),
+        (StatusCode::CONFLICT, &json!("urn:gridwarden:problem:already-decided"))
+    );
     let (_, log) = ask(&station, Some(&admin), Method::GET, "/api/v1/audit?what=proposal.", None).await;
-    assert_eq!((&log["items"][0]["what"], &log["items"][0]["who"]), (&json!("proposal.accept"), &json!("li")), "{log:#}");
+    assert_eq!(
+        (&log["items"][0]["what"], &log["items"][0]["who"]),
+        (&json!("proposal.accept"), &json!("li")),
+        "{log:#}"
+    );
 
     // What cried wolf before calls nobody now; what is worse does.
     publish(&station, "HY-1", &json!({ "pressure": 138.0 })).await;
@@ -208,7 +225,10 @@ async fn a_resident_rates_once_by_a_link_that_tells_nothing_personal() {
         (status != StatusCode::NOT_FOUND).then_some((status, answer))
     })
     .await;
-    assert_eq!((open.0, &open.1["type"]), (StatusCode::CONFLICT, &json!("urn:gridwarden:problem:not-closed")));
+    assert_eq!(
+        (open.0, &open.1["type"]),
+        (StatusCode::CONFLICT, &json!("urn:gridwarden:problem:not-closed"))
+    );
     station.post("/api/v1/alarms/A-1/on_site", &json!({})).await;
     publish(&station, "HY-1", &json!({ "pressure": 210.0 })).await;
     let link = eventually("the link", 10, || async {
@@ -218,7 +238,10 @@ async fn a_resident_rates_once_by_a_link_that_tells_nothing_personal() {
     .await;
     let link = link["path"].as_str().unwrap();
     let (status, shown) = ask(&station, None, Method::GET, link, None).await;
-    assert_eq!((status, &shown["class"], &shown["given"]), (StatusCode::OK, &json!("supervisory"), &json!(false)));
+    assert_eq!(
+        (status, &shown["class"], &shown["given"]),
+        (StatusCode::OK, &json!("supervisory"), &json!(false))
+    );
     assert!(shown["arrived_after_s"].is_number() && !shown.to_string().contains("HY-1"), "{shown}");
     for (body, expected) in [
         (json!({ "stars": 6 }), StatusCode::UNPROCESSABLE_ENTITY),
@@ -229,7 +252,10 @@ async fn a_resident_rates_once_by_a_link_that_tells_nothing_personal() {
         assert_eq!(status, expected, "{answer}");
     }
     let detail = station.get("/api/v1/alarms/A-1").await;
-    assert_eq!((&detail["ratings"][0]["stars"], &detail["ratings"][0]["comment"]), (&json!(4), &json!("quick")));
+    assert_eq!(
+        (&detail["ratings"][0]["stars"], &detail["ratings"][0]["comment"]),
+        (&json!(4), &json!("quick"))
+    );
 
     let mut last = StatusCode::OK;
     for _ in 0..40 {

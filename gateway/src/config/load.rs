@@ -183,7 +183,9 @@ fn examine(path: &Path, now: Timestamp, depth: Depth, instead: Option<(&Path, &s
     let rules_path = station.texts("rules").into_iter().next();
     let rules_name = match instead {
         Some((path, _)) => path.display().to_string(),
-        None => rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string()),
+        None => {
+            rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string())
+        }
     };
     let rules_text = match (instead, rules_path) {
         (Some((_, text)), _) => text.to_owned(),

@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use crate::card::Card;
 use crate::grid::Registry;
 use crate::model::{Alarm, DeadLetter, SignalClass};
-use crate::store::ratings::Rating;
 use crate::store::outbox::receipts::Receipts;
 use crate::store::outbox::{Attempt, Outcome};
+use crate::store::ratings::Rating;
 use crate::units::Timestamp;
 use crate::view::{AlarmView, EntryView, PersonRef};
 

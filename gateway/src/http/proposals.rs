@@ -109,7 +109,8 @@ pub async fn list(
     let world = api.world.load_full();
     let area = caller.area(Right::Learning, &world.registry, api.clock.now().wall);
     let found = api.store.proposals(states, filter.before, limit + 1).await?;
-    let views = found.into_iter().map(|(number, state, one)| ProposalView::of(number, state, one, &world.rules_text));
+    let views =
+        found.into_iter().map(|(number, state, one)| ProposalView::of(number, state, one, &world.rules_text));
     let page = Page::cut(views.collect(), limit, |view: &ProposalView| view.number.to_string());
     // Rules are the whole station's; of devices those that the caller may see.
     let seen = |view: &ProposalView| match &view.change {
@@ -247,7 +248,10 @@ fn decided_before(number: u64, state: State) -> ApiError {
         StatusCode::CONFLICT,
         "already-decided",
         "It was decided before",
-        format!("Proposal {number} is {} already, or was decided at this moment by somebody else.", state.name()),
+        format!(
+            "Proposal {number} is {} already, or was decided at this moment by somebody else.",
+            state.name()
+        ),
     )
 }
 
@@ -255,9 +259,12 @@ impl From<CannotAccept> for ApiError {
     fn from(fault: CannotAccept) -> Self {
         let detail = fault.to_string();
         match fault {
-            CannotAccept::Edit(_) | CannotAccept::NotInForce | CannotAccept::Unsound(_) => {
-                Self::named(StatusCode::CONFLICT, "rules-changed", "It does not fit the rules in force", detail)
-            }
+            CannotAccept::Edit(_) | CannotAccept::NotInForce | CannotAccept::Unsound(_) => Self::named(
+                StatusCode::CONFLICT,
+                "rules-changed",
+                "It does not fit the rules in force",
+                detail,
+            ),
             CannotAccept::NoFile | CannotAccept::Unwritable { .. } => Self::named(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "rules-not-writable",
@@ -312,7 +319,9 @@ pub async fn tallies(
     let area = caller.area(Right::Learning, &registry, api.clock.now().wall);
     found.retain(|tally| match (&tally.cell, tally.device) {
         (Some(cell), _) => area.has_code(cell, &registry),
-        (None, Some(device)) => registry.device(device).is_some_and(|device| area.has_device(device, &registry)),
+        (None, Some(device)) => {
+            registry.device(device).is_some_and(|device| area.has_device(device, &registry))
+        }
         (None, None) => true,
     });
     if by == By::Rule {

@@ -2,9 +2,9 @@
 //!
 //! The place is the one that the parser found, so comments and order are kept. What comes out is read again: it must say what was asked, and nothing else may be otherwise.
 
+use super::{Change, weaker_fire_rule};
 use crate::config::difference;
 use crate::config::rules::{Rule, Rules};
-use super::{Change, weaker_fire_rule};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotEdit {
@@ -14,7 +14,9 @@ pub enum CannotEdit {
     NoRule(String),
     #[error("rule `{0}` has changed since: it says {1} now")]
     Changed(String, String),
-    #[error("rule `{0}` is for fire, and no proposal makes that less sensitive; if it must be, edit rules.toml by hand")]
+    #[error(
+        "rule `{0}` is for fire, and no proposal makes that less sensitive; if it must be, edit rules.toml by hand"
+    )]
     Fire(String),
     #[error("rule `{0}` is written in a way that cannot be changed here; edit rules.toml by hand")]
     Shape(String),
@@ -169,9 +171,6 @@ mod tests {
     fn a_rule_in_one_line_is_left_to_people() {
         let one_line = "rule = [{ name = \"low\", class = \"trouble\", text = \"low\", kinds = [\"hydrant\"], state = { flag = \"fault\" } }]";
         let found = edit(one_line, &delay("low", 0, 30));
-        assert!(
-            matches!(found, Err(CannotEdit::Shape(_) | CannotEdit::NotRules(_))),
-            "{found:?}"
-        );
+        assert!(matches!(found, Err(CannotEdit::Shape(_) | CannotEdit::NotRules(_))), "{found:?}");
     }
 }

@@ -149,5 +149,8 @@ fn weaker_fire_rules_are_found() {
     assert_eq!(weaker_fire_rule(&rules(), &slower).as_deref(), Some("smoke"));
     assert_eq!(weaker_fire_rule(&slower, &rules()), None, "quicker is not weaker");
     assert_eq!(weaker_fire_rule(&rules(), &with("\"fire\"", "\"trouble\"")).as_deref(), Some("smoke"));
-    assert_eq!(weaker_fire_rule(&rules(), &with("name = \"smoke\"", "name = \"x\"")).as_deref(), Some("smoke"));
+    assert_eq!(
+        weaker_fire_rule(&rules(), &with("name = \"smoke\"", "name = \"x\"")).as_deref(),
+        Some("smoke")
+    );
 }

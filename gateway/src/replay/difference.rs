@@ -84,11 +84,7 @@ impl Difference {
     pub fn of(before: &[Raised], after: &[Raised], were: &[Was], span: Span) -> Self {
         let (mut ones, others) = (by_identity(before), by_identity(after));
         let were = by_identity_of(were);
-        let mut all = Self {
-            before: count(before, span),
-            after: count(after, span),
-            ..Self::default()
-        };
+        let mut all = Self { before: count(before, span), after: count(after, span), ..Self::default() };
         let none = Vec::new();
         for (identity, theirs) in &others {
             let ours = ones.remove(identity).unwrap_or_default();
@@ -97,10 +93,10 @@ impl Difference {
         for (identity, ours) in ones {
             all.compare(&ours, &[], were.get(identity).unwrap_or(&none), span);
         }
-        for lines in
-            [&mut all.gone_lines, &mut all.come_lines, &mut all.later_lines, &mut all.sooner_lines]
-        {
-            lines.sort_by(|a, b| (a.class, !a.worth.is_real(), &a.at).cmp(&(b.class, !b.worth.is_real(), &b.at)));
+        for lines in [&mut all.gone_lines, &mut all.come_lines, &mut all.later_lines, &mut all.sooner_lines] {
+            lines.sort_by(|a, b| {
+                (a.class, !a.worth.is_real(), &a.at).cmp(&(b.class, !b.worth.is_real(), &b.at))
+            });
             lines.truncate(LINES_MAX);
         }
         all
@@ -267,7 +263,11 @@ mod tests {
             (vec![one(10, Some(20))], vec![one(30, Some(40))], [1, 1, 0, 0, 0]),
             (vec![one(10, Some(20)), one(30, Some(40))], vec![one(30, Some(40))], [1, 0, 0, 0, 1]),
             // One long alarm becomes three short ones, and back.
-            (vec![one(10, Some(90))], vec![one(10, Some(20)), one(30, Some(40)), one(50, None)], [0, 2, 0, 0, 1]),
+            (
+                vec![one(10, Some(90))],
+                vec![one(10, Some(20)), one(30, Some(40)), one(50, None)],
+                [0, 2, 0, 0, 1],
+            ),
             (vec![one(10, Some(20)), one(30, Some(40)), one(50, None)], vec![one(10, None)], [2, 0, 0, 0, 1]),
             // The other device's does not count.
             (vec![one(10, None)], vec![raised(SignalClass::Trouble, 2, 10, None)], [1, 1, 0, 0, 0]),
@@ -280,7 +280,8 @@ mod tests {
     fn a_fire_that_goes_is_counted_apart_and_stands_first() {
         let trouble = raised(SignalClass::Trouble, 1, 10, Some(20));
         let fire = raised(SignalClass::Fire, 2, 500, Some(600));
-        let difference = Difference::of(&[trouble.clone(), fire.clone()], &[], &[was(&fire, Worth::Real)], ALL);
+        let difference =
+            Difference::of(&[trouble.clone(), fire.clone()], &[], &[was(&fire, Worth::Real)], ALL);
         assert_eq!((difference.gone, difference.fires_missed, difference.real_gone), (2, 1, 1));
         assert_eq!(difference.gone_lines[0].class, SignalClass::Fire);
         assert_eq!(difference.gone_lines[0].alarm.as_deref(), Some("A-7"));

@@ -1,18 +1,18 @@
 //! One engine over the journal, and the alarms it raises on the way.
 //!
 //! People's deeds stand in the journal under the numbers that alarms had; under other rules alarms have other numbers. So a deed is done to the alarm of the same
-//! rule, device and cell that is open here at that moment; when there is none, it is left out. Pure.
+//! rule, device and cell that is open here at that moment; when there is none, it is refused. Pure.
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Applied, Effect, Engine};
+use crate::engine::{Applied, DEAF_FROM, Effect, Engine};
 use crate::model::{
     Action, Alarm, AlarmId, Batch, CellIx, Deed, DeviceIx, Event, Report, SignalClass, Trigger, What, Worth,
 };
-use crate::units::{Millis, Now, Timestamp};
+use crate::units::{Now, Timestamp};
 
-/// The driver wakes the engine a little late; later than this is another moment.
-const WAKES_WITHIN: Millis = Millis(1_000);
+/// The number of no alarm: a deed on it is refused, and that somebody did something stays an event.
+const NOBODY: AlarmId = AlarmId(0);
 
 /// What makes two alarms of two runs the same thing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,14 +103,15 @@ impl Run {
 
     /// One batch of the journal; `known` are the alarms that were, by number.
     pub fn step(&mut self, batch: &Batch, known: &BTreeMap<AlarmId, Was>) -> Applied {
-        let events = batch.events.iter().filter_map(|event| self.event(event, batch.now.wall, known));
+        let events = batch.events.iter().map(|event| self.event(event, batch.now.wall, known));
         let batch = Batch { seq: batch.seq, now: batch.now, events: events.collect() };
         self.apply(&batch)
     }
 
-    /// Wakes the engine as the driver would have, up to a moment at which the journal goes on.
+    /// Wakes the engine as the driver would have, up to a moment at which the journal goes on. What is due shortly before that moment is left to it, as the engine itself
+    /// takes a short delay for nothing.
     pub fn wake_until(&mut self, seq: u64, before: Now, next: Now) {
-        while let Some(due) = self.engine.wake_at().filter(|due| *due + WAKES_WITHIN < next.steady) {
+        while let Some(due) = self.engine.wake_at().filter(|due| DEAF_FROM < next.steady.since(*due)) {
             let now = Now { wall: before.wall + due.since(before.steady), steady: due.max(before.steady) };
             self.apply(&Batch { seq, now, events: Vec::new() });
         }
@@ -147,22 +148,23 @@ impl Run {
         });
     }
 
-    /// The event as it concerns this run; `None`: not at all.
-    fn event(&self, event: &Event, now: Timestamp, known: &BTreeMap<AlarmId, Was>) -> Option<Event> {
+    /// The event as it concerns this run.
+    fn event(&self, event: &Event, now: Timestamp, known: &BTreeMap<AlarmId, Was>) -> Event {
         match event {
             Event::Report(report) if Some(report.device) == self.without => {
-                Some(Event::Report(Report { values: Vec::new(), ..report.clone() }))
+                Event::Report(Report { values: Vec::new(), ..report.clone() })
             }
-            Event::Report(_) | Event::Gone { .. } => Some(event.clone()),
+            Event::Report(_) | Event::Gone { .. } => event.clone(),
             Event::Action(action) => {
                 let mut action: Action = action.clone();
                 if let Some(about) = about(&mut action.what) {
                     // It must have stood then: what was refused is not done now.
-                    let stood = |was: &&Was| was.raised <= now && was.closed.is_none_or(|closed| now <= closed);
-                    let was = known.get(about).filter(stood)?;
-                    *about = self.open.get(&was.identity)?.0;
+                    let stood =
+                        |was: &&Was| was.raised <= now && was.closed.is_none_or(|closed| now <= closed);
+                    let here = known.get(about).filter(stood).and_then(|was| self.open.get(&was.identity));
+                    *about = here.map_or(NOBODY, |(id, _)| *id);
                 }
-                Some(Event::Action(action))
+                Event::Action(action)
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::grid::{Cell, Device, Rows};
 use crate::model::{
     Action, Alarm, CellIx, Deed, DeviceKind, Disposition, Event, Freshness, Metric, Quality, Report, Value,
 };
-use crate::units::Steady;
+use crate::units::{Steady, Timestamp};
 
 const RULES: &str = r#"
     [[rule]]
@@ -69,10 +69,7 @@ fn registry() -> Arc<Registry> {
     Registry::build(Rows {
         version: 1,
         cells: vec![cell],
-        devices: vec![
-            device(0, "SD", DeviceKind::SmokeDetector),
-            device(1, "HY", DeviceKind::Hydrant),
-        ],
+        devices: vec![device(0, "SD", DeviceKind::SmokeDetector), device(1, "HY", DeviceKind::Hydrant)],
         ..Rows::default()
     })
 }
@@ -216,7 +213,8 @@ fn deeds_find_their_alarm_under_another_number() {
 /// An hour down: nobody is blamed for silence, under no rules.
 #[test]
 fn while_the_gateway_was_away_nobody_was_silent() {
-    let script = [smoke(0, false), low(0, 200.0), smoke(3_000, false), low(9_000, 200.0), smoke(9_001, false)];
+    let script =
+        [smoke(0, false), low(0, 200.0), smoke(3_000, false), low(9_000, 200.0), smoke(9_001, false)];
     let (batches, were) = lived(&script, &[3]);
     assert_eq!(were, []);
     let nervous = RULES.replace("silent_after_s = 3600", "silent_after_s = 3500");

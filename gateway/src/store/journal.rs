@@ -50,7 +50,8 @@ impl Store {
                 (),
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let mut next = connection.prepare_cached("SELECT seq, wall FROM journal WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+            let mut next = connection
+                .prepare_cached("SELECT seq, wall FROM journal WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
             // Always: `low` is before it, what follows `high` is not.
             while low < high {
                 let middle = low + (high - low) / 2;

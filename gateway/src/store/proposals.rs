@@ -53,7 +53,8 @@ impl Store {
                 open
             };
             for (number, _, old) in open {
-                let same = fresh.iter_mut().find(|new| new.as_ref().is_some_and(|new| new.change == old.change));
+                let same =
+                    fresh.iter_mut().find(|new| new.as_ref().is_some_and(|new| new.change == old.change));
                 match same.and_then(Option::take) {
                     Some(new) => save(connection, number, State::Open, &Proposal { made: old.made, ..new })?,
                     None => save(connection, number, State::Withdrawn, &old)?,

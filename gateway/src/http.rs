@@ -15,6 +15,7 @@ pub mod events;
 pub mod extract;
 pub mod grid;
 pub mod history;
+pub mod indicators;
 pub mod listen;
 pub mod maintenance;
 pub mod model;
@@ -137,6 +138,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(proposals::accept))
         .routes(routes!(proposals::refuse))
         .routes(routes!(proposals::tallies))
+        .routes(routes!(indicators::indicators))
         .routes(routes!(maintenance::list, maintenance::begin))
         .routes(routes!(maintenance::end))
         .routes(routes!(receipts::receipt))

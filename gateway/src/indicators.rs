@@ -3,7 +3,7 @@
 //! Pure: alarms and alerts come in, figures go out. Targets are those of the standards for one operator; here an operator is a person who is told. Formulae and clauses
 //! stand in docs/indicators.md; a change here changes that page.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,7 +69,7 @@ pub struct Chatterer {
     pub within_a_minute: u32,
 }
 
-/// Of these alarms, raised from a moment up to, and without, another. `presented` are the moments at which they counted: when they were raised, or when one person was told first.
+/// Of these alarms with the moments at which they count (when they were raised, or when one person was told first), from one moment up to, and without, another.
 pub fn of<'a>(
     alarms: impl IntoIterator<Item = (&'a Alarm, Timestamp)>,
     from: Timestamp,
@@ -96,7 +96,8 @@ pub fn of<'a>(
         high: share(|class| class == SignalClass::Fire),
         medium: share(|class| class == SignalClass::Supervisory),
         low: share(|class| SignalClass::Supervisory < class),
-        stale: u32::try_from(presented.iter().filter(|(alarm, _)| is_stale(alarm, now)).count()).unwrap_or(u32::MAX),
+        stale: u32::try_from(presented.iter().filter(|(alarm, _)| is_stale(alarm, now)).count())
+            .unwrap_or(u32::MAX),
         to_acknowledge: after(|alarm| alarm.acknowledged.as_ref().map(|signed| signed.at)),
         to_arrive: after(|alarm| alarm.handling.on_site.as_ref().map(|signed| signed.at)),
         to_resolve: after(|alarm| alarm.resolved.as_ref().map(|resolution| resolution.signed.at)),
@@ -126,21 +127,21 @@ pub fn chatterers(alarms: &[Alarm]) -> Vec<Chatterer> {
         .filter_map(|((device, rule), mut times)| {
             times.sort();
             let most = (0..times.len())
-                .map(|at| times[at..].iter().take_while(|time| time.since(times[at]) <= CHATTER_WITHIN).count())
+                .map(|at| {
+                    times[at..].iter().take_while(|time| time.since(times[at]) <= CHATTER_WITHIN).count()
+                })
                 .max()?;
             let within_a_minute = u32::try_from(most).unwrap_or(u32::MAX);
-            (CHATTER_MIN <= most)
-                .then(|| Chatterer { device: device.into(), rule: rule.into(), within_a_minute })
+            (CHATTER_MIN <= most).then(|| Chatterer {
+                device: device.into(),
+                rule: rule.into(),
+                within_a_minute,
+            })
         })
         .collect();
     found.sort_by(|a, b| b.within_a_minute.cmp(&a.within_a_minute).then_with(|| a.cmp(b)));
     found.truncate(LINES_MAX);
     found
-}
-
-/// Devices and rules of these alarms are named once.
-pub fn cells(alarms: &[Alarm]) -> BTreeSet<&str> {
-    alarms.iter().map(|alarm| alarm.cell_code.as_str()).collect()
 }
 
 fn is_stale(alarm: &Alarm, now: Timestamp) -> bool {
@@ -152,7 +153,9 @@ fn is_stale(alarm: &Alarm, now: Timestamp) -> bool {
 fn slots(moments: impl Iterator<Item = Timestamp>, from: Timestamp, to: Timestamp) -> Vec<u32> {
     let mut slots = vec![0u32; usize::try_from(to.since(from).0.div_ceil(SLOT.0)).unwrap_or(0)];
     for moment in moments {
-        if let Some(slot) = slots.get_mut(usize::try_from(moment.since(from).0 / SLOT.0).unwrap_or(usize::MAX)) {
+        if let Some(slot) =
+            slots.get_mut(usize::try_from(moment.since(from).0 / SLOT.0).unwrap_or(usize::MAX))
+        {
             *slot += 1;
         }
     }
@@ -172,12 +175,9 @@ fn flood(slots: &[u32]) -> f64 {
 
 fn times(mut lasted: Vec<Millis>) -> Times {
     lasted.sort();
-    let at = |share: usize| lasted.get((lasted.len() * share).div_ceil(10).saturating_sub(1)).map(|time| time.0);
-    Times {
-        count: u32::try_from(lasted.len()).unwrap_or(u32::MAX),
-        median_ms: at(5),
-        nine_of_ten_ms: at(9),
-    }
+    let at =
+        |share: usize| lasted.get((lasted.len() * share).div_ceil(10).saturating_sub(1)).map(|time| time.0);
+    Times { count: u32::try_from(lasted.len()).unwrap_or(u32::MAX), median_ms: at(5), nine_of_ten_ms: at(9) }
 }
 
 #[cfg(test)]
@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_person_counts_an_alarm_once_when_he_was_told_first() {
-        let told = |person: &str, alarm, at| Told { person: person.into(), alarm: AlarmId(alarm), at: minutes(at) };
+        let told =
+            |person: &str, alarm, at| Told { person: person.into(), alarm: AlarmId(alarm), at: minutes(at) };
         let all = [told("wang", 1, 5), told("wang", 1, 2), told("li", 1, 9), told("wang", 2, 7)];
         let people = by_person(&all);
         assert_eq!(people["wang"], BTreeMap::from([(AlarmId(1), minutes(2)), (AlarmId(2), minutes(7))]));

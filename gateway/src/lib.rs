@@ -40,6 +40,8 @@ pub mod replay;
 
 pub mod proposal;
 
+pub mod indicators;
+
 pub mod store;
 
 pub mod learning;

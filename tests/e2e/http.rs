@@ -31,6 +31,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
     "get /api/v1/events",
+    "get /api/v1/indicators",
     "get /api/v1/maintenance",
     "get /api/v1/openapi.json",
     "get /api/v1/people",

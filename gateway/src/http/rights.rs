@@ -157,6 +157,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/proposals/{number}/accept",   Need::Right(Right::Rules)),
     (Method::POST,   "/api/v1/proposals/{number}/refuse",   Need::Right(Right::Rules)),
     (Method::GET,    "/api/v1/tallies",                     Need::Right(Right::Learning)),
+    (Method::GET,    "/api/v1/indicators",                  Need::Right(Right::Learning)),
     (Method::GET,    "/api/v1/events",                      Need::Right(Right::Alarms)),
 
     (Method::POST,   "/api/v1/alerts/{key}/receipts",       Need::Known),

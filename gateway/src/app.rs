@@ -32,6 +32,7 @@ use crate::io::own_trouble::OwnTrouble;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
 use crate::io::{commands, influx, inlet, modbus, mqtt, own_trouble};
+use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::model::Event;
@@ -44,7 +45,7 @@ use crate::store::{Limits, Store, attachments, restore};
 use crate::supervise::Supervisor;
 use crate::{account_command, world};
 
-pub use reload::Reload;
+pub use crate::world::Reload;
 
 /// How long a stop may take before what hangs is named and dropped.
 const GRACE: Duration = Duration::from_secs(20);
@@ -308,6 +309,13 @@ impl App {
             );
         }
 
+        let desk = Desk::new(RulesFile {
+            station: self.path.clone(),
+            rules: folder.join(config.rules.get_ref()),
+            reload: self.reload.clone(),
+        });
+        let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
+        tasks.spawn("learning", learning.run(stop.clone()));
         tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));
         let api = Api {
             store: store.clone(),
@@ -323,6 +331,7 @@ impl App {
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),
+            desk,
             own: http::Own::default(),
         };
         tasks.spawn("metrics", self.metrics.run(stop.clone()));

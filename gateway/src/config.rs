@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
+pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole, load_with_rules};
 pub use secret::Secret;
 pub use shape::Page;
 

@@ -43,6 +43,7 @@ use condition::{Change, Condition, Conditions, Place, Verdict};
 use freshness::Weight;
 use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
+pub use review::judge_closed;
 use rules::{Basis, RuleBook, RuleIx};
 
 use crate::grid::Registry;
@@ -134,7 +135,7 @@ pub enum SnapshotError {
 }
 
 /// When the engine is woken later than it asked by more than this, the gateway was not running, and heard nobody.
-const DEAF_FROM: Millis = Millis::from_secs(5);
+pub const DEAF_FROM: Millis = Millis::from_secs(5);
 
 /// What every rule knows of the newest late fire of one device: it must not be raised twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -247,6 +248,15 @@ impl Engine {
         self.busy = self.now.steady;
     }
 
+    /// Whether something was due so long ago that the gateway cannot have been running since.
+    pub fn finds_itself_away(&mut self, now: Steady) -> bool {
+        let silence = self.presence.next_due(now).map(|(at, _)| at);
+        let condition = self.conditions.next_due().map(|(at, _)| at);
+        let step = self.alarms.next_due().map(|(at, _)| at);
+        let first = [silence, condition, step].into_iter().flatten().min();
+        first.is_some_and(|due| DEAF_FROM < now.since(due))
+    }
+
     /// Devices with an open alarm because they say too much.
     pub fn loud_devices(&self) -> Vec<DeviceIx> {
         let loud = self.open_alarms().filter(|alarm| {
@@ -262,11 +272,7 @@ impl Engine {
     /// When something was due long ago, the gateway itself was away: nobody is blamed for what it could not hear. Alarms that stand go
     /// on up their ladders all the same.
     fn forgive_own_absence(&mut self, now: Steady) -> bool {
-        let silence = self.presence.next_due(now).map(|(at, _)| at);
-        let condition = self.conditions.next_due().map(|(at, _)| at);
-        let step = self.alarms.next_due().map(|(at, _)| at);
-        let first = [silence, condition, step].into_iter().flatten().min();
-        let absent = first.is_some_and(|due| DEAF_FROM < now.since(due));
+        let absent = self.finds_itself_away(now);
         if absent {
             let deaf = now.since(self.busy); // Not since `self.now`: an idle batch need not be in the journal.
             self.presence.put_off(deaf);

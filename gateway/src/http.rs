@@ -19,6 +19,7 @@ pub mod hazards;
 pub mod history;
 pub mod imports;
 pub mod letters;
+pub mod indicators;
 pub mod listen;
 pub mod maintenance;
 pub mod model;
@@ -27,8 +28,10 @@ pub mod patrol;
 pub mod people;
 pub mod positions;
 pub mod problem;
+pub mod proposals;
 pub mod push;
 pub mod push_in;
+pub mod ratings;
 pub mod receipts;
 pub mod repeats;
 pub mod reports;
@@ -60,6 +63,7 @@ use crate::clock::Clock;
 use crate::health::Health;
 use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
+use crate::learning::Desk;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::notify::reports::Reporter;
@@ -92,6 +96,8 @@ pub struct Api {
     pub push_in: push_in::Doors,
     pub health: Arc<Health>,
     pub metrics: Metrics,
+    /// Where proposals are decided.
+    pub desk: Desk,
     /// Ends the event streams.
     pub stop: CancellationToken,
     /// What the handlers share among themselves: `Own::default()`.
@@ -103,6 +109,8 @@ pub struct Own {
     probe: station::Probe,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
+    /// Of links for residents.
+    ratings: Mutex<Throttle>,
     refusals: session::Refusals,
     looks: Mutex<positions::Looks>,
     running: repeats::Running,
@@ -117,6 +125,7 @@ impl Default for Own {
             probe: station::Probe::default(),
             passwords: Passwords::default(),
             throttle: Mutex::default(),
+            ratings: Mutex::default(),
             refusals: session::Refusals::default(),
             looks: Mutex::default(),
             running: repeats::Running::default(),
@@ -142,6 +151,14 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(deeds::resume))
         .routes(routes!(deeds::shelve))
         .routes(routes!(deeds::unshelve))
+        .routes(routes!(ratings::link))
+        .routes(routes!(ratings::show, ratings::rate))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::look))
+        .routes(routes!(proposals::accept))
+        .routes(routes!(proposals::refuse))
+        .routes(routes!(proposals::tallies))
+        .routes(routes!(indicators::indicators))
         .routes(routes!(maintenance::list, maintenance::begin))
         .routes(routes!(maintenance::end))
         .routes(routes!(receipts::receipt))

@@ -40,7 +40,15 @@ pub mod metrics;
 
 pub mod view;
 
+pub mod replay;
+
+pub mod proposal;
+
+pub mod indicators;
+
 pub mod store;
+
+pub mod learning;
 
 pub mod io;
 
@@ -67,5 +75,7 @@ pub mod vacancies;
 pub mod account_command;
 
 pub mod audit_command;
+
+pub mod replay_command;
 
 pub mod app;

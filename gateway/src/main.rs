@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
+use gateway::replay_command::{self, ReplayArgs};
 use gateway::{app, channel_test, explain, import, ladder, probe, profiles, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+    /// Run the journal through other rules: what would have been raised, missed, or raised at another time
+    Replay(ReplayArgs),
     /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
     Vacancies {
         #[arg(short, long, default_value = "config/station.toml")]
@@ -210,6 +213,12 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             print!("{}", explain::alarm(&loaded, &alarm).await?);
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Replay(asked) => {
+            let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
+            let (text, good) = replay_command::run(&loaded, &asked).await?;
+            print!("{text}");
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Vacancies { config } => {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::config::rules::FreshnessLimits;
 use crate::decode::profile::Profiles;
@@ -40,5 +41,19 @@ impl World {
             freshness: self.freshness.clone(),
             profiles: self.profiles.clone(),
         }
+    }
+}
+
+/// Asks for the configuration to be read again.
+#[derive(Clone, Default)]
+pub struct Reload(Arc<Notify>);
+
+impl Reload {
+    pub fn ask(&self) {
+        self.0.notify_one();
+    }
+
+    pub async fn asked(&self) {
+        self.0.notified().await;
     }
 }

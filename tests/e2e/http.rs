@@ -35,6 +35,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/devices/{id}",
     "get /api/v1/events",
     "get /api/v1/ladders",
+    "get /api/v1/indicators",
     "get /api/v1/maintenance",
     "get /api/v1/openapi.json",
     "get /api/v1/patrol",
@@ -45,9 +46,12 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/push/key",
     "get /api/v1/rules",
     "get /api/v1/report/{token}",
+    "get /api/v1/proposals",
+    "get /api/v1/ratings/{token}",
     "get /api/v1/series",
     "get /api/v1/session",
     "get /api/v1/session/passes",
+    "get /api/v1/tallies",
     "get /api/v1/teams",
     "get /api/v1/vacancies",
     "get /healthz",
@@ -64,6 +68,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms/{id}/hand_over",
     "post /api/v1/alarms/{id}/on_site",
     "post /api/v1/alarms/{id}/on_the_way",
+    "post /api/v1/alarms/{id}/rating_link",
     "post /api/v1/alarms/{id}/resolve",
     "post /api/v1/alarms/{id}/resume",
     "post /api/v1/alarms/{id}/return",
@@ -84,6 +89,10 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/patrol",
     "post /api/v1/push/subscriptions",
     "post /api/v1/report/{token}",
+    "post /api/v1/proposals",
+    "post /api/v1/proposals/{number}/accept",
+    "post /api/v1/proposals/{number}/refuse",
+    "post /api/v1/ratings/{token}",
     "post /api/v1/session",
     "post /api/v1/session/invited",
     "post /api/v1/session/tokens",
@@ -101,6 +110,8 @@ const OPEN: &[&str] = &[
     "get /api/v1/report/{token}", // What is printed on a board.
     "post /api/v1/report/{token}",
     "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
+    "get /api/v1/ratings/{token}", // The same.
+    "post /api/v1/ratings/{token}",
     "post /api/v1/session",
     "post /api/v1/session/invited",
     "post /in/{secret}", // The same.

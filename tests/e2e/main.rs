@@ -15,6 +15,7 @@ mod flood;
 mod handling;
 mod http;
 mod influx;
+mod learning;
 mod listener;
 mod modbus;
 mod mqtt;

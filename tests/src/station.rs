@@ -130,6 +130,7 @@ impl Station {
             health: health.clone(),
             metrics: Metrics::of_this_process()?,
             stop: stop.clone(),
+            desk: Default::default(),
             own: Own::default(),
         });
         let driver = Arc::new(Driver {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use tokio::select;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -20,20 +20,10 @@ use crate::import::import_parsed;
 use crate::problem::Severity;
 use crate::store::Store;
 use crate::units::Zone;
-use crate::world::{self, World};
+use crate::world::{self, Reload, World};
 
 /// How often the registry is looked at for an import by another process.
 const REGISTRY_LOOK: Duration = Duration::from_secs(2);
-
-/// Asks for the configuration to be read again.
-#[derive(Clone, Default)]
-pub struct Reload(Arc<Notify>);
-
-impl Reload {
-    pub fn ask(&self) {
-        self.0.notify_one();
-    }
-}
 
 /// Imports the files of `[registry]` when one of them is not what was imported last; all of them or none. Remarks about the configuration are logged.
 pub async fn take_in_files(
@@ -156,7 +146,7 @@ impl Keeper {
             let changed = select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = look.tick() => self.imported_elsewhere().await,
-                () = self.reload.0.notified() => self.read_again().await,
+                () = self.reload.asked() => self.read_again().await,
             };
             if !changed && !missed {
                 continue;

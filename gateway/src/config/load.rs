@@ -72,13 +72,20 @@ pub struct RegistryFile {
 /// Reads and checks station.toml and rules.toml. Those of `[registry]` may have 369,000 rows, and a start after a power cut has no time to read
 /// again what the store has already: they are only marked.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks);
+    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks, None);
+    usable(loaded, problems)
+}
+
+/// The same with other rules than those that station.toml names: `text`, which stands or is to stand in the file `rules`.
+pub fn load_with_rules(path: &Path, rules: &Path, text: &str) -> Result<Loaded, Problems> {
+    let instead = Some((rules, text));
+    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks, instead);
     usable(loaded, problems)
 }
 
 /// Reads and checks station.toml and every file it names.
 pub fn load_whole(path: &Path) -> Result<Whole, Problems> {
-    let Examined { loaded, problems, registry, .. } = examine(path, clock::wall(), Depth::Rows);
+    let Examined { loaded, problems, registry, .. } = examine(path, clock::wall(), Depth::Rows, None);
     Ok(Whole { loaded: usable(loaded, problems)?, registry })
 }
 
@@ -91,7 +98,7 @@ fn usable(loaded: Option<Loaded>, problems: Problems) -> Result<Loaded, Problems
 
 /// What `gridwarden check` prints, and whether it is content.
 pub fn check_command(path: &Path) -> (String, bool) {
-    let Examined { loaded, problems, registry, rows } = examine(path, clock::wall(), Depth::Rows);
+    let Examined { loaded, problems, registry, rows } = examine(path, clock::wall(), Depth::Rows, None);
     let content = loaded.is_some() && !problems.any(Severity::Warning);
     let mut output = problems.to_string();
     if !output.is_empty() {
@@ -160,7 +167,8 @@ struct Examined {
     rows: Rows,
 }
 
-fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
+/// `instead`: rules from elsewhere, and their text.
+fn examine(path: &Path, now: Timestamp, depth: Depth, instead: Option<(&Path, &str)>) -> Examined {
     let mut problems = Problems::default();
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let name = path.display().to_string();
@@ -178,14 +186,19 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
     };
     let (mut station, config) = Page::read::<Config>(&name, &text, &["station", "store", "rules", "http"]);
     let rules_path = station.texts("rules").into_iter().next();
-    let rules_name =
-        rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string());
-    let rules_text = match rules_path {
-        Some((path, span)) => read_text(&folder.join(path)).unwrap_or_else(|why| {
+    let rules_name = match instead {
+        Some((path, _)) => path.display().to_string(),
+        None => {
+            rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string())
+        }
+    };
+    let rules_text = match (instead, rules_path) {
+        (Some((_, text)), _) => text.to_owned(),
+        (None, Some((path, span))) => read_text(&folder.join(path)).unwrap_or_else(|why| {
             station.wrong(span, format!("{why}; write the path of rules.toml, relative to this file"));
             String::new()
         }),
-        None => String::new(),
+        (None, None) => String::new(),
     };
     let (mut rules_page, rules) = Page::read::<Rules>(&rules_name, &rules_text, &[]);
 

@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params, Switch};
-use super::model::{AlarmDetail, AttemptView, NewAlarm, Page};
+use super::model::{AlarmDetail, AttemptView, NewAlarm, Page, RatingView};
 use super::people;
 use super::problem::ApiError;
 use super::rights::{Reach, Right};
@@ -153,12 +153,14 @@ pub async fn one(
         Some(card) => Some(card.impersonal()),
         None => None,
     };
+    let ratings = api.store.ratings(id).await?;
     let world = api.world.load();
     Ok(Json(AlarmDetail {
         alarm: AlarmView::of(&alarm, &world.registry),
         history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
         attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &alarm, &world.registry)).collect(),
         card,
+        ratings: ratings.into_iter().map(RatingView::from).collect(),
     }))
 }
 

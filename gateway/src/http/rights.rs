@@ -46,6 +46,10 @@ pub enum Right {
     Audit,
     /// Make and change accounts.
     Accounts,
+    /// See what came of alarms, how the station does by it, and what is proposed.
+    Learning,
+    /// Change what is an alarm.
+    Rules,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +113,8 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Station,  [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Audit,    [ALL,          NO,          ALL,       NO,    NO,         NO,         NO]),
     (Right::Accounts, [ALL,          NO,          NO,        NO,    NO,         NO,         NO]),
+    (Right::Learning, [ALL,          ALL,         OWN_MASKED, NO,   NO,         NO,         ALL]),
+    (Right::Rules,    [ALL,          NO,          NO,        NO,    NO,         NO,         NO]),
 ];
 
 #[rustfmt::skip]
@@ -155,6 +161,15 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/maintenance",                    Need::Right(Right::Alarms)),
     (Method::POST,   "/api/v1/maintenance",                    Need::Right(Right::Handle)),
     (Method::POST,   "/api/v1/maintenance/{id}/end",           Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/rating_link",        Need::Right(Right::Handle)),
+    (Method::GET,    "/api/v1/ratings/{token}",             Need::Nothing),
+    (Method::POST,   "/api/v1/ratings/{token}",             Need::Nothing),
+    (Method::GET,    "/api/v1/proposals",                   Need::Right(Right::Learning)),
+    (Method::POST,   "/api/v1/proposals",                   Need::Right(Right::Rules)),
+    (Method::POST,   "/api/v1/proposals/{number}/accept",   Need::Right(Right::Rules)),
+    (Method::POST,   "/api/v1/proposals/{number}/refuse",   Need::Right(Right::Rules)),
+    (Method::GET,    "/api/v1/tallies",                     Need::Right(Right::Learning)),
+    (Method::GET,    "/api/v1/indicators",                  Need::Right(Right::Learning)),
     (Method::GET,    "/api/v1/events",                      Need::Right(Right::Alarms)),
 
     (Method::POST,   "/api/v1/alerts/{key}/receipts",       Need::Known),

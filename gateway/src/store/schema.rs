@@ -238,6 +238,49 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX visits_by_point ON visits (point, number);
     ",
+    // 7: what came of the alarms of a cell, filled from those that are there; proposals; what residents say; alerts by time.
+    "
+    CREATE TABLE cell_tallies (
+        id INTEGER PRIMARY KEY,
+        cell TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        what TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        UNIQUE (cell, rule, what)
+    ) STRICT;
+    WITH texts AS (
+        SELECT cell, state, CASE WHEN record LIKE '%}' THEN record ELSE substr(record, 1, length(record) - 10) END AS text
+        FROM alarms
+    ), whole AS (
+        SELECT cell, state, CASE WHEN json_valid(text) THEN text END AS text FROM texts
+    ), counted AS (
+        SELECT cell, json_extract(text, '$.V1.rule') AS rule, 'raised' AS what FROM whole
+        UNION ALL
+        SELECT cell, json_extract(text, '$.V1.rule'), coalesce(
+            'verdict_' || json_extract(text, '$.V1.handling.evaluated.verdict'),
+            json_extract(text, '$.V1.resolved.disposition'),
+            'unsaid'
+        ) FROM whole WHERE state = 'closed'
+    )
+    INSERT INTO cell_tallies (cell, rule, what, count)
+        SELECT cell, rule, what, count(*) FROM counted WHERE rule IS NOT NULL GROUP BY cell, rule, what;
+    CREATE TABLE proposals (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        state TEXT NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE ratings (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash BLOB NOT NULL UNIQUE,
+        alarm INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        given INTEGER,
+        stars INTEGER,
+        comment TEXT
+    ) STRICT;
+    CREATE INDEX ratings_by_alarm ON ratings (alarm, given);
+    CREATE INDEX outbox_by_at ON outbox (at);
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

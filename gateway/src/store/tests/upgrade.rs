@@ -70,6 +70,9 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
     drop(connection);
     let (store, recovered) = place.recover(LIMITS);
     check(&store, &recovered).await;
+    let tallies = store.tallies(cards::By::Cell).await.unwrap();
+    assert_eq!(tallies.len(), 1, "counted from the alarms that are there");
+    assert_eq!((tallies[0].cell.is_some(), tallies[0].counts.raised), (true, 1));
     let heads = store.verify_chains().await.unwrap();
     assert!(
         heads.iter().all(|head| head.broken.is_none() && head.rows == 1),

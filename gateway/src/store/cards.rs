@@ -95,7 +95,8 @@ fn counted(alarm: &Alarm, what: What) -> Option<String> {
         | What::Resumed
         | What::NoProgress
         | What::Unanswered
-        | What::Confirmed => None,
+        | What::Confirmed
+        | What::Folded => None,
     }
 }
 

@@ -14,6 +14,7 @@ mod condition;
 mod deeds;
 mod due;
 mod failure;
+mod flood;
 mod freshness;
 mod hold;
 mod incident;
@@ -157,6 +158,7 @@ pub struct Engine {
     rates: BTreeMap<Place, rate::Window>,
     fires: BTreeMap<Place, FireMark>,
     alarms: OpenAlarms,
+    pages: flood::Pages,
 }
 
 /// What one call works with, and what it led to so far.
@@ -180,6 +182,7 @@ impl Engine {
             rates: BTreeMap::new(),
             fires: BTreeMap::new(),
             alarms: OpenAlarms::default(),
+            pages: flood::Pages::default(),
         };
         engine.arm_new_devices();
         engine
@@ -204,7 +207,8 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
-        let idle = batch.events.is_empty() && !matured && !forgave;
+        let folded = self.pages.pass(&mut turn, &self.alarms);
+        let idle = batch.events.is_empty() && !matured && !forgave && !folded;
         if idle {
             // It is not in the journal: a snapshot must not be of a later moment than the clock knows after a restart without a date.
             self.now = before;
@@ -219,7 +223,8 @@ impl Engine {
     pub fn wake_at(&self) -> Option<Steady> {
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
-        [self.presence.wake_at(), condition, step].into_iter().flatten().min()
+        let summary = self.pages.next_due(self.rules.page_limit());
+        [self.presence.wake_at(), condition, step, summary].into_iter().flatten().min()
     }
 
     /// Open alarms, oldest first.

@@ -98,7 +98,7 @@ pub struct AttemptView {
     pub at: String,
     pub channel: String,
     pub person: Option<PersonRef>,
-    /// Step of the ladder, from 1.
+    /// Step of the ladder, from 1; 0: a summary with other alarms.
     pub step: u32,
     /// Names the alert for its receipts.
     pub key: String,

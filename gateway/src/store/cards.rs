@@ -211,7 +211,8 @@ fn counted(alarm: &Alarm, what: What) -> Option<String> {
         | What::Resumed
         | What::NoProgress
         | What::Unanswered
-        | What::Confirmed => None,
+        | What::Confirmed
+        | What::Folded => None,
     }
 }
 

@@ -110,7 +110,7 @@ const OPEN: &[&str] = &[
     "get /api/v1/report/{token}", // What is printed on a board.
     "post /api/v1/report/{token}",
     "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
-    "get /api/v1/ratings/{token}", // The same.
+    "get /api/v1/ratings/{token}",                   // The same.
     "post /api/v1/ratings/{token}",
     "post /api/v1/session",
     "post /api/v1/session/invited",

@@ -186,6 +186,10 @@ fn about(deed: &mut Deed) -> Option<&mut AlarmId> {
         | Deed::Shelve { alarm, .. }
         | Deed::Unshelve { alarm, .. }
         | Deed::EndMaintenance { alarm, .. } => Some(alarm),
-        Deed::Raise { .. } | Deed::End { .. } | Deed::BeginMaintenance { .. } | Deed::Roster => None,
+        Deed::Raise { .. }
+        | Deed::Report { .. }
+        | Deed::End { .. }
+        | Deed::BeginMaintenance { .. }
+        | Deed::Roster => None,
     }
 }

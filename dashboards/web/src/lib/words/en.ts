@@ -44,7 +44,7 @@ export const en: Words = {
   what: { raised: 'raised', repeated: 'reported again', told: 'told', escalated: 'escalated', acknowledged: 'acknowledged', returned: 'returned to normal', active_again: 'active again',
     resolved: 'resolved', closed: 'closed', nobody_to_tell: 'nobody to tell', not_told: 'not told', on_the_way: 'on the way', on_site: 'on site', verified: 'verified', sent_back: 'sent back',
     evaluated: 'evaluated', handed_over: 'handed over', owner_changed: 'another owner', suspended: 'suspended', shelved: 'shelved', suppressed: 'suppressed', resumed: 'resumed',
-    no_progress: 'no progress', unanswered: 'unanswered', confirmed: 'confirmed by a second device' },
+    no_progress: 'no progress', unanswered: 'unanswered', confirmed: 'confirmed by a second device', folded: 'told together with others' },
   mark: { good: '✓ good', low: '▼ low', very_low: '✕ hardly any water', stale: '! old value', unknown: '? not known' },
   helps: { cannot_walk: 'cannot walk', bedridden: 'bedridden', oxygen: 'oxygen', deaf: 'deaf', blind: 'blind', dementia: 'dementia', lives_alone: 'lives alone', child: 'child', pregnant: 'pregnant', other: 'needs help' },
   to_do: { acknowledge: 'Acknowledge', call_household: 'Telephone those who live there', call119: 'Call 119 if you see fire', help_those_who_cannot: 'Help those first who cannot leave alone',

@@ -43,7 +43,7 @@ export const zh = {
   outcome: { delivered: '', retry: '将重试', gave_up: '放弃', handed_on: '改由' },
   what: { raised: '报警', repeated: '再次上报', told: '已通知', escalated: '升级通知', acknowledged: '接警', returned: '恢复正常', active_again: '再次触发', resolved: '处置', closed: '办结',
     nobody_to_tell: '无人可通知', not_told: '没有通知到', on_the_way: '出发', on_site: '到场', verified: '核实', sent_back: '打回', evaluated: '评价', handed_over: '移交',
-    owner_changed: '换了责任人', suspended: '挂账', shelved: '静音', suppressed: '停用中，不通知', resumed: '恢复通知', no_progress: '接警后没有进展', unanswered: '无人应答', confirmed: '第二个设备确认' },
+    owner_changed: '换了责任人', suspended: '挂账', shelved: '静音', suppressed: '停用中，不通知', resumed: '恢复通知', no_progress: '接警后没有进展', unanswered: '无人应答', confirmed: '第二个设备确认', folded: '与其他报警合并通知' },
   mark: { good: '✓ 正常', low: '▼ 压力低', very_low: '✕ 几乎无水', stale: '! 数据过时', unknown: '? 压力未知' },
   helps: { cannot_walk: '行动不便', bedridden: '卧床', oxygen: '吸氧', deaf: '听障', blind: '视障', dementia: '失智', lives_alone: '独居', child: '儿童', pregnant: '孕妇', other: '需帮助' },
   to_do: { acknowledge: '确认接警', call_household: '给住户打电话', call119: '发现明火立即拨打 119', help_those_who_cannot: '先帮助不能自行撤离的人', go_and_look: '到现场查看',

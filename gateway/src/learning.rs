@@ -1,6 +1,6 @@
 //! The station learns: once a day it looks at what came of its alarms, tries the changes that suggest themselves on the journal, and proposes those that do good.
 //!
-//! It changes nothing by itself. A person accepts ([`Desk::accept`]): then one number of rules.toml becomes another, checked as a whole, written beside the file and moved into its
+//! It changes nothing by itself. A person accepts ([`Desk::prepare`]): then one number of rules.toml becomes another, checked as a whole, written beside the file and moved into its
 //! place, with the file as it was kept; and the rules are taken over as by a reload. Work is bounded: so many days, so many changes, half a core.
 
 mod rehearse;
@@ -199,8 +199,7 @@ pub async fn look(
 ) -> anyhow::Result<Looked> {
     let now = clock.now().wall;
     let span = Span { from: now - LOOK_BACK, to: now };
-    let text = rules_text.trim_start_matches('\u{feff}');
-    let rules: Rules = toml::from_str(text).context("the rules in force")?;
+    let rules = Rules::read(rules_text).context("the rules in force")?;
     let cases = alarms_since(store, span.from).await?;
     let mut suggestions = suggest(&cases, &rules, registry);
     let refused = store.proposals(vec![State::Refused, State::Accepted], None, 1_000).await?;
@@ -243,6 +242,6 @@ fn trial(suggestion: &Suggestion, text: &str, rules: &Rules, registry: &Registry
         return Some(Trial { rules: Arc::new(RuleBook::compile(rules, registry).0), without });
     }
     let edited = edit(text, &suggestion.change).ok()?;
-    let rules: Rules = toml::from_str(edited.trim_start_matches('\u{feff}')).ok()?;
+    let rules = Rules::read(&edited).ok()?;
     Some(Trial { rules: Arc::new(RuleBook::compile(&rules, registry).0), without: None })
 }

@@ -33,7 +33,7 @@ pub async fn recover(
     live: &Live,
 ) -> anyhow::Result<(Engine, u64)> {
     let started = instant();
-    let rules = match store.recall(world::RULES_MEMO).await?.map(|text| toml::from_str::<Rules>(&text)) {
+    let rules = match store.recall(world::RULES_MEMO).await?.map(|text| Rules::read(&text)) {
         Some(Ok(rules)) => compile(&rules, &registry),
         Some(Err(_)) | None => compile(rules, &registry),
     };

@@ -22,6 +22,13 @@ pub struct Rules {
     pub ladders: Vec<Ladder>,
 }
 
+impl Rules {
+    /// Of text that was checked before, such as the rules in force. Editors of Windows put a mark before the first letter.
+    pub fn read(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FreshnessLimits {
@@ -317,5 +324,14 @@ mod tests {
         ] {
             assert!(hours(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_mark_before_the_first_letter_is_no_mistake() {
+        let text = include_str!("../../../config/rules.toml");
+        let plain = Rules::read(text).expect("the shipped rules");
+        let marked = Rules::read(&format!("\u{feff}{text}")).expect("the same with a mark");
+        assert_eq!((plain.rules.len(), plain.ladders.len()), (marked.rules.len(), marked.ladders.len()));
+        assert!(!plain.rules.is_empty());
     }
 }

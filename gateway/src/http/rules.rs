@@ -121,7 +121,7 @@ impl RuleView {
     responses((status = 200, description = "All of them", body = RuleList)))]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<RuleList>, ApiError> {
     let text = api.world.load().rules_text.clone();
-    let rules: written::Rules = toml::from_str(&text).map_err(|fault| ApiError::Internal(fault.into()))?;
+    let rules = written::Rules::read(&text).map_err(|fault| ApiError::Internal(fault.into()))?;
     Ok(Json(RuleList { items: rules.rules.into_iter().map(RuleView::of).collect() }))
 }
 

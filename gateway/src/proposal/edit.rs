@@ -61,7 +61,7 @@ pub fn edit(text: &str, change: &Change) -> Result<String, CannotEdit> {
 
 /// What the change is about stands in the text as it should afterwards.
 pub fn is_in(text: &str, change: &Change) -> bool {
-    let Ok(rules) = read(text.trim_start_matches('\u{feff}')) else { return false };
+    let Ok(rules) = Rules::read(text) else { return false };
     says(&rules, change)
 }
 
@@ -89,7 +89,7 @@ fn check(before: &Rules, old: &str, new: &str, after: &Rules, change: &Change) -
 }
 
 fn read(text: &str) -> Result<Rules, CannotEdit> {
-    toml::from_str(text).map_err(|error| CannotEdit::NotRules(error.message().to_owned()))
+    Rules::read(text).map_err(|error| CannotEdit::NotRules(error.message().to_owned()))
 }
 
 fn find<'a>(rules: &'a Rules, name: &str) -> Result<&'a Rule, CannotEdit> {

@@ -21,7 +21,6 @@ mod ttn;
 mod values;
 mod zigbee2mqtt;
 
-#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;

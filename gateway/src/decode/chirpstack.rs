@@ -8,35 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::fields::{Fields, Meaning, Table};
-use super::lorawan::{self, Uplink};
+use super::fields::Fields;
+use super::lorawan::{self, Gateway, Uplink, number};
 use super::outcome::Outcome;
 use super::scalar::{Scalar, shortened};
 use super::{Context, Decoded, Message};
 use crate::model::{Metric, Quality};
-
-/// What codecs of LoRaWAN devices call things, beside [`super::fields::SHARED`].
-pub const CODEC_NAMES: Table = &[
-    ("BatV", Meaning::Number(Metric::BATTERY_VOLTAGE, 1.0)),
-    ("TempC", Meaning::Number(Metric::TEMPERATURE, 1.0)),
-    ("battery_level", Meaning::Number(Metric::BATTERY, 1.0)),
-    ("battery_voltage", Meaning::Number(Metric::BATTERY_VOLTAGE, 1.0)),
-    ("cover_open", Meaning::Flag(Metric::COVER_OPEN)),
-    ("fire", Meaning::Flag(Metric::SMOKE)),
-    ("flow", Meaning::Number(Metric::FLOW, 1.0)),
-    ("gas", Meaning::Flag(Metric::GAS_ALARM)),
-    ("level", Meaning::Number(Metric::LEVEL, 1.0)),
-    ("pressure", Meaning::Number(Metric::PRESSURE, 1.0)),
-    ("pressure_bar", Meaning::Number(Metric::PRESSURE, 100.0)),
-    ("pressure_kpa", Meaning::Number(Metric::PRESSURE, 1.0)),
-    ("pressure_mpa", Meaning::Number(Metric::PRESSURE, 1_000.0)),
-    ("removed", Meaning::Flag(Metric::REMOVED)),
-    ("shock", Meaning::Flag(Metric::SHOCK)),
-    ("smoke_alarm", Meaning::Flag(Metric::SMOKE)),
-    ("smoke_status", Meaning::Words(Metric::SMOKE, &[])),
-    ("tilt", Meaning::Flag(Metric::TILT)),
-    ("water_discharge", Meaning::Flag(Metric::WATER_DISCHARGE)),
-];
 
 /// Scalars instead of their types: one odd field must not cost the others.
 #[derive(Deserialize)]
@@ -72,14 +49,6 @@ struct DeviceInfo<'a> {
     device_profile_name: Option<Scalar<'a>>,
     #[serde(borrow, default)]
     tags: BTreeMap<String, Scalar<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Gateway<'a> {
-    #[serde(borrow)]
-    rssi: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    snr: Option<Scalar<'a>>,
 }
 
 pub fn decode(message: &Message<'_>, context: &Context) -> Decoded {
@@ -120,7 +89,6 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
 }
 
 fn uplink<'a>(heard: &'a Heard<'_>) -> Uplink<'a> {
-    let number = |scalar: &Option<Scalar<'_>>| scalar.as_ref().and_then(Scalar::number);
     let info = heard.device_info.as_ref();
     let tag = info.and_then(|info| info.tags.get("profile")).and_then(Scalar::text);
     let name = info.and_then(|info| info.device_profile_name.as_ref()?.text());
@@ -129,12 +97,7 @@ fn uplink<'a>(heard: &'a Heard<'_>) -> Uplink<'a> {
         data: heard.data.as_ref().and_then(Scalar::text),
         port: number(&heard.f_port).map(|port| port as u8),
         object: heard.object.as_ref(),
-        names: CODEC_NAMES,
-        gateways: heard
-            .rx_info
-            .iter()
-            .filter_map(|gateway| Some((number(&gateway.rssi)?, number(&gateway.snr))))
-            .collect(),
+        gateways: &heard.rx_info,
         counter: number(&heard.f_cnt),
         said: heard.time.as_ref().and_then(Scalar::time),
     }
@@ -148,13 +111,5 @@ fn status(heard: &Heard<'_>, fields: &mut Fields) {
         && !is(&heard.battery_level_unavailable)
     {
         fields.values.set(Metric::BATTERY, level);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_table_is_sorted() {
-        assert!(crate::decode::fields::is_sorted(super::CODEC_NAMES), "the binary search needs it");
     }
 }

@@ -3,13 +3,47 @@
 //! The profile goes first because a codec may hide what matters: a maker's own turns a broken 4–20 mA loop into zero pressure. A message that the profile does not know is
 //! left to the codec. A device's address is `lora:` and its DevEUI in small letters.
 
-use super::fields::{Fields, Table};
+use serde::Deserialize;
+
+use super::fields::{Fields, Meaning, Table};
 use super::outcome::Outcome;
 use super::profile::shape::Over;
 use super::profile::{Payload, from_base64};
 use super::scalar::{Scalar, shortened};
 use crate::model::{DeviceIx, Metric, Quality};
 use crate::units::Timestamp;
+
+/// What codecs of LoRaWAN devices call things, beside [`super::fields::SHARED`].
+const CODEC_NAMES: Table = &[
+    ("BatV", Meaning::Number(Metric::BATTERY_VOLTAGE, 1.0)),
+    ("TempC", Meaning::Number(Metric::TEMPERATURE, 1.0)),
+    ("battery_level", Meaning::Number(Metric::BATTERY, 1.0)),
+    ("battery_voltage", Meaning::Number(Metric::BATTERY_VOLTAGE, 1.0)),
+    ("cover_open", Meaning::Flag(Metric::COVER_OPEN)),
+    ("fire", Meaning::Flag(Metric::SMOKE)),
+    ("flow", Meaning::Number(Metric::FLOW, 1.0)),
+    ("gas", Meaning::Flag(Metric::GAS_ALARM)),
+    ("level", Meaning::Number(Metric::LEVEL, 1.0)),
+    ("pressure", Meaning::Number(Metric::PRESSURE, 1.0)),
+    ("pressure_bar", Meaning::Number(Metric::PRESSURE, 100.0)),
+    ("pressure_kpa", Meaning::Number(Metric::PRESSURE, 1.0)),
+    ("pressure_mpa", Meaning::Number(Metric::PRESSURE, 1_000.0)),
+    ("removed", Meaning::Flag(Metric::REMOVED)),
+    ("shock", Meaning::Flag(Metric::SHOCK)),
+    ("smoke_alarm", Meaning::Flag(Metric::SMOKE)),
+    ("smoke_status", Meaning::Words(Metric::SMOKE, &[])),
+    ("tilt", Meaning::Flag(Metric::TILT)),
+    ("water_discharge", Meaning::Flag(Metric::WATER_DISCHARGE)),
+];
+
+/// One of the gateways that heard it. Scalars instead of their types: one odd field must not cost the others.
+#[derive(Deserialize)]
+pub struct Gateway<'a> {
+    #[serde(borrow)]
+    rssi: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    snr: Option<Scalar<'a>>,
+}
 
 pub struct Uplink<'a> {
     /// What the network server calls the model, the most exact first.
@@ -18,10 +52,7 @@ pub struct Uplink<'a> {
     pub data: Option<&'a str>,
     pub port: Option<u8>,
     pub object: Option<&'a serde_json::Value>,
-    /// What codecs call things, beside the shared table.
-    pub names: Table,
-    /// Signal strength and signal to noise ratio at each gateway.
-    pub gateways: Vec<(f64, Option<f64>)>,
+    pub gateways: &'a [Gateway<'a>],
     pub counter: Option<f64>,
     pub said: Option<Timestamp>,
 }
@@ -49,9 +80,9 @@ pub fn report(uplink: Uplink<'_>, device: DeviceIx, address: &str, outcome: &mut
         Some(serde_json::Value::Object(object)) => {
             for (name, value) in object {
                 if let serde_json::Value::Object(part) = value {
-                    part.iter().for_each(|(name, value)| fields.take(uplink.names, name, &Scalar::of(value)));
+                    part.iter().for_each(|(name, value)| fields.take(CODEC_NAMES, name, &Scalar::of(value)));
                 } else {
-                    fields.take(uplink.names, name, &Scalar::of(value));
+                    fields.take(CODEC_NAMES, name, &Scalar::of(value));
                 }
             }
         }
@@ -70,8 +101,14 @@ pub fn report(uplink: Uplink<'_>, device: DeviceIx, address: &str, outcome: &mut
     outcome.report(device, uplink.said, Quality::Good, fields.values);
 }
 
+/// A field as a number, when it is there and is one.
+pub fn number(scalar: &Option<Scalar<'_>>) -> Option<f64> {
+    scalar.as_ref().and_then(Scalar::number)
+}
+
 fn add_signal(uplink: &Uplink<'_>, values: &mut super::values::Values) {
-    if let Some(&(rssi, snr)) = uplink.gateways.iter().max_by(|one, other| one.0.total_cmp(&other.0)) {
+    let heard = uplink.gateways.iter().filter_map(|one| Some((number(&one.rssi)?, number(&one.snr))));
+    if let Some((rssi, snr)) = heard.max_by(|one, other| one.0.total_cmp(&other.0)) {
         values.set(Metric::RSSI, rssi);
         if let Some(snr) = snr {
             values.set(Metric::SNR, snr);
@@ -79,5 +116,13 @@ fn add_signal(uplink: &Uplink<'_>, values: &mut super::values::Values) {
     }
     if let Some(count) = uplink.counter {
         values.set(Metric::FRAME_COUNTER, count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(crate::decode::fields::is_sorted(super::CODEC_NAMES), "the binary search needs it");
     }
 }

@@ -1,15 +1,22 @@
-//! A registry for the decoders' tests.
+//! A registry of a few addresses, for the profiles' own samples and the decoders' tests.
 
 use std::sync::Arc;
 
 use super::Context;
+use super::profile::Profiles;
 use crate::config::rules::FreshnessLimits;
 use crate::grid::{Device, Registry, Rows};
 use crate::model::{DeviceIx, DeviceKind};
 use crate::units::Timestamp;
 
-/// Devices with these addresses, in this order; the id is the address too.
+/// With the profiles in the program.
+#[cfg(test)]
 pub fn context(addresses: &[&str]) -> Context {
+    context_with(addresses, crate::profiles::shipped())
+}
+
+/// Devices with these addresses, in this order; the id is the address too.
+pub fn context_with(addresses: &[&str], profiles: Arc<Profiles>) -> Context {
     let devices = addresses.iter().enumerate().map(|(at, address)| Device {
         ix: DeviceIx(at as u32),
         id: (*address).to_owned(),
@@ -24,9 +31,5 @@ pub fn context(addresses: &[&str]) -> Context {
         retired: false,
     });
     let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context {
-        registry: Registry::build(rows),
-        freshness: Arc::new(FreshnessLimits::default()),
-        profiles: crate::profiles::shipped(),
-    }
+    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()), profiles }
 }

@@ -5,8 +5,7 @@
 
 use serde::Deserialize;
 
-use super::chirpstack::CODEC_NAMES;
-use super::lorawan::{self, Uplink};
+use super::lorawan::{self, Gateway, Uplink, number};
 use super::outcome::Outcome;
 use super::scalar::Scalar;
 use super::{Context, Decoded, Message};
@@ -44,14 +43,6 @@ struct Up<'a> {
     version_ids: Option<Version<'a>>,
 }
 
-#[derive(Deserialize)]
-struct Gateway<'a> {
-    #[serde(borrow)]
-    rssi: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    snr: Option<Scalar<'a>>,
-}
-
 /// The model as the device repository calls it.
 #[derive(Deserialize)]
 struct Version<'a> {
@@ -82,7 +73,6 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     let address = format!("lora:{}", eui.to_ascii_lowercase());
     let Some(device) = outcome.device(&address) else { return };
     let Some(up) = &heard.uplink_message else { return outcome.alive(device) };
-    let number = |scalar: &Option<Scalar<'_>>| scalar.as_ref().and_then(Scalar::number);
     let text =
         |scalar: &Option<Scalar<'_>>| scalar.as_ref().and_then(Scalar::text).unwrap_or_default().to_owned();
     let version = up.version_ids.as_ref();
@@ -94,12 +84,7 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
         data: up.frm_payload.as_ref().and_then(Scalar::text),
         port: number(&up.f_port).map(|port| port as u8),
         object: up.decoded_payload.as_ref(),
-        names: CODEC_NAMES,
-        gateways: up
-            .rx_metadata
-            .iter()
-            .filter_map(|gateway| Some((number(&gateway.rssi)?, number(&gateway.snr))))
-            .collect(),
+        gateways: &up.rx_metadata,
         counter: Some(number(&up.f_cnt).unwrap_or(0.0)),
         said: up.received_at.as_ref().or(heard.received_at.as_ref()).and_then(Scalar::time),
     };

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::shape::{Over, Sample};
 use super::{Payload, Profile, from_base64, from_hex};
-use crate::config::rules::FreshnessLimits;
-use crate::decode::{Context, Family, Message, Reject, decode};
-use crate::grid::{Device, Registry, Rows};
-use crate::model::{DeviceIx, Event, Quality, Value};
+use crate::decode::samples::context_with;
+use crate::decode::{Family, Message, Reject, decode};
+use crate::model::{Event, Quality, Value};
 use crate::units::Timestamp;
 
 const ADDRESS: &str = "zigbee2mqtt/sample";
@@ -46,7 +45,11 @@ impl Profile {
         if self.over == Over::Zigbee2mqtt {
             self.check_keys(&bytes)?;
             let message = Message { topic: ADDRESS, payload: &bytes, retained: false, dup: false, received };
-            let decoded = decode(Family::Zigbee2mqtt, &message, &one_device(&format!("z2m:{ADDRESS}")));
+            let decoded = decode(
+                Family::Zigbee2mqtt,
+                &message,
+                &context_with(&[&format!("z2m:{ADDRESS}")], Arc::default()),
+            );
             let lines = decoded.events.iter().filter_map(|event| match event {
                 Event::Report(report) => Some(written(&report.values, report.device_time)),
                 Event::Gone { .. } | Event::Action(_) => None,
@@ -55,7 +58,7 @@ impl Profile {
         }
         if let (Some(topic), super::Form::Frames { .. }) = (&sample.topic, &self.form) {
             let message = Message { topic, payload: &bytes, retained: false, dup: false, received };
-            let context = one_device("");
+            let context = context_with(&[], Arc::default());
             let mut outcome = crate::decode::outcome::Outcome::new(&message, &context);
             self.decode(&message, &mut outcome);
             // Nothing is registered, so every device that speaks is named in a complaint.
@@ -102,22 +105,4 @@ fn written(values: &[Value], at: Option<Timestamp>) -> String {
         let _ = write!(text, "{}@{at}", if text.is_empty() { "" } else { " " });
     }
     text
-}
-
-fn one_device(address: &str) -> Context {
-    let device = Device {
-        ix: DeviceIx(0),
-        id: "sample".into(),
-        kind: crate::model::DeviceKind::Other,
-        name: String::new(),
-        address: address.into(),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
-    };
-    let registry = Registry::build(Rows { devices: vec![device], ..Rows::default() });
-    Context { registry, freshness: Arc::new(FreshnessLimits::default()), profiles: Arc::default() }
 }

@@ -135,17 +135,11 @@ impl Card {
         let device = alarm.device.and_then(|ix| registry.device(ix));
         let place = device.map(|device| device.place.clone()).unwrap_or_default();
         let spot = Spot { cell: alarm.cell, position: device.and_then(|device| device.position) };
-        let mut cells: Vec<_> = registry
-            .up_from(alarm.cell)
-            .filter_map(|ix| registry.cell(ix))
-            .map(|cell| cell.name.clone())
-            .collect();
-        cells.reverse();
         let household = registry.dwellings().household(&alarm.cell_code, &place).cloned();
         let hydrants = hydrants(spot, registry, now, live);
         let to_do = to_do(alarm, household.as_ref());
         Self {
-            cells,
+            cells: registry.names_down_to(alarm.cell),
             building: registry.dwellings().building(&alarm.cell_code, &place).cloned(),
             household,
             hydrants,

@@ -249,12 +249,21 @@ impl Registry {
         std::iter::successors(Some(cell), |&cell| self.parent(cell)).take(self.rows.cells.len())
     }
 
+    /// From the root down to the cell.
+    pub fn down_to(&self, cell: CellIx) -> impl Iterator<Item = &Cell> {
+        let mut cells: Vec<_> = self.up_from(cell).filter_map(|ix| self.cell(ix)).collect();
+        cells.reverse();
+        cells.into_iter()
+    }
+
+    /// Names from the root down to the cell.
+    pub fn names_down_to(&self, cell: CellIx) -> Vec<String> {
+        self.down_to(cell).map(|cell| cell.name.clone()).collect()
+    }
+
     /// Codes from the root down to the cell, joined by `/`: the `cell` path in InfluxDB tags.
     pub fn path(&self, cell: CellIx) -> String {
-        let mut codes: Vec<_> =
-            self.up_from(cell).filter_map(|ix| self.cell(ix)).map(|cell| cell.code.as_str()).collect();
-        codes.reverse();
-        codes.join("/")
+        self.down_to(cell).map(|cell| cell.code.as_str()).collect::<Vec<_>>().join("/")
     }
 
     /// The members of a team who are at work then, or whoever stands in for them. Nobody when there is no such team at that time.

@@ -251,11 +251,8 @@ impl AlarmView {
 
 impl CellRef {
     fn of(cell: CellIx, code: &str, registry: &Registry) -> Self {
-        let mut path: Vec<_> =
-            registry.up_from(cell).filter_map(|ix| registry.cell(ix)).map(|cell| cell.name.clone()).collect();
-        path.reverse();
         let name = registry.cell(cell).map(|cell| cell.name.clone()).unwrap_or_default();
-        Self { code: code.to_owned(), name, path }
+        Self { code: code.to_owned(), name, path: registry.names_down_to(cell) }
     }
 }
 

@@ -16,6 +16,7 @@ use super::accounts::{page, qr};
 use super::alarms::cells_in;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params};
+use super::history::time;
 use super::model::Page;
 use super::people;
 use super::positions::placed;
@@ -155,9 +156,6 @@ pub async fn board(
     };
     let point = api.store.point_of(Place { cell: code.clone(), device }, body.anew, line).await?;
     let link = format!("{}/report/{}", page(&headers), point.code);
-    let mut path: Vec<_> =
-        registry.up_from(cell.ix).filter_map(|ix| registry.cell(ix)).map(|one| one.name.clone()).collect();
-    path.reverse();
     let person = |(role, person): (Role, &crate::grid::Person)| BoardPerson {
         name: person.name.clone(),
         role,
@@ -166,7 +164,7 @@ pub async fn board(
     Ok(Json(BoardView {
         cell: code,
         name: cell.name.clone(),
-        path,
+        path: registry.names_down_to(cell.ix),
         people: on_duty.into_iter().map(person).collect(),
         emergency: vec!["119", "110", "120"],
         qr_svg: qr(&link)?,
@@ -256,21 +254,12 @@ pub async fn visits(
     let registry = api.world.load().registry.clone();
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
     let cells = filter.cell.as_deref().map(|code| cells_in(code, &registry)).transpose()?;
-    let from = filter.from.as_deref().map(|text| {
-        let wrong = || ApiError::query("from", "write a moment such as 2026-11-24T08:00:00+08:00");
-        crate::units::Timestamp::parse_rfc3339(text).ok_or_else(wrong)
-    });
+    let from = time("from", filter.from.as_deref())?;
     let area = caller.area(Right::Patrol, &registry, api.clock.now().wall);
     let Some(cells) = area.codes(cells.unwrap_or_default(), &registry) else {
         return Ok(Json(Page { items: Vec::new(), next: None }));
     };
-    let wanted = Wanted {
-        cells,
-        person: filter.person,
-        from: from.transpose()?,
-        before: filter.before,
-        limit: limit + 1,
-    };
+    let wanted = Wanted { cells, person: filter.person, from, before: filter.before, limit: limit + 1 };
     let found = api.store.visits(wanted).await?;
     let view = |visit: &Visit| VisitView {
         number: visit.number,

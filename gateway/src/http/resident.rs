@@ -102,10 +102,7 @@ pub async fn front(
 ) -> Result<Json<BoardFront>, ApiError> {
     let cell = cell(&api, &token).await?;
     let registry = &api.world.load().registry;
-    let mut path: Vec<_> =
-        registry.up_from(cell.ix).filter_map(|ix| registry.cell(ix)).map(|cell| cell.name.clone()).collect();
-    path.reverse();
-    Ok(Json(BoardFront { cell: cell.name, path }))
+    Ok(Json(BoardFront { path: registry.names_down_to(cell.ix), cell: cell.name }))
 }
 
 /// Report a hazard as a resident. Whoever answers for the cell is told. In a fire call 119: this is read when there is time.

@@ -127,12 +127,7 @@ pub struct CellView {
 
 impl CellView {
     pub fn of(cell: &Cell, registry: &Registry, at: Timestamp, geometry: bool) -> Self {
-        let mut path: Vec<_> = registry
-            .up_from(cell.ix)
-            .filter_map(|ix| registry.cell(ix))
-            .map(|cell| cell.code.clone())
-            .collect();
-        path.reverse();
+        let path = registry.down_to(cell.ix).map(|cell| cell.code.clone()).collect();
         let shape = || Geometry { kind: "MultiPolygon".into(), coordinates: cell.polygons.clone() };
         Self {
             code: cell.code.clone(),

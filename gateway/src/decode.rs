@@ -6,6 +6,7 @@
 mod chirpstack;
 mod fields;
 mod frigate;
+pub mod gbt26875;
 pub mod modbus;
 mod native;
 mod nearest;

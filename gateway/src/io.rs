@@ -3,6 +3,7 @@
 pub mod acks;
 pub mod commands;
 pub mod driver;
+pub mod gbt26875;
 pub mod influx;
 pub mod inlet;
 pub mod intake;

@@ -11,6 +11,7 @@ mod crowd;
 mod disk;
 mod field;
 mod flood;
+mod gbt26875;
 mod handling;
 mod http;
 mod influx;

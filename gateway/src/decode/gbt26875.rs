@@ -14,7 +14,7 @@ use super::{Context, Decoded, Message};
 use crate::model::{DeviceIx, DeviceKind, Metric, Quality};
 use crate::units::Timestamp;
 use crate::wire::gbt26875::unit::{Analog, ComponentState, SystemState, UnitFault};
-use crate::wire::gbt26875::{Address, At, Command, Content, Frame, Label, Operation, Place, System};
+use crate::wire::gbt26875::{Address, At, Command, Content, Frame, Label, Operation, Place};
 
 pub use dialect::{Dialect, compile};
 pub use station::Station;
@@ -218,7 +218,7 @@ impl Reader<'_> {
         let Some(device) = self.find(self.place(place), &format!(" (type {kind})")) else { return };
         let Some((metric, step)) = self.dialect.quantity(quantity) else { return };
         let mut values = Values::new();
-        values.set(metric, f64::from(raw) * step);
+        values.set(metric, (f64::from(raw) * step * 1e6).round() / 1e6); // 138.4, not 138.40000000000001.
         self.report(device, one.at, self.dialect.trust(quantity), values);
     }
 

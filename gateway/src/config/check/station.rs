@@ -42,10 +42,14 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     }
     check_webhooks(page, config, folder);
     check_alarm_mqtt(page, config);
-    if config.listener.is_none() && config.brokers.is_empty() && config.buses.is_empty() {
+    if config.listener.is_none()
+        && config.brokers.is_empty()
+        && config.buses.is_empty()
+        && config.gbt26875.is_none()
+    {
         page.wrong(
             page.at("station"),
-            "nothing is listened to; add `[listener]`, a `[[broker]]` or a `[[modbus]]` bus",
+            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus or `[gbt26875]`",
         );
     }
 }

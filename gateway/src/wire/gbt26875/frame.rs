@@ -182,12 +182,12 @@ impl Frame {
         let length = u16::from_le_bytes([head[24], head[25]]);
         let faulty = |fault, skip| Candidate::Faulty { header, fault, skip };
         if UNIT_BYTES_MAX < usize::from(length) {
-            return faulty(Fault::TooLong(length), START.len());
+            return faulty(Fault::TooLong(length), 1); // The second `@` may be the first of a start.
         }
         let unit_end = HEAD_BYTES + usize::from(length);
         let Some(&[said, end_1, end_2]) = bytes.get(unit_end..unit_end + 3) else { return Candidate::Cut };
         if [end_1, end_2] != END {
-            return faulty(Fault::End([end_1, end_2]), START.len());
+            return faulty(Fault::End([end_1, end_2]), 1);
         }
         let whole = unit_end + 3;
         let found = sum(&bytes[START.len()..unit_end]);

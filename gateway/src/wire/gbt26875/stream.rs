@@ -47,15 +47,16 @@ impl Stream {
         }
     }
 
-    /// Where a whole packet begins behind the cut one at the front.
+    /// Where a packet with a start and an end begins behind the cut one at the front.
     fn whole_behind(&self) -> Option<usize> {
         let mut at = 1;
         loop {
             at = self.start_after(at)?;
-            if matches!(Frame::look(&self.bytes[at..]), Candidate::Whole { .. }) {
-                return Some(at);
+            match Frame::look(&self.bytes[at..]) {
+                Candidate::Whole { .. }
+                | Candidate::Faulty { fault: Fault::Checksum { .. } | Fault::Command(_), .. } => return Some(at),
+                Candidate::Faulty { fault: Fault::TooLong(_) | Fault::End(_), .. } | Candidate::Cut => at += 1,
             }
-            at += 1;
         }
     }
 

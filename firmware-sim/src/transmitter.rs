@@ -14,13 +14,15 @@ use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::packet::{ANSWER, CONFIRM, CONTROL, DENY, Packet, REQUEST, SEND};
 
 /// What may wait to be told.
 const ORDERS_MAX: usize = 1_000;
+/// For a confirmation, over all tries.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Before it connects again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -133,11 +135,12 @@ impl Transmitter {
         self.tell(unit).await
     }
 
-    /// Any data unit; returns when the centre has confirmed it.
+    /// Any data unit; returns when the centre has confirmed it. Goes on telling it after a minute, but the caller need not wait.
     pub async fn tell(&self, unit: Vec<u8>) -> anyhow::Result<()> {
         let (told, confirmed) = oneshot::channel();
         self.orders.send(Order::Tell(unit, told)).await.ok().context("the device is off")?;
-        confirmed.await.context("the device is off")
+        let confirmed = timeout(PATIENCE, confirmed).await.context("the centre does not confirm")?;
+        confirmed.context("the device is off")
     }
 
     /// Bytes as they are; nobody waits for a confirmation.

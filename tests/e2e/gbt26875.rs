@@ -89,7 +89,8 @@ async fn letters(station: &Station) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_fire_comes_over_tcp_and_over_udp_and_is_confirmed_when_it_is_on_disk() {
-    let station = site(ANY_PORTS).start().await;
+    let site = site(ANY_PORTS);
+    let station = site.start().await;
     let mut panels = Panels::default();
     for (address, carrier, detector) in [(889, tcp(&station), "SD-1"), (890, udp(&station), "SD-2")] {
         let panel = panels.start(address, carrier);
@@ -114,7 +115,8 @@ async fn a_fire_comes_over_tcp_and_over_udp_and_is_confirmed_when_it_is_on_disk(
 
 #[tokio::test]
 async fn damage_on_the_line_is_denied_and_costs_no_frame() {
-    let station = site(ANY_PORTS).start().await;
+    let site = site(ANY_PORTS);
+    let station = site.start().await;
     let mut panels = Panels::default();
     let panel = panels.start(889, tcp(&station));
     panel.raw(b"noise @@ and more of it ## @".to_vec()).await;
@@ -149,7 +151,8 @@ async fn ask(station: &Station, device: &str, question: Value) -> (StatusCode, V
 
 #[tokio::test]
 async fn a_transmission_device_is_asked_told_and_called() {
-    let station = site(ANY_PORTS).start().await;
+    let site = site(ANY_PORTS);
+    let station = site.start().await;
     let mut panels = Panels::default();
     let (status, problem) = ask(&station, "FP-1", json!({"ask": "state"})).await;
     assert_eq!((status, problem["detail"].as_str().unwrap()), (StatusCode::CONFLICT, "the transmission device is not connected."));

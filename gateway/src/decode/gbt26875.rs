@@ -207,10 +207,13 @@ impl Reader<'_> {
         if pressed(4) || pressed(6) {
             values.set_flag(Metric::TEST, true);
         }
-        if pressed(5) && device == self.device {
-            values.set_flag(Metric::ROLL_CALL, false);
-        }
         self.report(device, at, Quality::Good, values);
+        if pressed(5) && device == self.device {
+            // By our clock, as the call: by a clock that is behind, the answer would be older than the call.
+            let mut values = Values::new();
+            values.set_flag(Metric::ROLL_CALL, false);
+            self.report(device, None, Quality::Good, values);
+        }
     }
 
     fn analog(&mut self, one: &At<Analog>) {

@@ -6,12 +6,14 @@ VENV := .run/venv
 PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
+.PHONY: help web pictures run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
 
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
+	@echo "make web    build the pages that the program carries"
 	@echo "make test   every test, against real neighbours"
 	@echo "make torture  the long runs: kills, floods, simulated histories, fuzzing (hours)"
+	@echo "make pictures  screenshots of every page into docs/pictures, from the demo (a minute or two)"
 	@echo "make peers  what kill -9 does to Alertmanager, Mosquitto and Node-RED, and to Gridwarden (minutes)"
 	@echo "make check  formatting, lints"
 	@echo "make bench  measurements, as ratios against a baseline in the same run"
@@ -25,6 +27,18 @@ define debian
 	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null || exit 1; \
 	fi
 endef
+
+# The pages: built once, and again when their sources change. gateway/build.rs takes dist/ into the program.
+WEB := dashboards/web
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/worker $(WEB)/report $(WEB)/index.html $(WEB)/*.json $(WEB)/*.ts $(WEB)/*.js -type f 2>/dev/null)
+web: $(WEB)/dist/index.html
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo "The pages are built with Node.js 20.19 or newer and npm; install them."; exit 1; }
+	cd $(WEB) && npm ci --silent --no-audit --no-fund
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd $(WEB) && npm run --silent build
 
 setup-run:
 	$(call debian,gcc=/usr/bin/gcc curl=/usr/bin/curl)
@@ -41,26 +55,26 @@ $(VENV)/.ready: Makefile
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(PYTHON_PACKAGES)
 	@touch $@
 
-run: setup-run
+run: setup-run web
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
 	@exec config/demo/run.sh target/release
 
 # The programs are built first: some tests start and kill them.
-test: setup-test
+test: setup-test web
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
 
-check:
+check: web
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 # Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that.
-bench: setup-test
+bench: setup-test web
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
 	$(CARGO) bench --locked -p tests --bench city -- $(ONLY)
 
 # Long; each writes its figures to .run/torture/. Seeds and counts are arguments of the programs.
-torture: setup-test
+torture: setup-test web
 	$(CARGO) build --release --locked -p gateway -p tests --bins
 	target/release/torture-crash 1 200
 	target/release/torture-crash 2 60 --broker
@@ -69,24 +83,31 @@ torture: setup-test
 torture: torture-flood
 
 # Floods and priority: fires per situation, seconds of flood, points that gather in an outage.
-torture-flood: setup-test
+torture-flood: setup-test web
 	$(CARGO) build --release --locked -p gateway
 	$(CARGO) bench --locked -p tests --bench flood -- 200 60 2000000
 
 # InfluxDB away for a day at 1,000 points/s; then with a journal too small for it. The allocator as in the service of docs/install.md.
 torture: torture-day
-torture-day:
+torture-day: web
 	$(CARGO) build --release --locked -p gateway -p tests --bin gridwarden --bin torture-day
 	MALLOC_ARENA_MAX=2 target/release/torture-day
 	MALLOC_ARENA_MAX=2 target/release/torture-day 12000000 16
 
 # The same faults beside us; Node-RED comes from npm into .run/, Alertmanager from Debian.
 NODE_RED := 4.1.8
-peers: setup-test
+peers: setup-test web
 	$(call debian,prometheus-alertmanager=/usr/bin/prometheus-alertmanager)
 	npm install --silent --no-audit --no-fund --prefix .run/peers/node-red node-red@$(NODE_RED)
 	$(CARGO) build --release --locked -p gateway
 	$(VENV)/bin/python tests/peers target/release/gridwarden
+
+# Screenshots of every page from the demo, and of the map of a city.
+PROGRAMS ?= target/debug
+pictures: setup-test web
+	$(CARGO) build --locked -p gateway -p firmware-sim
+	node tests/web/pictures.mjs $(PROGRAMS)
+	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures $(CARGO) test --locked -p tests --test e2e the_map_of_a_city
 
 clean-run:
 	rm -rf .run/demo
@@ -99,12 +120,12 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 .PHONY: torture torture-sim torture-fuzz
 
 torture: torture-sim
-torture-sim:
+torture-sim: web
 	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --locked -p tests --test sim any_seed -- --nocapture
 	SIM_REAL_SEEDS=200 $(CARGO) test --locked -p tests --test sim the_real_store_agrees
 
 torture: torture-fuzz
-torture-fuzz:
+torture-fuzz: web
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
 	@mkdir -p .run/torture
 	@printf '| target | executions | seconds | what was found |\n|---|---|---|---|\n' > .run/torture/fuzz.md

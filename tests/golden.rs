@@ -66,7 +66,11 @@ fn registry_of<'a>(devices: impl IntoIterator<Item = (&'a str, DeviceKind)>) -> 
         retired: false,
     });
     let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()) }
+    Context {
+        registry: Registry::build(rows),
+        freshness: Arc::new(FreshnessLimits::default()),
+        profiles: gateway::profiles::shipped(),
+    }
 }
 
 /// An event as the golden files write it.
@@ -143,7 +147,12 @@ fn zigbee2mqtt_samples_become_what_they_say() {
 
 #[test]
 fn chirpstack_samples_become_what_they_say() {
-    check_family("chirpstack.toml", 10);
+    check_family("chirpstack.toml", 13);
+}
+
+#[test]
+fn ttn_samples_become_what_they_say() {
+    check_family("ttn.toml", 6);
 }
 
 #[test]

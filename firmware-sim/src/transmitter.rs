@@ -298,7 +298,8 @@ impl Device {
             CONFIRM => {
                 self.lock().confirmed += 1;
                 let at = self.waiting.iter().position(|waiting| waiting.packet.serial == packet.serial);
-                if let Some(told) = at.and_then(|at| self.waiting.remove(at)).and_then(|waiting| waiting.told) {
+                if let Some(told) = at.and_then(|at| self.waiting.remove(at)).and_then(|waiting| waiting.told)
+                {
                     let _ = told.send(()); // Nobody may wait for it.
                 }
             }

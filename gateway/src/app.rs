@@ -32,6 +32,7 @@ use crate::io::own_trouble::OwnTrouble;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
 use crate::io::{commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
+use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::model::Event;
@@ -40,11 +41,11 @@ use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::unrecorded::Unrecorded;
 use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
-use crate::store::{Limits, Store, restore};
+use crate::store::{Limits, Store, attachments, restore};
 use crate::supervise::Supervisor;
 use crate::{account_command, world};
 
-pub use reload::Reload;
+pub use crate::world::Reload;
 
 /// How long a stop may take before what hangs is named and dropped.
 const GRACE: Duration = Duration::from_secs(20);
@@ -147,7 +148,8 @@ impl App {
     }
 
     pub fn addresses(&self) -> Addresses {
-        let (gbt26875_tcp, gbt26875_udp) = self.gbt26875.as_ref().map_or((None, None), |server| server.local_addrs());
+        let (gbt26875_tcp, gbt26875_udp) =
+            self.gbt26875.as_ref().map_or((None, None), |server| server.local_addrs());
         Addresses {
             gbt26875_tcp,
             gbt26875_udp,
@@ -271,7 +273,8 @@ impl App {
         }
         if let Some(server) = self.gbt26875 {
             commands.gbt26875 = Some(server.handle());
-            tasks.spawn("transmission devices", server.run(world.clone(), inlet.clone(), clock, stop.clone()));
+            tasks
+                .spawn("transmission devices", server.run(world.clone(), inlet.clone(), clock, stop.clone()));
         }
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
@@ -324,6 +327,13 @@ impl App {
             );
         }
 
+        let desk = Desk::new(RulesFile {
+            station: self.path.clone(),
+            rules: folder.join(config.rules.get_ref()),
+            reload: self.reload.clone(),
+        });
+        let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
+        tasks.spawn("learning", learning.run(stop.clone()));
         tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));
         let api = Api {
             store: store.clone(),
@@ -335,9 +345,11 @@ impl App {
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             push: opened.push,
             reports: opened.reports,
+            push_in: http::push_in::Doors::open(&config.push_in, folder)?,
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),
+            desk,
             own: http::Own::default(),
         };
         tasks.spawn("metrics", self.metrics.run(stop.clone()));
@@ -363,6 +375,10 @@ fn limits(store: &config::Store) -> Limits {
         history_days_max: *store.history_max_days.get_ref(),
         dead_letters_max: *store.dead_letters_max.get_ref(),
         outbox_rows_max: *store.outbox_max.get_ref(),
+        attachments: attachments::Limits {
+            bytes_max: u64::from(*store.attachments_max_mb.get_ref()) << 20,
+            days_max: *store.attachments_max_days.get_ref(),
+        },
     }
 }
 

@@ -186,7 +186,7 @@ impl Spot {
 }
 
 /// On the scale of a neighbourhood the earth is flat.
-fn metres([lon, lat]: [f64; 2], [other_lon, other_lat]: [f64; 2]) -> f64 {
+pub fn metres([lon, lat]: [f64; 2], [other_lon, other_lat]: [f64; 2]) -> f64 {
     const DEGREE_M: f64 = 111_320.0;
     let x = (other_lon - lon) * lat.to_radians().cos() * DEGREE_M;
     let y = (other_lat - lat) * DEGREE_M;

@@ -18,8 +18,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole};
+pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole, load_with_rules};
 pub use secret::Secret;
+pub use shape::Page;
 
 use self::channels::{Channels, Common, Limit};
 use self::gbt26875::{Centre, Gbt26875};
@@ -32,6 +33,8 @@ pub struct Config {
     pub store: Store,
     /// rules.toml, relative to the folder of station.toml like every path here.
     pub rules: Spanned<PathBuf>,
+    /// A folder of device profiles of the station's own; one with the name of a shipped one replaces it.
+    pub profiles: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub registry: RegistryFiles,
     pub listener: Option<Listener>,
@@ -40,6 +43,9 @@ pub struct Config {
     /// Which decoder reads which topics, for the listener and every broker; the first match wins.
     #[serde(default, rename = "topic")]
     pub topics: Vec<Topic>,
+    /// Where operators' platforms push to.
+    #[serde(default)]
+    pub push_in: Vec<PushIn>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
     /// Where user information transmission devices report.
@@ -88,6 +94,11 @@ pub struct Store {
     pub dead_letters_max: Spanned<u32>,
     #[serde(default = "defaults::outbox_max")]
     pub outbox_max: Spanned<u32>,
+    /// Photos and voice notes of alarms.
+    #[serde(default = "defaults::attachments_max_mb")]
+    pub attachments_max_mb: Spanned<u32>,
+    #[serde(default = "defaults::attachments_max_days")]
+    pub attachments_max_days: Spanned<u32>,
     /// More than this written to the disk in 24 hours raises a trouble alarm; 0: no limit.
     #[serde(default = "defaults::written_mb_per_day_max")]
     pub written_mb_per_day_max: Spanned<u32>,
@@ -197,7 +208,25 @@ pub struct ClientTls {
 #[serde(deny_unknown_fields)]
 pub struct Topic {
     pub filter: Spanned<String>,
-    pub decoder: Spanned<crate::decode::Family>,
+    /// This, or a profile.
+    pub decoder: Option<Spanned<crate::decode::Family>>,
+    /// Name of a device profile that reads messages on a topic.
+    pub profile: Option<Spanned<String>>,
+}
+
+/// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushIn {
+    pub name: Spanned<String>,
+    pub sender: crate::decode::push::Sender,
+    /// The last part of the address; platforms send no token of ours.
+    pub secret: Secret,
+    #[serde(default = "defaults::push_in_kb")]
+    pub max_kb: Spanned<u32>,
+    /// Averaged; more is refused with 429, except what is urgent.
+    #[serde(default = "defaults::push_in_per_s")]
+    pub messages_per_s_max: Spanned<u32>,
 }
 
 /// One Modbus line or connection: one request at a time.
@@ -494,12 +523,16 @@ mod defaults {
         history_max_days: u32 = 400;
         dead_letters_max: u32 = 10_000;
         outbox_max: u32 = 100_000;
+        attachments_max_mb: u32 = 1024;
+        attachments_max_days: u32 = 366;
         written_mb_per_day_max: u32 = 10_000;
         max_packet_kb: u32 = 256;
         max_connections: u32 = 20_000;
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
+        push_in_kb: u32 = 64;
+        push_in_per_s: u32 = 200;
         modbus_timeout_ms: u32 = 1_000;
         poll_every_ms: u32 = 1_000;
         baud: u32 = 9_600;

@@ -4,15 +4,21 @@
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
 mod chirpstack;
+mod ctwing;
 mod fields;
 mod frigate;
 pub mod gbt26875;
+mod huawei;
+mod lorawan;
 pub mod modbus;
 mod native;
 mod nearest;
 mod outcome;
+pub mod profile;
+pub mod push;
 mod scalar;
 mod time;
+mod ttn;
 mod values;
 mod zigbee2mqtt;
 
@@ -41,7 +47,11 @@ pub enum Family {
     Native,
     Zigbee2mqtt,
     Chirpstack,
+    Ttn,
     Frigate,
+    /// A profile of the topic's own.
+    #[serde(skip)]
+    Profile(profile::ProfileIx),
 }
 
 /// One message as it came over MQTT.
@@ -60,6 +70,7 @@ pub struct Message<'a> {
 pub struct Context {
     pub registry: Arc<Registry>,
     pub freshness: Arc<FreshnessLimits>,
+    pub profiles: Arc<profile::Profiles>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -81,6 +92,8 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Native => native::decode(message, context),
         Family::Zigbee2mqtt => zigbee2mqtt::decode(message, context),
         Family::Chirpstack => chirpstack::decode(message, context),
+        Family::Ttn => ttn::decode(message, context),
+        Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
     }
 }

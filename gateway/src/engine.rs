@@ -14,6 +14,7 @@ mod condition;
 mod deeds;
 mod due;
 mod failure;
+mod flood;
 mod freshness;
 mod hold;
 mod incident;
@@ -25,6 +26,7 @@ mod rate;
 pub mod rate_limit;
 mod reconfigure;
 mod record;
+pub mod repetition;
 mod review;
 pub mod rules;
 mod salvage;
@@ -42,6 +44,7 @@ use condition::{Change, Condition, Conditions, Place, Verdict};
 use freshness::Weight;
 use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
+pub use review::judge_closed;
 use rules::{Basis, RuleBook, RuleIx};
 
 use crate::grid::Registry;
@@ -133,7 +136,7 @@ pub enum SnapshotError {
 }
 
 /// When the engine is woken later than it asked by more than this, the gateway was not running, and heard nobody.
-const DEAF_FROM: Millis = Millis::from_secs(5);
+pub const DEAF_FROM: Millis = Millis::from_secs(5);
 
 /// What every rule knows of the newest late fire of one device: it must not be raised twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -155,6 +158,7 @@ pub struct Engine {
     rates: BTreeMap<Place, rate::Window>,
     fires: BTreeMap<Place, FireMark>,
     alarms: OpenAlarms,
+    pages: flood::Pages,
 }
 
 /// What one call works with, and what it led to so far.
@@ -178,6 +182,7 @@ impl Engine {
             rates: BTreeMap::new(),
             fires: BTreeMap::new(),
             alarms: OpenAlarms::default(),
+            pages: flood::Pages::default(),
         };
         engine.arm_new_devices();
         engine
@@ -202,7 +207,8 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
-        let idle = batch.events.is_empty() && !matured && !forgave;
+        let folded = self.pages.pass(&mut turn, &self.alarms);
+        let idle = batch.events.is_empty() && !matured && !forgave && !folded;
         if idle {
             // It is not in the journal: a snapshot must not be of a later moment than the clock knows after a restart without a date.
             self.now = before;
@@ -217,7 +223,8 @@ impl Engine {
     pub fn wake_at(&self) -> Option<Steady> {
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
-        [self.presence.wake_at(), condition, step].into_iter().flatten().min()
+        let summary = self.pages.next_due(self.rules.page_limit());
+        [self.presence.wake_at(), condition, step, summary].into_iter().flatten().min()
     }
 
     /// Open alarms, oldest first.
@@ -246,6 +253,15 @@ impl Engine {
         self.busy = self.now.steady;
     }
 
+    /// Whether something was due so long ago that the gateway cannot have been running since.
+    pub fn finds_itself_away(&mut self, now: Steady) -> bool {
+        let silence = self.presence.next_due(now).map(|(at, _)| at);
+        let condition = self.conditions.next_due().map(|(at, _)| at);
+        let step = self.alarms.next_due().map(|(at, _)| at);
+        let first = [silence, condition, step].into_iter().flatten().min();
+        first.is_some_and(|due| DEAF_FROM < now.since(due))
+    }
+
     /// Devices with an open alarm because they say too much.
     pub fn loud_devices(&self) -> Vec<DeviceIx> {
         let loud = self.open_alarms().filter(|alarm| {
@@ -261,11 +277,7 @@ impl Engine {
     /// When something was due long ago, the gateway itself was away: nobody is blamed for what it could not hear. Alarms that stand go
     /// on up their ladders all the same.
     fn forgive_own_absence(&mut self, now: Steady) -> bool {
-        let silence = self.presence.next_due(now).map(|(at, _)| at);
-        let condition = self.conditions.next_due().map(|(at, _)| at);
-        let step = self.alarms.next_due().map(|(at, _)| at);
-        let first = [silence, condition, step].into_iter().flatten().min();
-        let absent = first.is_some_and(|due| DEAF_FROM < now.since(due));
+        let absent = self.finds_itself_away(now);
         if absent {
             let deaf = now.since(self.busy); // Not since `self.now`: an idle batch need not be in the journal.
             self.presence.put_off(deaf);

@@ -1,4 +1,4 @@
-//! The API under /api/v1 and the page at /.
+//! The API under /api/v1 and the pages at /, /worker/ and /report/.
 //!
 //! [`router`] is everything as a value, for tests too; [`serve`] runs it. A route is added with `routes!` below, which also puts it into the OpenAPI
 //! document; it also needs a line in [`rights`]. Layers from the outside in: security headers, problem documents, counting, time limit, then who asks and
@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod alarms;
+pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod commands;
@@ -14,18 +15,30 @@ pub mod document;
 pub mod events;
 pub mod extract;
 pub mod grid;
+pub mod hazards;
 pub mod history;
+pub mod imports;
+pub mod indicators;
+pub mod letters;
 pub mod listen;
 pub mod maintenance;
 pub mod model;
 pub mod page;
+pub mod patrol;
 pub mod people;
+pub mod positions;
 pub mod problem;
+pub mod proposals;
 pub mod push;
+pub mod push_in;
+pub mod ratings;
 pub mod receipts;
+pub mod repeats;
 pub mod reports;
+pub mod resident;
 pub mod rights;
 pub mod roster;
+pub mod rules;
 pub mod session;
 pub mod staffing;
 pub mod station;
@@ -50,6 +63,7 @@ use crate::clock::Clock;
 use crate::health::Health;
 use crate::io::commands::Commands;
 use crate::io::inlet::Inlet;
+use crate::learning::Desk;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::notify::reports::Reporter;
@@ -78,8 +92,12 @@ pub struct Api {
     pub push: Option<Arc<web_push::Settings>>,
     /// Providers that say later what became of a message.
     pub reports: Vec<Reporter>,
+    /// Where platforms push to.
+    pub push_in: push_in::Doors,
     pub health: Arc<Health>,
     pub metrics: Metrics,
+    /// Where proposals are decided.
+    pub desk: Desk,
     /// Ends the event streams.
     pub stop: CancellationToken,
     /// What the handlers share among themselves: `Own::default()`.
@@ -91,7 +109,13 @@ pub struct Own {
     probe: station::Probe,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
+    /// Of links for residents.
+    ratings: Mutex<Throttle>,
     refusals: session::Refusals,
+    looks: Mutex<positions::Looks>,
+    running: repeats::Running,
+    allowance: Mutex<resident::Allowance>,
+    uploads: Semaphore,
 }
 
 impl Default for Own {
@@ -101,7 +125,12 @@ impl Default for Own {
             probe: station::Probe::default(),
             passwords: Passwords::default(),
             throttle: Mutex::default(),
+            ratings: Mutex::default(),
             refusals: session::Refusals::default(),
+            looks: Mutex::default(),
+            running: repeats::Running::default(),
+            allowance: Mutex::default(),
+            uploads: Semaphore::new(attachments::UPLOADS_MAX),
         }
     }
 }
@@ -122,12 +151,21 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(deeds::resume))
         .routes(routes!(deeds::shelve))
         .routes(routes!(deeds::unshelve))
+        .routes(routes!(ratings::link))
+        .routes(routes!(ratings::show, ratings::rate))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::look))
+        .routes(routes!(proposals::accept))
+        .routes(routes!(proposals::refuse))
+        .routes(routes!(proposals::tallies))
+        .routes(routes!(indicators::indicators))
         .routes(routes!(maintenance::list, maintenance::begin))
         .routes(routes!(maintenance::end))
         .routes(routes!(receipts::receipt))
         .routes(routes!(push::key))
         .routes(routes!(push::subscribe, push::unsubscribe))
         .routes(routes!(reports::report))
+        .routes(routes!(push_in::take))
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
@@ -140,8 +178,21 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
         .routes(routes!(roster::teams))
         .routes(routes!(roster::vacancies))
+        .routes(routes!(attachments::list, attachments::add))
+        .routes(routes!(attachments::one))
+        .routes(routes!(hazards::report))
+        .routes(routes!(resident::front, resident::report))
+        .routes(routes!(patrol::board))
+        .routes(routes!(patrol::check_in, patrol::visits))
+        .routes(routes!(patrol::points))
+        .routes(routes!(positions::put, positions::withdraw))
+        .routes(routes!(positions::list))
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
+        .routes(routes!(letters::again))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::ladder))
+        .merge(files())
         .routes(routes!(session::log_in, session::me, session::log_out))
         .routes(routes!(session::invited))
         .routes(routes!(session::change_password))
@@ -160,8 +211,17 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(station::readyz))
 }
 
+/// Whose bodies are files.
+fn files() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(imports::import))
+        .layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
+}
+
 pub fn router(api: Arc<Api>) -> Router {
-    let guarded = routes().route_layer(from_fn_with_state(api.clone(), auth::authorize));
+    let guarded = routes()
+        .route_layer(from_fn_with_state(api.clone(), repeats::once))
+        .route_layer(from_fn_with_state(api.clone(), auth::authorize));
     let (router, document) = OpenApiRouter::with_openapi(document::head()).merge(guarded).split_for_parts();
     router
         .merge(page::routes())
@@ -206,8 +266,8 @@ async fn count(request: Request, next: Next) -> Response {
 
 /// The page may load only its own files and talk only to this gateway; nobody may frame it.
 async fn secure(request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-        base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; \
+        media-src 'self' blob:; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -215,9 +275,9 @@ async fn secure(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store")); // But the pages' own files.
     response
 }

@@ -25,6 +25,34 @@ pub enum What {
     Households,
 }
 
+impl What {
+    pub const ALL: [Self; 7] = [
+        Self::Cells,
+        Self::Devices,
+        Self::People,
+        Self::Absences,
+        Self::Teams,
+        Self::Buildings,
+        Self::Households,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cells => "cells",
+            Self::Devices => "devices",
+            Self::People => "people",
+            Self::Absences => "absences",
+            Self::Teams => "teams",
+            Self::Buildings => "buildings",
+            Self::Households => "households",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|what| what.name() == name)
+    }
+}
+
 /// Returns what changed, or would change, for people to read.
 pub async fn import_file(loaded: &Loaded, what: What, file: &Path, dry_run: bool) -> anyhow::Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -39,7 +67,7 @@ pub async fn import_file(loaded: &Loaded, what: What, file: &Path, dry_run: bool
     import_parsed(&store, &[read.parsed], zone, &name, dry_run).await
 }
 
-fn read(what: What, name: &str, bytes: &[u8]) -> Result<Read, Problems> {
+pub(crate) fn read(what: What, name: &str, bytes: &[u8]) -> Result<Read, Problems> {
     match what {
         What::Cells => {
             import::parse_cells(name, bytes).map(|parsed| Read { parsed, problems: Problems::default() })

@@ -22,6 +22,8 @@ pub mod decode;
 
 pub mod wire;
 
+pub mod profiles;
+
 pub mod world;
 
 pub mod clock;
@@ -30,13 +32,23 @@ pub mod live;
 
 pub mod card;
 
+pub mod picture;
+
 pub mod health;
 
 pub mod metrics;
 
 pub mod view;
 
+pub mod replay;
+
+pub mod proposal;
+
+pub mod indicators;
+
 pub mod store;
+
+pub mod learning;
 
 pub mod io;
 
@@ -63,5 +75,7 @@ pub mod vacancies;
 pub mod account_command;
 
 pub mod audit_command;
+
+pub mod replay_command;
 
 pub mod app;

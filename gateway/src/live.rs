@@ -2,6 +2,7 @@
 //!
 //! Filled by the driver after each commit. A reader that is too slow loses its place in the stream and fetches a fresh snapshot.
 
+pub mod positions;
 pub mod trend;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,6 +12,7 @@ use tokio::sync::broadcast;
 use crate::engine::Seen;
 use crate::model::{Alarm, DeviceIx, Entry, Freshness, Metric, Quality, Report, Value};
 use crate::units::Timestamp;
+use positions::Positions;
 use trend::Trend;
 
 /// How many changes a slow reader may lag behind.
@@ -73,13 +75,19 @@ impl DeviceNow {
 }
 
 pub struct Live {
+    /// Where the people on duty are.
+    pub positions: Positions,
     devices: RwLock<Vec<DeviceNow>>,
     changes: broadcast::Sender<Change>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { devices: RwLock::default(), changes: broadcast::channel(LAG_MAX).0 }
+        Self {
+            positions: Positions::default(),
+            devices: RwLock::default(),
+            changes: broadcast::channel(LAG_MAX).0,
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
-use gateway::{app, channel_test, explain, import, ladder, probe, vacancies};
+use gateway::replay_command::{self, ReplayArgs};
+use gateway::{app, channel_test, explain, import, ladder, probe, profiles, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -54,11 +55,16 @@ enum Command {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+    /// Run the journal through other rules: what would have been raised, missed, or raised at another time
+    Replay(ReplayArgs),
     /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
     Vacancies {
         #[arg(short, long, default_value = "config/station.toml")]
         config: PathBuf,
     },
+    /// Devices described as data
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Read registers of a Modbus unit and show every way to decode them
     Probe(probe::ProbeArgs),
     /// Make, reset, disable or list accounts
@@ -99,6 +105,21 @@ enum Command {
 enum LadderCommand {
     /// Print who is told when, if nobody answers, and which steps find nobody
     Show(ladder::LadderArgs),
+}
+
+#[derive(Subcommand)]
+enum ProfileCommand {
+    /// Check profiles and read their samples
+    Test {
+        /// A profile's file, or a folder of them
+        path: PathBuf,
+    },
+    /// Every profile in force, with the evidence for it
+    List {
+        /// With those of this station's own
+        #[arg(short, long)]
+        config: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -193,6 +214,12 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             print!("{}", explain::alarm(&loaded, &alarm).await?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Replay(asked) => {
+            let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
+            let (text, good) = replay_command::run(&loaded, &asked).await?;
+            print!("{text}");
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Vacancies { config } => {
             let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
             let (text, covered) = vacancies::list(&loaded).await?;
@@ -204,6 +231,22 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let (said, taken) = channel_test::run(&loaded, &name, person.as_deref()).await?;
             println!("{said}");
             Ok(if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Profile(ProfileCommand::Test { path }) => {
+            let (text, good) = profiles::test(&path);
+            println!("{text}");
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Profile(ProfileCommand::List { config }) => {
+            let profiles = match config {
+                None => profiles::shipped(),
+                Some(config) => {
+                    let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
+                    loaded.profiles
+                }
+            };
+            print!("{}", profiles::list(&profiles));
+            Ok(ExitCode::SUCCESS)
         }
         Command::Probe(arguments) => probe::run(arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Account { command, config } => {

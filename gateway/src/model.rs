@@ -340,6 +340,22 @@ pub enum Deed {
     },
     /// Somebody's duty, shift or absence began or ended: owners are looked at again.
     Roster,
+    /// A hazard that a person saw, or says to have seen. Never of class fire: what burns is raised by hand, or called in to 119.
+    Report {
+        cell: CellIx,
+        class: SignalClass,
+        by: Reporter,
+        text: String,
+    },
+}
+
+/// Who reports a hazard, and so how far it is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reporter {
+    /// Somebody with an account.
+    Worker,
+    /// Anybody who stood before the board of the cell. Nobody has checked it.
+    Resident,
 }
 
 /// The unit of the journal and of the engine's work: what was committed together, and when. A batch without events records that time passed

@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod alarms;
+pub mod attachments;
 pub mod audit;
 pub mod cards;
 pub mod care;
@@ -20,10 +21,14 @@ pub mod history;
 pub mod journal;
 mod mark;
 pub mod outbox;
+pub mod points;
+pub mod proposals;
 pub mod push;
+pub mod ratings;
 mod readers;
 mod record;
 pub mod registry;
+pub mod repeats;
 pub mod restore;
 mod salvage;
 mod schema;
@@ -116,6 +121,7 @@ pub struct Limits {
     pub history_days_max: u32,
     pub dead_letters_max: u32,
     pub outbox_rows_max: u32,
+    pub attachments: attachments::Limits,
 }
 
 /// What goes to disk in one transaction.
@@ -126,6 +132,8 @@ pub struct Commit {
     /// Of the alarms that are raised in `effects`.
     pub cards: Vec<(AlarmId, Card)>,
     pub dead: Vec<DeadLetter>,
+    /// Deeds in `batch` that may be asked for again.
+    pub done: Vec<repeats::Done>,
     pub audit: Vec<Audit>,
     /// Small texts to remember under a name, see [`Store::recall`].
     pub memo: Vec<(&'static str, String)>,

@@ -181,6 +181,9 @@ pub struct LadderView {
     pub steps_taken: u32,
     /// Whether a further step will be taken if nobody acknowledges.
     pub climbing: bool,
+    /// When that is due.
+    #[schema(format = DateTime)]
+    pub next_at: Option<String>,
 }
 
 /// One line in an alarm's history.
@@ -240,6 +243,7 @@ impl AlarmView {
                 name: ladder.ladder.clone(),
                 steps_taken: ladder.steps_taken,
                 climbing: ladder.next_at.is_some(),
+                next_at: ladder.next_at.map(|at| (alarm.raised + at.since(alarm.raised_steady)).rfc3339()),
             }),
         }
     }

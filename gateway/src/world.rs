@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::config::rules::FreshnessLimits;
+use crate::decode::profile::Profiles;
 use crate::decode::{Context, Topics};
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
@@ -21,6 +23,8 @@ pub struct World {
     pub rules_text: Arc<str>,
     pub topics: Arc<Topics>,
     pub freshness: Arc<FreshnessLimits>,
+    /// Devices described as data.
+    pub profiles: Arc<Profiles>,
 }
 
 /// The current [`World`].
@@ -32,6 +36,24 @@ impl World {
     }
 
     pub fn decoding(&self) -> Context {
-        Context { registry: self.registry.clone(), freshness: self.freshness.clone() }
+        Context {
+            registry: self.registry.clone(),
+            freshness: self.freshness.clone(),
+            profiles: self.profiles.clone(),
+        }
+    }
+}
+
+/// Asks for the configuration to be read again.
+#[derive(Clone, Default)]
+pub struct Reload(Arc<Notify>);
+
+impl Reload {
+    pub fn ask(&self) {
+        self.0.notify_one();
+    }
+
+    pub async fn asked(&self) {
+        self.0.notified().await;
     }
 }

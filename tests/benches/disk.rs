@@ -61,6 +61,7 @@ const LIMITS: Limits = Limits {
     history_days_max: 36_500,
     dead_letters_max: 100,
     outbox_rows_max: 1_000_000,
+    attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
 };
 
 fn fresh() -> (tempfile::TempDir, Store) {

@@ -28,6 +28,7 @@ const LIMITS: Limits = Limits {
     history_days_max: 36_500,
     dead_letters_max: 100,
     outbox_rows_max: 100,
+    attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
 };
 
 pub fn drain() -> Section {
@@ -81,6 +82,7 @@ pub fn drain() -> Section {
                 rules_text: "".into(),
                 topics: Arc::default(),
                 freshness: Arc::default(),
+                profiles: Arc::default(),
             };
             let settings = self::settings(victoria.port);
             let stop = CancellationToken::new();

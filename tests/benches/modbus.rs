@@ -96,6 +96,7 @@ async fn poll_with_the_gateway(address: &str) {
         rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
+        profiles: Arc::default(),
     };
     let (inlet, mut outlet) = inlet::channel();
     let stop = CancellationToken::new();

@@ -86,14 +86,21 @@ async fn bare_listener(folder: &str) {
         history_days_max: 30,
         dead_letters_max: 10,
         outbox_rows_max: 10,
+        attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
     };
     let (store, _) = Store::open(&std::path::Path::new(folder).join("store.db"), limits).unwrap();
     let registry = registry(1);
     let rules = Arc::default();
     let clock = Clock::continue_after(None);
     let engine = Engine::new(registry.clone(), Arc::clone(&rules), clock.now());
-    let world =
-        World { registry, rules, rules_text: "".into(), topics: Arc::default(), freshness: Arc::default() };
+    let world = World {
+        registry,
+        rules,
+        rules_text: "".into(),
+        topics: Arc::default(),
+        freshness: Arc::default(),
+        profiles: Arc::default(),
+    };
     let (inlet, outlet) = inlet::channel();
     let (_worlds, new_worlds) = mpsc::channel(1);
     let stop = CancellationToken::new();

@@ -51,6 +51,20 @@ pub fn decoding() -> Section {
             r#"{"type":"new","before":{"camera":"gate","label":"person"},"after":{"id":"1795402799.1-abc","camera":"gate","label":"person","start_time":1795402799.1,"top_score":0.83,"current_zones":[],"entered_zones":[]}}"#,
             "frigate:gate",
         ),
+        (
+            Family::Chirpstack,
+            "chirpstack, bytes by a profile",
+            "application/1/device/24e124538b223213/event/up",
+            r#"{"deviceInfo":{"devEui":"24e124538b223213","deviceProfileName":"EM500-PP"},"time":"2026-11-23T02:59:59.120Z","fCnt":5,"fPort":85,"data":"AXVkA3sKAA==","rxInfo":[{"rssi":-57,"snr":10}]}"#,
+            "lora:24e124538b223213",
+        ),
+        (
+            Family::Profile(gateway::profiles::shipped().ix("tasmota-zigbee").expect("shipped")),
+            "tasmota, JSON by a profile",
+            "tele/bridge/SENSOR",
+            r#"{"ZbReceived":{"0x8F20":{"Device":"0x8F20","Name":"hall","Voltage":2.995,"Battery":98,"Temperature":21.01,"Humidity":53.68,"Endpoint":1,"LinkQuality":88}}}"#,
+            "mqtt:bridge/0x8F20",
+        ),
     ];
     for (family, name, topic, payload, address) in samples {
         let context = one_device(address);
@@ -97,7 +111,11 @@ fn one_device(address: &str) -> Context {
         retired: false,
     };
     let rows = Rows { devices: vec![device], ..Rows::default() };
-    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()) }
+    Context {
+        registry: Registry::build(rows),
+        freshness: Arc::new(FreshnessLimits::default()),
+        profiles: gateway::profiles::shipped(),
+    }
 }
 
 pub fn engine() -> Section {

@@ -28,7 +28,10 @@ const HYDRANT: Component = Component { system: [11, 1], kind: 24, zone: 1, point
 fn site(ports: &str) -> Site {
     let site = Site::new(&format!("[gbt26875]\n{ports}\naddress = 88888\ntimeout_s = 1\npatrol_s = 10\n"));
     let rules = std::fs::read_to_string(root().join("config/rules.toml")).unwrap();
-    site.write("rules.toml", &rules.replace("raise_after_s = 600", "raise_after_s = 2").replace("\"duty\"", "\"mqtt\""));
+    site.write(
+        "rules.toml",
+        &rules.replace("raise_after_s = 600", "raise_after_s = 2").replace("\"duty\"", "\"mqtt\""),
+    );
     site.write("devices.csv", DEVICES);
     site
 }
@@ -109,7 +112,10 @@ async fn a_fire_comes_over_tcp_and_over_udp_and_is_confirmed_when_it_is_on_disk(
     panel.component(UNKNOWN, 0x0002, "").await.unwrap();
     alarm(&station, "FP-1", "fire-alarm").await;
     let said = letters(&station).await;
-    assert!(said.iter().any(|letter| letter["reason"].as_str().unwrap().contains("gbt26875:889/1.1/99.9")), "{said:#?}");
+    assert!(
+        said.iter().any(|letter| letter["reason"].as_str().unwrap().contains("gbt26875:889/1.1/99.9")),
+        "{said:#?}"
+    );
     station.stop().await;
 }
 
@@ -155,7 +161,10 @@ async fn a_transmission_device_is_asked_told_and_called() {
     let station = site.start().await;
     let mut panels = Panels::default();
     let (status, problem) = ask(&station, "FP-1", json!({"ask": "state"})).await;
-    assert_eq!((status, problem["detail"].as_str().unwrap()), (StatusCode::CONFLICT, "the transmission device is not connected."));
+    assert_eq!(
+        (status, problem["detail"].as_str().unwrap()),
+        (StatusCode::CONFLICT, "the transmission device is not connected.")
+    );
     for (address, carrier, id) in [(889, tcp(&station), "FP-1"), (890, udp(&station), "FP-2")] {
         let panel = panels.start(address, carrier);
         eventually("its clock is set", 10, || async {
@@ -205,7 +214,8 @@ async fn a_kill_between_frame_and_confirmation_loses_nothing() {
         victim.start().await.unwrap();
         victim.ready().await.unwrap();
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let carrier = if over_tcp { Carrier::Tcp(loopback(tcp_port)) } else { Carrier::Udp(loopback(udp_port)) };
+        let carrier =
+            if over_tcp { Carrier::Tcp(loopback(tcp_port)) } else { Carrier::Udp(loopback(udp_port)) };
         let mut panels = Panels::default();
         let panel = panels.start(889, carrier);
         let told = panel.clone();
@@ -244,14 +254,20 @@ async fn a_kill_between_frame_and_confirmation_loses_nothing() {
         victim.stop_in_order().await.unwrap();
         let (store, _) = gateway::store::Store::open(&site.file("data/station.db"), limits()).unwrap();
         let batches = store.batches_after(0, usize::MAX).await.unwrap();
-        let mut found: Vec<f64> = batches.iter().flat_map(|batch| &batch.events).flat_map(pressures).collect();
+        let mut found: Vec<f64> =
+            batches.iter().flat_map(|batch| &batch.events).flat_map(pressures).collect();
         let taken = found.len();
         found.sort_by(f64::total_cmp);
         found.dedup();
         let wanted: Vec<f64> = (1..=300).map(|raw| f64::from(raw) / 10.0).collect();
         assert_eq!(found, wanted, "every confirmed value");
         let seen = panel.seen();
-        println!("tcp {over_tcp}: {kills} kills, {} connects, {} frames repeated, {} values taken twice", seen.connects, seen.repeated, taken - 300);
+        println!(
+            "tcp {over_tcp}: {kills} kills, {} connects, {} frames repeated, {} values taken twice",
+            seen.connects,
+            seen.repeated,
+            taken - 300
+        );
     }
 }
 
@@ -268,5 +284,6 @@ fn limits() -> gateway::store::Limits {
         history_days_max: 30,
         dead_letters_max: 1_000,
         outbox_rows_max: 10_000,
+        attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
     }
 }

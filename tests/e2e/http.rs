@@ -15,6 +15,7 @@ const OPERATIONS: &[&str] = &[
     "delete /api/v1/absences",
     "delete /api/v1/accounts/{name}/passes",
     "delete /api/v1/duties",
+    "delete /api/v1/me/position",
     "delete /api/v1/people/{id}",
     "delete /api/v1/push/subscriptions",
     "delete /api/v1/session",
@@ -25,20 +26,32 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/alarms",
     "get /api/v1/alarms/{id}",
     "get /api/v1/audit",
+    "get /api/v1/alarms/{id}/attachments",
+    "get /api/v1/alarms/{id}/attachments/{number}",
     "get /api/v1/cells",
     "get /api/v1/cells/{code}",
     "get /api/v1/dead-letters",
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
     "get /api/v1/events",
+    "get /api/v1/ladders",
+    "get /api/v1/indicators",
     "get /api/v1/maintenance",
     "get /api/v1/openapi.json",
+    "get /api/v1/patrol",
+    "get /api/v1/patrol/points",
     "get /api/v1/people",
     "get /api/v1/people/{id}",
+    "get /api/v1/positions",
     "get /api/v1/push/key",
+    "get /api/v1/rules",
+    "get /api/v1/report/{token}",
+    "get /api/v1/proposals",
+    "get /api/v1/ratings/{token}",
     "get /api/v1/series",
     "get /api/v1/session",
     "get /api/v1/session/passes",
+    "get /api/v1/tallies",
     "get /api/v1/teams",
     "get /api/v1/vacancies",
     "get /healthz",
@@ -50,10 +63,12 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/accounts/{name}/invitation",
     "post /api/v1/alarms",
     "post /api/v1/alarms/{id}/acknowledge",
+    "post /api/v1/alarms/{id}/attachments",
     "post /api/v1/alarms/{id}/evaluate",
     "post /api/v1/alarms/{id}/hand_over",
     "post /api/v1/alarms/{id}/on_site",
     "post /api/v1/alarms/{id}/on_the_way",
+    "post /api/v1/alarms/{id}/rating_link",
     "post /api/v1/alarms/{id}/resolve",
     "post /api/v1/alarms/{id}/resume",
     "post /api/v1/alarms/{id}/return",
@@ -62,37 +77,44 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms/{id}/unshelve",
     "post /api/v1/alarms/{id}/verify",
     "post /api/v1/alerts/{key}/receipts",
+    "post /api/v1/cells/{code}/board",
     "post /api/v1/channels/{name}/reports/{secret}",
+    "post /api/v1/dead-letters/{number}/again",
     "post /api/v1/devices/{id}/command",
     "post /api/v1/duties",
+    "post /api/v1/imports/{what}",
+    "post /api/v1/hazards",
     "post /api/v1/maintenance",
     "post /api/v1/maintenance/{id}/end",
+    "post /api/v1/patrol",
     "post /api/v1/push/subscriptions",
+    "post /api/v1/report/{token}",
+    "post /api/v1/proposals",
+    "post /api/v1/proposals/{number}/accept",
+    "post /api/v1/proposals/{number}/refuse",
+    "post /api/v1/ratings/{token}",
     "post /api/v1/session",
     "post /api/v1/session/invited",
     "post /api/v1/session/tokens",
     "post /api/v1/session/totp",
+    "put /api/v1/me/position",
+    "post /in/{secret}",
     "put /api/v1/people/{id}",
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
 ];
-const OPEN_PATHS: &[&str] = &[
-    "/healthz",
-    "/readyz",
-    "/",
-    "/station.css",
-    "/station.js",
-    "/alarm.js",
-    "/words.js",
-    "/element.js",
-    "/gateway.js",
-];
+const OPEN_PATHS: &[&str] = &["/healthz", "/readyz", "/", "/icon.svg", "/worker/", "/report/anything"];
 const OPEN: &[&str] = &[
     "get /healthz",
     "get /readyz",
+    "get /api/v1/report/{token}", // What is printed on a board.
+    "post /api/v1/report/{token}",
     "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
+    "get /api/v1/ratings/{token}",                   // The same.
+    "post /api/v1/ratings/{token}",
     "post /api/v1/session",
     "post /api/v1/session/invited",
+    "post /in/{secret}", // The same.
 ];
 
 /// The path with names in it.
@@ -103,7 +125,9 @@ fn example(path: &str) -> String {
         ("{name}", "nobody"),
         ("{number}", "1"),
         ("{key}", "K-1"),
+        ("{what}", "devices"),
         ("{secret}", "wrong"),
+        ("{token}", "wrong"),
     ];
     names.iter().fold(path.to_owned(), |path, (hole, name)| path.replace(hole, name))
 }
@@ -117,6 +141,31 @@ async fn json_of(request: reqwest::RequestBuilder, status: u16) -> Json {
 
 fn ids(page: &Json) -> Vec<&str> {
     page["items"].as_array().expect("items").iter().map(|item| item["id"].as_str().expect("an id")).collect()
+}
+
+/// A browser keeps what has a hash in its name, and asks again for the rest.
+#[tokio::test]
+async fn pages_are_sent_small_and_only_when_they_have_changed() {
+    let station = Station::start().await.unwrap();
+    let ask = |path: &str, name: &str, value: &str| {
+        station.client.get(format!("{}{path}", station.url)).header(name, value).send()
+    };
+    let first = ask("/", "accept-encoding", "br, gzip;q=0.9").await.unwrap();
+    assert_eq!(first.headers()["cache-control"], "no-cache");
+    assert_eq!(first.headers()["content-encoding"], "gzip");
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    let again = ask("/", "if-none-match", &format!("\"other\", W/{tag}")).await.unwrap();
+    assert_eq!((again.status().as_u16(), again.bytes().await.unwrap().len()), (304, 0));
+    let plain = ask("/", "accept-encoding", "identity").await.unwrap().text().await.unwrap();
+    let script = plain.split('"').find(|part| part.ends_with(".js")).expect("it loads a script");
+    let kept = ask(script, "if-none-match", "\"other\"").await.unwrap();
+    assert_eq!(kept.status(), 200);
+    assert_eq!(kept.headers()["cache-control"], "public, max-age=31536000, immutable");
+    let api = station.get("/api/v1/cells").send().await.unwrap();
+    assert_eq!(api.headers()["cache-control"], "no-store", "what is fetched with a session is not kept");
+    let folder = station.client.get(format!("{}/worker", station.url)).send().await.unwrap();
+    assert!(folder.url().path().ends_with("/worker/"));
+    station.end().await.unwrap();
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ fn world() -> Shared {
         rules_text: "".into(),
         topics: Arc::new(Topics(vec![("#".into(), Family::Native)])),
         freshness: Arc::default(),
+        profiles: Arc::default(),
     }
     .share()
 }

@@ -21,6 +21,11 @@ async fn picture(browser: &mut Browser, name: &str) {
     }
 }
 
+/// Whether the map shows a cell so.
+fn alarmed(cell: &str) -> String {
+    format!("document.getElementById('map').dataset.alarmed.split(' ').includes('{cell}')")
+}
+
 async fn seed(station: &Station) {
     station.raise(SignalClass::Trouble, "CAM-001", "门禁摄像机离线 offline").await.unwrap();
     station
@@ -57,25 +62,32 @@ async fn the_page_shows_what_happens_and_when_it_no_longer_can() {
     browser.complaints.clear(); // The 401 was wanted.
     browser.evaluate(&login(TOKEN)).await.unwrap();
     browser.until("document.querySelectorAll('#alarms li').length === 2", 10).await.unwrap();
-    assert_eq!(browser.evaluate("document.querySelectorAll('#map path.leaf').length").await.unwrap(), 4);
+    browser
+        .until("document.getElementById('map').getAttribute('aria-label').includes(' 4 网格')", 5)
+        .await
+        .unwrap();
     assert_eq!(
         browser.evaluate("document.querySelector('#alarms b, #alarms img')").await.unwrap(),
         json!(null),
         "text stays text"
     );
-    browser.until("document.querySelector('#map path.leaf.supervisory') !== null", 5).await.unwrap();
+    browser.until(&alarmed("XL-02-01:supervisory"), 5).await.unwrap();
 
     // A fire appears by itself, first in the list, and colours its cell.
     station.raise(SignalClass::Fire, "SD-0001", "烟雾报警 3栋2单元501 厨房").await.unwrap();
-    browser.until("document.querySelectorAll('#alarms li')[0]?.className === 'fire'", 5).await.unwrap();
-    browser.until("document.querySelector('#map path.fire.unanswered') !== null", 5).await.unwrap();
+    browser.until("document.querySelectorAll('#alarms li')[0]?.classList.contains('fire')", 5).await.unwrap();
+    browser.until(&alarmed("XL-01-01:fire"), 5).await.unwrap();
     assert!(browser.evaluate("document.title").await.unwrap().as_str().unwrap().starts_with("火警 1"));
+    picture(&mut browser, "fire.png").await;
+    browser.evaluate("location.hash = 'page=health'").await.unwrap();
+    browser.until("document.getElementById('values') !== null", 5).await.unwrap();
     station.report("HY-0001", &[(Metric::PRESSURE, 39.5)]);
     browser.until("document.getElementById('values').innerText.includes('39.5 kPa')", 5).await.unwrap();
     browser.until("document.getElementById('values').innerText.includes('压力')", 5).await.unwrap();
     station.live.seen(DeviceIx(2), Seen { last: None, online: Some(false) });
     browser.until("document.querySelector('tr.silent') !== null", 5).await.unwrap();
-    picture(&mut browser, "fire.png").await;
+    browser.evaluate("location.hash = ''").await.unwrap();
+    browser.until("document.getElementById('map') !== null", 5).await.unwrap();
 
     browser.evaluate("document.querySelector('#alarms li.fire button').click()").await.unwrap();
     browser.until("document.querySelector('#alarms li.fire button') === null", 5).await.unwrap();
@@ -127,7 +139,7 @@ async fn a_link_with_the_token_logs_in_on_a_phone_and_a_reader_is_told_why_it_ma
         false
     );
     // A cell chosen on the map narrows the list.
-    browser.evaluate("document.querySelector('#map path.leaf.fire').dispatchEvent(new MouseEvent('click', { bubbles: true }))").await.unwrap();
+    browser.evaluate("document.querySelector('[data-cell=\"XL-01-01\"]').click()").await.unwrap();
     browser.until("document.querySelectorAll('#alarms li').length === 1", 5).await.unwrap();
     browser.evaluate("document.getElementById('all-cells').click()").await.unwrap();
     browser.until("document.querySelectorAll('#alarms li').length === 3", 5).await.unwrap();
@@ -186,7 +198,7 @@ async fn somebody_invited_chooses_a_password_and_logs_in_and_out_by_name() {
 
     browser.evaluate("document.getElementById('log-out').click()").await.unwrap();
     browser.until("!document.getElementById('login').hidden", 10).await.unwrap();
-    assert_eq!(browser.evaluate("document.getElementById('main').hidden").await.unwrap(), true);
+    assert_eq!(browser.evaluate("document.getElementById('main')").await.unwrap(), json!(null));
     let log_in = |password: &str| {
         format!(
             "document.getElementById('name').value = 'wang-li'; document.getElementById('password').value = '{password}'; \
@@ -196,7 +208,7 @@ async fn somebody_invited_chooses_a_password_and_logs_in_and_out_by_name() {
     browser.evaluate(&log_in("not the password")).await.unwrap();
     browser.until("document.getElementById('login-error').textContent !== ''", 10).await.unwrap();
     browser.evaluate(&log_in("four words and a half")).await.unwrap();
-    browser.until("!document.getElementById('who').hidden", 10).await.unwrap();
+    browser.until("document.getElementById('who') !== null", 10).await.unwrap();
     station.end().await.unwrap();
 }
 

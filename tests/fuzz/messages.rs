@@ -41,7 +41,11 @@ pub fn context() -> Context {
         retired: false,
     });
     let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()) }
+    Context {
+        registry: Registry::build(rows),
+        freshness: Arc::new(FreshnessLimits::default()),
+        profiles: Arc::default(),
+    }
 }
 
 static CONTEXT: LazyLock<Context> = LazyLock::new(context);

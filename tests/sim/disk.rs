@@ -223,7 +223,8 @@ impl Platter {
                         | What::Suppressed
                         | What::NoProgress
                         | What::Unanswered
-                        | What::Confirmed => None,
+                        | What::Confirmed
+                        | What::Folded => None,
                     };
                     self.deeds.extend(deed.zip(entry.who.clone()).map(|(deed, who)| (alarm.id, deed, who)));
                     self.alarms.insert(alarm.id, (**alarm).clone());

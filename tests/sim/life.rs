@@ -190,6 +190,7 @@ impl Life {
             history_days_max: 3650,
             dead_letters_max: 1000,
             outbox_rows_max: 100_000,
+            attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
         };
         let (store, recovered) = Store::open(path, limits).unwrap();
         let platter = self.disk.platter();

@@ -123,6 +123,7 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
                     | Deed::Unshelve { .. }
                     | Deed::BeginMaintenance { .. }
                     | Deed::EndMaintenance { .. }
+                    | Deed::Report { .. }
                     | Deed::Roster => (),
                 },
                 Event::Report(_) | Event::Gone { .. } => (),

@@ -121,6 +121,7 @@ impl Town {
             rules_text: text.into(),
             topics: Arc::new(Topics(vec![("up/#".into(), Family::Native)])),
             freshness: Arc::new(rules.freshness.clone()),
+            profiles: Arc::default(),
         }
     }
 }

@@ -92,6 +92,7 @@ impl Station {
             history_days_max: 30,
             dead_letters_max: 1_000,
             outbox_rows_max: 10_000,
+            attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
         };
         let (store, recovered) = Store::open(file, limits)?;
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
@@ -101,6 +102,7 @@ impl Station {
             rules_text: "".into(),
             topics: Arc::new(Topics::default()),
             freshness: Arc::new(FreshnessLimits::default()),
+            profiles: Arc::default(),
         }
         .share();
         let (live, health, stop) =
@@ -124,9 +126,11 @@ impl Station {
             tokens,
             push: opened.push.clone(),
             reports: opened.reports,
+            push_in: gateway::http::push_in::Doors::open(&config.push_in, beside)?,
             health: health.clone(),
             metrics: Metrics::of_this_process()?,
             stop: stop.clone(),
+            desk: Default::default(),
             own: Own::default(),
         });
         let driver = Arc::new(Driver {
@@ -270,6 +274,12 @@ impl Driver {
                 let registry = Registry::build(neighbourhood());
                 let device = device.and_then(|ix| registry.device(ix));
                 let alarm = self.raise(class, cell, device, &text, "manual", &registry).await?;
+                return Ok(Ok(alarm.id));
+            }
+            Deed::Report { cell, class, by, text } => {
+                let rule = if by == Reporter::Worker { "hazard" } else { "reported" };
+                let registry = Registry::build(neighbourhood());
+                let alarm = self.raise(class, cell, None, &text, rule, &registry).await?;
                 return Ok(Ok(alarm.id));
             }
             Deed::OnTheWay { alarm, .. }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use tokio::select;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::rules::Rules;
-use crate::config::{self, FileMark, Loaded, RegistryFile, Whole, difference};
-use crate::decode::Topics;
+use crate::config::{self, FileMark, Loaded, RegistryFile, Topic, Whole, difference};
+use crate::decode::{Family, Topics};
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
 use crate::health::Check;
@@ -20,20 +20,10 @@ use crate::import::import_parsed;
 use crate::problem::Severity;
 use crate::store::Store;
 use crate::units::Zone;
-use crate::world::{self, World};
+use crate::world::{self, Reload, World};
 
 /// How often the registry is looked at for an import by another process.
 const REGISTRY_LOOK: Duration = Duration::from_secs(2);
-
-/// Asks for the configuration to be read again.
-#[derive(Clone, Default)]
-pub struct Reload(Arc<Notify>);
-
-impl Reload {
-    pub fn ask(&self) {
-        self.0.notify_one();
-    }
-}
 
 /// Imports the files of `[registry]` when one of them is not what was imported last; all of them or none. Remarks about the configuration are logged.
 pub async fn take_in_files(
@@ -109,13 +99,20 @@ pub async fn make_world(loaded: &Loaded, store: &Store, known: Arc<Registry>) ->
     };
     let rules = compile(&loaded.rules, &registry);
     let topics = loaded.config.topics.iter();
-    let topics = topics.map(|topic| (topic.filter.get_ref().clone(), *topic.decoder.get_ref())).collect();
+    let profiles = loaded.profiles.clone();
+    // Checked when the file was read: one of the two is there, and known.
+    let family = |topic: &Topic| match (&topic.decoder, &topic.profile) {
+        (Some(decoder), _) => Some(*decoder.get_ref()),
+        (None, name) => name.as_ref().and_then(|name| profiles.ix(name.get_ref())).map(Family::Profile),
+    };
+    let topics = topics.filter_map(|topic| Some((topic.filter.get_ref().clone(), family(topic)?))).collect();
     Ok(World {
         registry,
         rules,
         rules_text: loaded.rules_text.as_str().into(),
         topics: Arc::new(Topics(topics)),
         freshness: Arc::new(loaded.rules.freshness.clone()),
+        profiles,
     })
 }
 
@@ -149,7 +146,7 @@ impl Keeper {
             let changed = select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = look.tick() => self.imported_elsewhere().await,
-                () = self.reload.0.notified() => self.read_again().await,
+                () = self.reload.asked() => self.read_again().await,
             };
             if !changed && !missed {
                 continue;

@@ -8,6 +8,7 @@ mod gbt26875;
 mod ladders;
 mod modbus;
 mod mqtt;
+mod push_in;
 mod registry;
 mod rules;
 mod secrets;
@@ -21,6 +22,7 @@ use serde_spanned::Spanned;
 use super::Config;
 use super::rules::Rules;
 use super::shape::Page;
+use crate::decode::profile::Profiles;
 use crate::grid::Registry;
 use crate::units::Timestamp;
 
@@ -32,6 +34,7 @@ pub struct Inputs<'a, 'page> {
     pub config: Option<&'a Config>,
     pub rules: Option<&'a Rules>,
     pub folder: &'a Path,
+    pub profiles: &'a Profiles,
     /// From the files of `[registry]`; `None` when one of them is wrong.
     pub registry: Option<&'a Registry>,
     pub now: Timestamp,
@@ -41,7 +44,8 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
     if let Some(config) = inputs.config {
         station::check(inputs.station, config, inputs.folder);
         channels::check(inputs.station, config, inputs.folder);
-        mqtt::check(inputs.station, config, inputs.folder);
+        mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
+        push_in::check(inputs.station, config, inputs.folder);
         modbus::check(inputs.station, config, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {

@@ -5,6 +5,7 @@
 //! registry it has.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -12,9 +13,11 @@ use super::rules::Rules;
 use super::shape::Page;
 use super::{Config, check};
 use crate::clock;
+use crate::decode::profile::Profiles;
 use crate::grid::import::{Parsed, merge, parse_cells, parse_devices, parse_people};
 use crate::grid::{Registry, Rows};
 use crate::problem::{Problems, Severity, Spot};
+use crate::profiles;
 use crate::units::{Timestamp, Zone};
 
 /// No file of a station is larger; 369,000 devices are 40 MB.
@@ -30,6 +33,8 @@ pub struct Loaded {
     pub folder: PathBuf,
     /// The files of `[registry]`, not read further than to tell whether they are those that were imported last.
     pub registry: Vec<FileMark>,
+    /// The shipped device profiles and the station's own.
+    pub profiles: Arc<Profiles>,
     /// Warnings and hints, to be logged.
     pub remarks: Problems,
 }
@@ -67,13 +72,20 @@ pub struct RegistryFile {
 /// Reads and checks station.toml and rules.toml. Those of `[registry]` may have 369,000 rows, and a start after a power cut has no time to read
 /// again what the store has already: they are only marked.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks);
+    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks, None);
+    usable(loaded, problems)
+}
+
+/// The same with other rules than those that station.toml names: `text`, which stands or is to stand in the file `rules`.
+pub fn load_with_rules(path: &Path, rules: &Path, text: &str) -> Result<Loaded, Problems> {
+    let instead = Some((rules, text));
+    let Examined { loaded, problems, .. } = examine(path, clock::wall(), Depth::Marks, instead);
     usable(loaded, problems)
 }
 
 /// Reads and checks station.toml and every file it names.
 pub fn load_whole(path: &Path) -> Result<Whole, Problems> {
-    let Examined { loaded, problems, registry, .. } = examine(path, clock::wall(), Depth::Rows);
+    let Examined { loaded, problems, registry, .. } = examine(path, clock::wall(), Depth::Rows, None);
     Ok(Whole { loaded: usable(loaded, problems)?, registry })
 }
 
@@ -86,7 +98,7 @@ fn usable(loaded: Option<Loaded>, problems: Problems) -> Result<Loaded, Problems
 
 /// What `gridwarden check` prints, and whether it is content.
 pub fn check_command(path: &Path) -> (String, bool) {
-    let Examined { loaded, problems, registry, rows } = examine(path, clock::wall(), Depth::Rows);
+    let Examined { loaded, problems, registry, rows } = examine(path, clock::wall(), Depth::Rows, None);
     let content = loaded.is_some() && !problems.any(Severity::Warning);
     let mut output = problems.to_string();
     if !output.is_empty() {
@@ -161,7 +173,8 @@ struct Examined {
     rows: Rows,
 }
 
-fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
+/// `instead`: rules from elsewhere, and their text.
+fn examine(path: &Path, now: Timestamp, depth: Depth, instead: Option<(&Path, &str)>) -> Examined {
     let mut problems = Problems::default();
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let name = path.display().to_string();
@@ -179,14 +192,19 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
     };
     let (mut station, config) = Page::read::<Config>(&name, &text, &["station", "store", "rules", "http"]);
     let rules_path = station.texts("rules").into_iter().next();
-    let rules_name =
-        rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string());
-    let rules_text = match rules_path {
-        Some((path, span)) => read_text(&folder.join(path)).unwrap_or_else(|why| {
+    let rules_name = match instead {
+        Some((path, _)) => path.display().to_string(),
+        None => {
+            rules_path.as_ref().map_or(String::new(), |(path, _)| folder.join(path).display().to_string())
+        }
+    };
+    let rules_text = match (instead, rules_path) {
+        (Some((_, text)), _) => text.to_owned(),
+        (None, Some((path, span))) => read_text(&folder.join(path)).unwrap_or_else(|why| {
             station.wrong(span, format!("{why}; write the path of rules.toml, relative to this file"));
             String::new()
         }),
-        None => String::new(),
+        (None, None) => String::new(),
     };
     let (mut rules_page, rules) = Page::read::<Rules>(&rules_name, &rules_text, &[]);
 
@@ -199,7 +217,16 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
         }
     };
     let known = registry.is_some().then(|| Registry::build(rows.clone()));
+    let own = config.as_ref().and_then(|config| config.profiles.as_ref());
+    let profiles = match profiles::with(own.map(|own| folder.join(own.get_ref())).as_deref()) {
+        Ok(profiles) => profiles,
+        Err(wrong) => {
+            problems.extend(wrong);
+            profiles::shipped()
+        }
+    };
     let mut inputs = check::Inputs {
+        profiles: &profiles,
         station: &mut station,
         rules_page: &mut rules_page,
         config: config.as_ref(),
@@ -218,6 +245,7 @@ fn examine(path: &Path, now: Timestamp, depth: Depth) -> Examined {
         rules_text: rules_text.clone(),
         folder,
         registry: marks,
+        profiles: profiles.clone(),
         remarks: Problems::default(),
     });
     Examined { loaded, problems: problems.sorted(), registry, rows }

@@ -28,7 +28,9 @@ impl Network {
 impl FromStr for Network {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no network; write one such as 10.0.8.0/24, or one address such as 10.0.8.7");
+        let wrong = || {
+            format!("`{text}` is no network; write one such as 10.0.8.0/24, or one address such as 10.0.8.7")
+        };
         let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
         let base: IpAddr = base.parse().map_err(|_| wrong())?;
         let most = if base.is_ipv4() { 32 } else { 128 };
@@ -55,7 +57,11 @@ mod tests {
             ("::/0", "::1", true),
         ] {
             let network: Network = network.parse().expect("a network");
-            assert_eq!(network.contains(address.parse().expect("an address")), inside, "{network:?} {address}");
+            assert_eq!(
+                network.contains(address.parse().expect("an address")),
+                inside,
+                "{network:?} {address}"
+            );
         }
         for text in ["10.0.8", "10.0.8.0/33", "10.0.8.0/x", "gate", ""] {
             assert!(text.parse::<Network>().is_err(), "{text}");

@@ -37,13 +37,16 @@ impl Default for FreshnessLimits {
     }
 }
 
-/// How much one device may say before its reports are thinned.
+/// How much one device may say before its reports are thinned, and how often one person is paged.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FloodLimits {
     pub reports_per_minute_max: Spanned<u32>,
     /// So many may come at once, such as what a broker kept through an outage.
     pub reports_at_once_max: Spanned<u32>,
+    /// Beyond this a person is told in summaries; of fires each by itself, always.
+    pub pages_per_person_max: Spanned<u32>,
+    pub pages_within_s: Spanned<u32>,
 }
 
 impl Default for FloodLimits {
@@ -52,6 +55,9 @@ impl Default for FloodLimits {
         Self {
             reports_per_minute_max: Spanned::new(0..0, 6_000),
             reports_at_once_max: Spanned::new(0..0, 100_000),
+            // ISA-18.2: more than ten alarms in ten minutes are a flood for one operator.
+            pages_per_person_max: Spanned::new(0..0, 10),
+            pages_within_s: Spanned::new(0..0, 600),
         }
     }
 }

@@ -1,19 +1,22 @@
 //! ChirpStack v4: LoRaWAN events as JSON on `application/<id>/device/<dev_eui>/event/<event>`.
 //!
-//! A device's address is `lora:` and its DevEUI in lower case. `up` gives the fields of the decoded `object` (also those one level
-//! down), signal strength of the best gateway and the frame counter; `status` the battery; `join` proves life. `ack`, `txack`, `log`, `location` and
+//! A device's address is `lora:` and its DevEUI in lower case. `up` gives what [`super::lorawan`] makes of it by the tag `profile` or
+//! the device profile's name, or the fields of the decoded `object` (also those one level down), signal strength of the best gateway and the frame counter; `status` the battery; `join` proves life. `ack`, `txack`, `log`, `location` and
 //! `integration` say nothing of the plant. `margin` of `status` is the downlink's signal, which must not mix with the uplink's, so it is left out.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::fields::{Fields, Meaning, Table};
+use super::lorawan::{self, Uplink};
 use super::outcome::Outcome;
 use super::scalar::{Scalar, shortened};
 use super::{Context, Decoded, Message};
 use crate::model::{Metric, Quality};
 
 /// What codecs of LoRaWAN devices call things, beside [`super::fields::SHARED`].
-const OWN: Table = &[
+pub const CODEC_NAMES: Table = &[
     ("BatV", Meaning::Number(Metric::BATTERY_VOLTAGE, 1.0)),
     ("TempC", Meaning::Number(Metric::TEMPERATURE, 1.0)),
     ("battery_level", Meaning::Number(Metric::BATTERY, 1.0)),
@@ -21,6 +24,7 @@ const OWN: Table = &[
     ("cover_open", Meaning::Flag(Metric::COVER_OPEN)),
     ("fire", Meaning::Flag(Metric::SMOKE)),
     ("flow", Meaning::Number(Metric::FLOW, 1.0)),
+    ("gas", Meaning::Flag(Metric::GAS_ALARM)),
     ("level", Meaning::Number(Metric::LEVEL, 1.0)),
     ("pressure", Meaning::Number(Metric::PRESSURE, 1.0)),
     ("pressure_bar", Meaning::Number(Metric::PRESSURE, 100.0)),
@@ -45,6 +49,8 @@ struct Heard<'a> {
     #[serde(borrow)]
     f_cnt: Option<Scalar<'a>>,
     #[serde(borrow)]
+    f_port: Option<Scalar<'a>>,
+    #[serde(borrow)]
     data: Option<Scalar<'a>>,
     object: Option<serde_json::Value>,
     #[serde(borrow, default)]
@@ -62,6 +68,10 @@ struct Heard<'a> {
 struct DeviceInfo<'a> {
     #[serde(borrow)]
     dev_eui: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    device_profile_name: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    tags: BTreeMap<String, Scalar<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -93,11 +103,13 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     let told_eui = heard.device_info.as_ref().and_then(|info| info.dev_eui.as_ref()?.text());
     let address = format!("lora:{}", told_eui.unwrap_or(eui).to_ascii_lowercase());
     let Some(device) = outcome.device(&address) else { return };
+    if event == "up" {
+        return lorawan::report(uplink(&heard), device, &address, outcome);
+    }
     let mut fields = Fields::new();
-    match event {
-        "up" => uplink(&heard, &mut fields),
-        "status" => status(&heard, &mut fields),
-        _ => (), // A join proves life, no more.
+    // A join proves life, no more.
+    if event == "status" {
+        status(&heard, &mut fields);
     }
     fields.finish();
     for problem in fields.problems {
@@ -107,36 +119,24 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     outcome.report(device, said, Quality::Good, fields.values);
 }
 
-fn uplink(heard: &Heard<'_>, fields: &mut Fields) {
-    match &heard.object {
-        Some(serde_json::Value::Object(object)) => {
-            for (name, value) in object {
-                if let serde_json::Value::Object(part) = value {
-                    part.iter().for_each(|(name, value)| fields.take(OWN, name, &scalar(value)));
-                } else {
-                    fields.take(OWN, name, &scalar(value));
-                }
-            }
-        }
-        Some(_) | None => {
-            if heard.data.as_ref().and_then(Scalar::text).is_some_and(|data| !data.is_empty()) {
-                fields.problems.push(
-                    "the uplink has `data` but no decoded `object`; give its device profile a codec in ChirpStack".into(),
-                );
-            }
-        }
-    }
+fn uplink<'a>(heard: &'a Heard<'_>) -> Uplink<'a> {
     let number = |scalar: &Option<Scalar<'_>>| scalar.as_ref().and_then(Scalar::number);
-    let gateways =
-        heard.rx_info.iter().filter_map(|gateway| Some((number(&gateway.rssi)?, number(&gateway.snr))));
-    if let Some((rssi, snr)) = gateways.max_by(|one, other| one.0.total_cmp(&other.0)) {
-        fields.values.set(Metric::RSSI, rssi);
-        if let Some(snr) = snr {
-            fields.values.set(Metric::SNR, snr);
-        }
-    }
-    if let Some(count) = number(&heard.f_cnt) {
-        fields.values.set(Metric::FRAME_COUNTER, count);
+    let info = heard.device_info.as_ref();
+    let tag = info.and_then(|info| info.tags.get("profile")).and_then(Scalar::text);
+    let name = info.and_then(|info| info.device_profile_name.as_ref()?.text());
+    Uplink {
+        models: tag.into_iter().chain(name).collect(),
+        data: heard.data.as_ref().and_then(Scalar::text),
+        port: number(&heard.f_port).map(|port| port as u8),
+        object: heard.object.as_ref(),
+        names: CODEC_NAMES,
+        gateways: heard
+            .rx_info
+            .iter()
+            .filter_map(|gateway| Some((number(&gateway.rssi)?, number(&gateway.snr))))
+            .collect(),
+        counter: number(&heard.f_cnt),
+        said: heard.time.as_ref().and_then(Scalar::time),
     }
 }
 
@@ -151,20 +151,10 @@ fn status(heard: &Heard<'_>, fields: &mut Fields) {
     }
 }
 
-fn scalar(value: &serde_json::Value) -> Scalar<'_> {
-    match value {
-        serde_json::Value::Null => Scalar::Null,
-        serde_json::Value::Bool(flag) => Scalar::Flag(*flag),
-        serde_json::Value::Number(number) => number.as_f64().map_or(Scalar::Null, Scalar::Number),
-        serde_json::Value::String(text) => Scalar::Text(text.as_str().into()),
-        serde_json::Value::Array(_) | serde_json::Value::Object(_) => Scalar::Nested,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_table_is_sorted() {
-        assert!(crate::decode::fields::is_sorted(super::OWN), "the binary search needs it");
+        assert!(crate::decode::fields::is_sorted(super::CODEC_NAMES), "the binary search needs it");
     }
 }

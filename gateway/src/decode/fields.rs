@@ -17,6 +17,8 @@ pub enum Meaning {
     Number(Metric, f64),
     /// A word. Plain true and false set the metric, and so does any word in the list, to what stands there; `None` says nothing.
     Words(Metric, &'static [(&'static str, Option<(Metric, bool)>)]),
+    /// The flag is set by true and false only: some models publish a measurement under the same name, a share of the explosive limit or a meter's reading.
+    Alarm(Metric),
     /// The test button is pressed: what looks like fire in the same message is none.
     TestPressed,
     /// Battery devices send millivolts, mains devices volts.
@@ -25,14 +27,20 @@ pub enum Meaning {
     Decibels(Metric),
 }
 
-use Meaning::{Decibels, Flag, Inverted, Number, TestPressed, Voltage, Words};
+use Meaning::{Alarm, Decibels, Flag, Inverted, Number, TestPressed, Voltage, Words};
 
 /// Sorted by name.
 pub type Table = &'static [(&'static str, Meaning)];
 
 const FAULT_WORDS: Meaning = Words(
     Metric::FAULT,
-    &[("serious_fault", Some((Metric::FAULT, true))), ("none", Some((Metric::FAULT, false)))],
+    &[
+        ("serious_fault", Some((Metric::FAULT, true))),
+        ("sensor_fault", Some((Metric::FAULT, true))),
+        ("probe_fault", Some((Metric::FAULT, true))),
+        ("power_fault", Some((Metric::FAULT, true))),
+        ("none", Some((Metric::FAULT, false))),
+    ],
 );
 const SELF_TEST_WORDS: Meaning = Words(
     Metric::TEST,
@@ -49,30 +57,37 @@ const SELF_TEST_WORDS: Meaning = Words(
     ],
 );
 
+const BATTERY_WORDS: Meaning = Words(
+    Metric::BATTERY_LOW,
+    &[
+        ("low", Some((Metric::BATTERY_LOW, true))),
+        ("medium", Some((Metric::BATTERY_LOW, false))),
+        ("middle", Some((Metric::BATTERY_LOW, false))),
+        ("high", Some((Metric::BATTERY_LOW, false))),
+    ],
+);
+
 pub const SHARED: Table = &[
     ("battery", Number(Metric::BATTERY, 1.0)),
+    ("battery_level", BATTERY_WORDS),
     ("battery_low", Flag(Metric::BATTERY_LOW)),
-    (
-        "battery_state",
-        Words(
-            Metric::BATTERY_LOW,
-            &[
-                ("low", Some((Metric::BATTERY_LOW, true))),
-                ("medium", Some((Metric::BATTERY_LOW, false))),
-                ("middle", Some((Metric::BATTERY_LOW, false))),
-                ("high", Some((Metric::BATTERY_LOW, false))),
-            ],
-        ),
-    ),
-    ("carbon_monoxide", Flag(Metric::GAS_ALARM)),
+    ("battery_state", BATTERY_WORDS),
+    ("carbon_monoxide", Alarm(Metric::GAS_ALARM)),
+    ("carbon_monoxide_value", Number(Metric::CO, 1.0)),
     ("checking_result", SELF_TEST_WORDS),
     ("co", Number(Metric::CO, 1.0)),
+    ("co_state", Words(Metric::GAS_ALARM, &[])),
     ("contact", Inverted(Metric::DOOR_OPEN)),
     ("device_fault", FAULT_WORDS),
+    ("fault", FAULT_WORDS),
     ("fault_alarm", FAULT_WORDS),
-    ("gas", Flag(Metric::GAS_ALARM)),
+    ("gas", Alarm(Metric::GAS_ALARM)),
+    ("gas_sensor_state", Words(Metric::GAS_ALARM, &[])),
+    ("heat", Alarm(Metric::HEAT_ALARM)),
     ("humidity", Number(Metric::HUMIDITY, 1.0)),
     ("linkquality", Number(Metric::LINK_QUALITY, 1.0)),
+    ("mains_power_connected", Inverted(Metric::MAINS_LOST)),
+    ("muted", Flag(Metric::SILENCED)),
     ("occupancy", Flag(Metric::MOTION)),
     ("self_test", SELF_TEST_WORDS),
     ("self_test_result", SELF_TEST_WORDS),
@@ -81,7 +96,13 @@ pub const SHARED: Table = &[
     ("smoke", Flag(Metric::SMOKE)),
     ("smoke_concentration", Number(Metric::SMOKE_CONCENTRATION, 1.0)),
     ("smoke_density_dbm", Decibels(Metric::SMOKE_DENSITY)),
-    ("smoke_state", Words(Metric::SMOKE, &[("detecting", None), ("unknown", None)])),
+    (
+        "smoke_state",
+        Words(
+            Metric::SMOKE,
+            &[("detecting", None), ("unknown", None), ("none", Some((Metric::SMOKE, false)))],
+        ),
+    ),
     ("tamper", Flag(Metric::TAMPER)),
     ("temperature", Number(Metric::TEMPERATURE, 1.0)),
     ("test", TestPressed),
@@ -92,6 +113,11 @@ pub const SHARED: Table = &[
 
 fn meaning(table: Table, name: &str) -> Option<&'static Meaning> {
     table.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| &table[at].1)
+}
+
+/// Whether anything is taken from a field of this name.
+pub fn is_known(name: &str) -> bool {
+    meaning(SHARED, name).is_some()
 }
 
 /// What one device's fields come to.
@@ -118,6 +144,13 @@ impl Fields {
                 Some(flag) => return self.values.set_flag(*metric, flag),
                 None => "true or false",
             },
+            Alarm(metric) => match scalar {
+                Scalar::Number(_) => return,
+                Scalar::Null | Scalar::Flag(_) | Scalar::Text(_) | Scalar::Nested => match scalar.flag() {
+                    Some(flag) => return self.values.set_flag(*metric, flag),
+                    None => "true or false",
+                },
+            },
             Inverted(metric) => match scalar.flag() {
                 Some(flag) => return self.values.set_flag(*metric, !flag),
                 None => "true or false",
@@ -143,8 +176,8 @@ impl Fields {
                 None => "a number",
             },
             Words(metric, words) => {
-                let word = scalar.text().map_or("", str::trim);
-                let known = words.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+                let word = scalar.text().map_or(String::new(), |word| word.trim().replace(' ', "_"));
+                let known = words.iter().find(|(known, _)| known.eq_ignore_ascii_case(&word));
                 match (scalar.text().and(known), scalar.flag()) {
                     (Some((_, None)), _) => return,
                     (Some((_, Some((metric, flag)))), _) => return self.values.set_flag(*metric, *flag),
@@ -217,6 +250,13 @@ mod tests {
             ("temperature", "null", None),
             ("temperature", "{\"x\":1}", None),
             ("water_leak", "true", None),
+            ("gas", "true", Some(("gas_alarm", 1.0))),
+            ("gas", "3.5", None),
+            ("gas", "1", None),
+            ("gas_sensor_state", "\"alarm\"", Some(("gas_alarm", 1.0))),
+            ("smoke_state", "\"none\"", Some(("smoke", 0.0))),
+            ("self_test", "\"Check success\"", Some(("test", 0.0))),
+            ("battery_level", "\"middle\"", Some(("battery_low", 0.0))),
             ("update", "{\"state\":\"idle\"}", None),
         ] {
             let (values, problems) = taken(&[(name, json)]);

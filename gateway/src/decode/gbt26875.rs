@@ -36,7 +36,8 @@ pub fn decode(
     message: &Message<'_>,
     context: &Context,
 ) -> Told {
-    let mut reader = Reader { outcome: Outcome::new(message, context), from: frame.header.from, device, dialect };
+    let mut reader =
+        Reader { outcome: Outcome::new(message, context), from: frame.header.from, device, dialect };
     reader.outcome.alive(device);
     let (mut content, mut fault) = (None, None);
     if !frame.unit.is_empty() {
@@ -145,7 +146,9 @@ impl Reader<'_> {
         let state = one.body.state;
         let note = format!(" (type {}, `{}`)", one.body.kind, one.body.note.read(self.dialect.charset));
         let Some(device) = self.find(self.place(one.body.place), &note) else {
-            return if state & bit::FIRE != 0 { self.fire_behind(one.at) };
+            return if state & bit::FIRE != 0 {
+                self.fire_behind(one.at)
+            };
         };
         let kind = self.kind(device);
         let mains = matches!(kind, DeviceKind::Panel | DeviceKind::Pump | DeviceKind::Gateway);
@@ -166,7 +169,9 @@ impl Reader<'_> {
     fn system(&mut self, one: &At<SystemState>) {
         let state = one.body.state;
         let Some(device) = self.find(Station::System(self.from, one.body.system), "") else {
-            return if state & bit::FIRE != 0 { self.fire_behind(one.at) };
+            return if state & bit::FIRE != 0 {
+                self.fire_behind(one.at)
+            };
         };
         let mut values = Values::new();
         values.set_flag(Metric::FIRE_ALARM, state & bit::FIRE != 0);

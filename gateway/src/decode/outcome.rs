@@ -99,6 +99,10 @@ impl<'a> Outcome<'a> {
         ));
     }
 
+    pub fn profiles(&self) -> &'a super::profile::Profiles {
+        &self.context.profiles
+    }
+
     pub fn registry(&self) -> &'a crate::grid::Registry {
         &self.context.registry
     }

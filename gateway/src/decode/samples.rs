@@ -24,5 +24,9 @@ pub fn context(addresses: &[&str]) -> Context {
         retired: false,
     });
     let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()) }
+    Context {
+        registry: Registry::build(rows),
+        freshness: Arc::new(FreshnessLimits::default()),
+        profiles: crate::profiles::shipped(),
+    }
 }

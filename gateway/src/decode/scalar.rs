@@ -24,6 +24,18 @@ pub enum Scalar<'a> {
     Nested,
 }
 
+impl<'a> Scalar<'a> {
+    pub fn of(value: &'a serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Scalar::Null,
+            serde_json::Value::Bool(flag) => Scalar::Flag(*flag),
+            serde_json::Value::Number(number) => number.as_f64().map_or(Scalar::Null, Scalar::Number),
+            serde_json::Value::String(text) => Scalar::Text(text.as_str().into()),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => Scalar::Nested,
+        }
+    }
+}
+
 impl Scalar<'_> {
     /// A finite number, also when it was written as text. A flag is no number.
     pub fn number(&self) -> Option<f64> {

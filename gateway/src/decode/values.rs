@@ -83,6 +83,23 @@ impl Values {
         }
     }
 
+    /// The same, with the quality bad when a profile says that the value cannot be.
+    pub fn set_within(&mut self, metric: Metric, value: f64, can_be: bool) {
+        let before = self.list.len();
+        self.set(metric, value);
+        if let Some(new) = self.list.get_mut(before).filter(|_| !can_be) {
+            new.quality = Quality::Bad;
+        }
+    }
+
+    pub fn is_set(&self, flag: Metric) -> bool {
+        self.list.iter().any(|value| value.metric == flag && value.value != 0.0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     pub fn set_flag(&mut self, metric: Metric, flag: bool) {
         self.set(metric, f64::from(u8::from(flag)));
     }

@@ -3,9 +3,9 @@
 use super::alarm::Way;
 use super::deeds::signed;
 use super::failure::Failure;
-use super::open::{self, New};
+use super::open::{self, Said};
 use super::{Answer, Engine, Refusal, Silence, Turn};
-use crate::model::{Action, AlarmId, Deed, Hold};
+use crate::model::{Action, AlarmId, Deed, Hold, Reporter, SignalClass};
 
 impl Engine {
     pub(super) fn act(&mut self, turn: &mut Turn<'_>, action: &Action) -> Answer {
@@ -46,29 +46,20 @@ impl Engine {
                 Ok(AlarmId(alarms.last()))
             }
             Deed::Raise { cell, device, class, text } => {
-                if let Some(alarm) = alarms.raised_by_hand(*cell, *device, *class, text) {
-                    if alarms.get(alarm).is_some_and(|open| open.alarm.returned.is_some()) {
-                        alarms.again(turn, alarm, "raised again");
-                    } else {
-                        alarms.repeated_by_hand(turn, alarm, who.to_owned());
-                    }
-                    return Ok(alarm);
-                }
-                let new = New {
-                    rule: open::MANUAL.to_owned(),
-                    class: *class,
-                    text: text.clone(),
-                    cell: *cell,
-                    device: *device,
-                    late: None,
-                    trigger: None,
-                    ladder: turn.rules.ladder_for(*class),
-                    who: Some(who.to_owned()),
+                let said = Said { rule: open::MANUAL, cell: *cell, device: *device, class: *class, text };
+                Ok(alarms.raise_by_hand(turn, who, said))
+            }
+            // The API offers no fire here; should one come all the same it is worth a look, and no more.
+            Deed::Report { cell, class, by, text } => {
+                let rule = match by {
+                    Reporter::Worker => open::HAZARD,
+                    Reporter::Resident => open::REPORTED,
                 };
-                Ok(alarms.raise(turn, None, new))
+                let class = if *class == SignalClass::Fire { SignalClass::Supervisory } else { *class };
+                Ok(alarms.raise_by_hand(turn, who, Said { rule, cell: *cell, device: None, class, text }))
             }
             Deed::End { cell, device, class, text } => {
-                let alarm = alarms.raised_by_hand(*cell, *device, *class, text);
+                let alarm = alarms.raised_by_hand(open::MANUAL, *cell, *device, *class, text);
                 let alarm = alarm.ok_or(Refusal::NotRaised)?;
                 alarms.returned(turn, alarm, "");
                 Ok(alarm)

@@ -26,9 +26,15 @@ pub(super) const UNANSWERED: &str = "unanswered";
 /// Rule name of a time out of service.
 pub(super) const MAINTENANCE: &str = "maintenance";
 
+/// Rule name of a hazard that somebody with an account reported.
+pub(super) const HAZARD: &str = "hazard";
+
+/// Rule name of what a resident reported, which nobody has checked.
+pub(super) const REPORTED: &str = "reported";
+
 /// Names that no rule of rules.toml stands behind.
-pub(super) const OWN_NAMES: [&str; 5] =
-    [MANUAL, UNANSWERED, MAINTENANCE, Failure::CellDark.rule(), Failure::Main.rule()];
+pub(super) const OWN_NAMES: [&str; 7] =
+    [MANUAL, UNANSWERED, MAINTENANCE, HAZARD, REPORTED, Failure::CellDark.rule(), Failure::Main.rule()];
 
 /// Cell of an alarm whose device stands in none.
 pub(super) const NOWHERE: CellIx = CellIx(u32::MAX);
@@ -64,6 +70,16 @@ pub(super) struct New {
     pub ladder: Option<LadderIx>,
     /// Account, when a person raised it.
     pub who: Option<String>,
+}
+
+/// What a person says, and under which name it is raised.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub rule: &'a str,
+    pub cell: CellIx,
+    pub device: Option<DeviceIx>,
+    pub class: SignalClass,
+    pub text: &'a str,
 }
 
 #[derive(Debug, Default)]
@@ -321,15 +337,42 @@ impl OpenAlarms {
     }
 
     /// The same was raised by hand before and still stands.
+    /// A new alarm by a person's words, or once more the one that stands with the same words.
+    pub fn raise_by_hand(&mut self, turn: &mut Turn<'_>, who: &str, said: Said<'_>) -> AlarmId {
+        let Said { rule, cell, device, class, text } = said;
+        if let Some(alarm) = self.raised_by_hand(rule, cell, device, class, text) {
+            if self.get(alarm).is_some_and(|open| open.alarm.returned.is_some()) {
+                self.again(turn, alarm, "raised again");
+            } else {
+                self.repeated_by_hand(turn, alarm, who.to_owned());
+            }
+            return alarm;
+        }
+        let new = New {
+            rule: rule.to_owned(),
+            class,
+            text: text.to_owned(),
+            cell,
+            device,
+            late: None,
+            trigger: None,
+            ladder: turn.rules.ladder_for(class),
+            who: Some(who.to_owned()),
+        };
+        self.raise(turn, None, new)
+    }
+
+    /// The open alarm that people raised under this name with the same words.
     pub fn raised_by_hand(
         &self,
+        rule: &str,
         cell: CellIx,
         device: Option<DeviceIx>,
         class: SignalClass,
         text: &str,
     ) -> Option<AlarmId> {
         let same = |alarm: &Alarm| {
-            alarm.rule == MANUAL
+            alarm.rule == rule
                 && (alarm.cell, alarm.device, alarm.class) == (cell, device, class)
                 && alarm.text == text
                 && alarm.resolved.is_none()

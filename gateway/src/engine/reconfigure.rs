@@ -60,6 +60,8 @@ impl Engine {
         self.alarms.look_at_failures(&mut turn);
         self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);
+        self.pages.forget_quiet(rules.page_limit(), now.steady);
+        self.pages.pass(&mut turn, &self.alarms);
         turn.effects
     }
 

@@ -1,4 +1,6 @@
 //! Supervision of a resolved alarm: verified, sent back, evaluated, each by somebody who had no hand in it.
+//!
+//! Closed alarms are not the engine's any more: what may be said of one is decided here, and written by the store, which has it.
 
 use super::Refusal;
 use super::alarm::unanswer;
@@ -38,6 +40,18 @@ pub(super) fn send_back(alarm: &mut Alarm, signed: Signed) -> Result<(), Refusal
 /// A later verdict takes the place of an earlier one.
 pub(super) fn evaluate(alarm: &mut Alarm, signed: Signed, verdict: Verdict) -> Result<(), Refusal> {
     open_to(alarm, &signed.by)?;
+    alarm.handling.evaluated = Some(Evaluation { signed, verdict });
+    Ok(())
+}
+
+/// The same for an alarm that is closed, whether anybody resolved it or it ended by itself.
+pub fn judge_closed(alarm: &mut Alarm, signed: Signed, verdict: Verdict) -> Result<(), Refusal> {
+    if alarm.is_open() {
+        return Err(Refusal::NotResolved(alarm.id));
+    }
+    if alarm.was_handled_by(&signed.by) {
+        return Err(Refusal::OwnWork(alarm.id, signed.by));
+    }
     alarm.handling.evaluated = Some(Evaluation { signed, verdict });
     Ok(())
 }

@@ -8,6 +8,7 @@ mod compile;
 
 pub use compile::Problem;
 
+use super::flood::PageLimit;
 use super::rate_limit::Allowance;
 use crate::config::rules::{Close, Hours};
 use crate::grid::Registry;
@@ -34,6 +35,7 @@ pub struct RuleBook {
     devices: Vec<Selected>,
     live_within: Millis,
     allowance: Allowance,
+    page_limit: PageLimit,
     incidents: Incidents,
     /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
     watched: Vec<u32>,
@@ -290,6 +292,11 @@ impl RuleBook {
     /// How much one device may say.
     pub fn allowance(&self) -> Allowance {
         self.allowance
+    }
+
+    /// How often one person may be paged.
+    pub(super) fn page_limit(&self) -> PageLimit {
+        self.page_limit
     }
 
     pub(super) fn incidents(&self) -> Incidents {

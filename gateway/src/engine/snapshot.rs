@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::condition::{Condition, Conditions};
+use super::flood::Pages;
 use super::ladder::Run;
 use super::open::{Open, OpenAlarms};
 use super::presence::{Known, Presence, Silence};
@@ -23,10 +24,10 @@ use crate::grid::Registry;
 use crate::model::{Alarm, DeviceIx, Metric};
 use crate::units::{Now, Steady};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const CHECK_BYTES: usize = 8;
 
-/// `Open`: how an open alarm is written.
+/// `Open`: how an open alarm is written. [`Later`] follows it.
 #[derive(Serialize, Deserialize)]
 struct State<Open> {
     now: Now,
@@ -39,6 +40,12 @@ struct State<Open> {
     rates: Vec<(At, Window)>,
     fires: Vec<(At, FireMark)>,
     alarms: Vec<Open>,
+}
+
+/// What versions from 3 on have behind [`State`].
+#[derive(Default, Serialize, Deserialize)]
+struct Later {
+    pages: Pages,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,7 +156,8 @@ impl Engine {
             fires,
             alarms,
         };
-        sealed(&postcard::to_stdvec(&state).expect("memory takes every byte"))
+        let later = Later { pages: self.pages.clone() };
+        sealed(&postcard::to_stdvec(&(state, later)).expect("memory takes every byte"))
     }
 
     /// Continue from a snapshot, with the registry and rules it was taken under. When they have changed since, call [`Engine::reconfigure`]
@@ -159,7 +167,7 @@ impl Engine {
         registry: Arc<Registry>,
         rules: Arc<RuleBook>,
     ) -> Result<Self, SnapshotError> {
-        let state = read(snapshot)?;
+        let (state, later) = read(snapshot)?;
         let positions: Vec<Option<RuleIx>> = state
             .rules
             .iter()
@@ -209,13 +217,14 @@ impl Engine {
             rates,
             fires,
             alarms: OpenAlarms::from_rows(state.last_alarm, alarms),
+            pages: later.pages,
         };
         engine.arm_new_devices();
         Ok(engine)
     }
 }
 
-fn read(snapshot: &[u8]) -> Result<State<OpenRow>, SnapshotError> {
+fn read(snapshot: &[u8]) -> Result<(State<OpenRow>, Later), SnapshotError> {
     let Some((&version, rest)) = snapshot.split_first() else {
         return Err(SnapshotError::Nonsense("it is empty"));
     };
@@ -229,7 +238,13 @@ fn read(snapshot: &[u8]) -> Result<State<OpenRow>, SnapshotError> {
     };
     if version == 1 {
         let former: State<v1::OpenRow> = postcard::from_bytes(bytes)?;
-        return Ok(former.with(OpenRow::from));
+        return Ok((former.with(OpenRow::from), Later::default()));
+    }
+    if version == 2 {
+        let (former, rest) = postcard::take_from_bytes(bytes)?;
+        // Else the byte of its version is damaged.
+        let whole = rest.is_empty().then(|| (former, Later::default()));
+        return whole.ok_or(SnapshotError::Nonsense("something follows it"));
     }
     Ok(postcard::from_bytes(bytes)?)
 }

@@ -14,6 +14,7 @@ mod kept;
 mod ladders;
 mod late;
 mod owners;
+mod pages;
 mod presence;
 mod properties;
 mod reconfigure;

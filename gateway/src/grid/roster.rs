@@ -131,6 +131,15 @@ impl Registry {
         found
     }
 
+    /// Everybody with a duty somewhere at this time, or standing in for one; once for each duty.
+    pub fn all_on_duty(&self, at: Timestamp) -> impl Iterator<Item = (CellIx, Role, &Person)> {
+        let now = self.instant(at);
+        let cells = (0..self.rows.cells.len() as u32).map(CellIx);
+        cells.flat_map(move |cell| {
+            self.holders(cell, now).map(move |(role, person)| (cell, role, &self.rows.people[person]))
+        })
+    }
+
     /// Who answers for this very cell, nobody above it asked.
     pub fn answers_itself(&self, cell: CellIx, at: Timestamp) -> Option<&Person> {
         self.answering(cell, self.instant(at)).map(|person| &self.rows.people[person])

@@ -227,7 +227,7 @@ pub(super) fn qr(text: &str) -> Result<String, ApiError> {
 }
 
 /// Where the caller sees this gateway's page: what his browser says, or the host he asked.
-fn page(headers: &HeaderMap) -> String {
+pub(super) fn page(headers: &HeaderMap) -> String {
     let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     match text(header::ORIGIN) {
         Some(origin) => origin.to_owned(),

@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params, Switch};
-use super::model::{AlarmDetail, AttemptView, NewAlarm, Page};
+use super::model::{AlarmDetail, AttemptView, NewAlarm, Page, RatingView};
 use super::people;
 use super::problem::ApiError;
 use super::rights::{Reach, Right};
@@ -153,12 +153,14 @@ pub async fn one(
         Some(card) => Some(card.impersonal()),
         None => None,
     };
+    let ratings = api.store.ratings(id).await?;
     let world = api.world.load();
     Ok(Json(AlarmDetail {
         alarm: AlarmView::of(&alarm, &world.registry),
         history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
         attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &alarm, &world.registry)).collect(),
         card,
+        ratings: ratings.into_iter().map(RatingView::from).collect(),
     }))
 }
 
@@ -203,13 +205,14 @@ pub async fn raise(
 
 /// Returns the alarm after the action is on disk.
 pub(super) async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmView, ApiError> {
-    let id = api.inlet.act(Action { who: caller.who(), what }).await??;
+    let repeatable = caller.repeatable.as_deref().cloned();
+    let id = api.inlet.act_once(Action { who: caller.who(), what }, repeatable).await??;
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     Ok(AlarmView::of(&alarm, &api.world.load().registry))
 }
 
 /// The alarm, if the caller may see it: it stands in his cells, or he owns it.
-async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
+pub(super) async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
     let registry = &api.world.load().registry;
     let inside = caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry);
@@ -241,7 +244,7 @@ pub(super) fn parse(id: &str) -> Result<AlarmId, ApiError> {
     id.parse().map_err(|()| no_alarm(id))
 }
 
-fn no_alarm(id: &str) -> ApiError {
+pub(super) fn no_alarm(id: &str) -> ApiError {
     ApiError::not_found(format!("There is no alarm `{id}`."))
 }
 

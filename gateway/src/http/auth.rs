@@ -22,6 +22,7 @@ use crate::accounts::{self, Account, Pass, PassKind, Role};
 use crate::config;
 use crate::config::secret::SecretError;
 use crate::store::StoreError;
+use crate::store::repeats::Repeatable;
 
 /// Name of the session's cookie.
 pub const COOKIE: &str = "gridwarden";
@@ -59,6 +60,8 @@ pub struct Caller {
     pub pass: Option<(u64, PassKind)>,
     /// The password was given by somebody else and must be changed first.
     pub must_change: bool,
+    /// The request may come again: see [`super::repeats`].
+    pub repeatable: Option<Arc<Repeatable>>,
 }
 
 /// A [`Caller`] who may do what this route does.
@@ -74,6 +77,7 @@ impl Caller {
             cells: account.cells.clone().into(),
             pass: Some((pass.number, pass.kind)),
             must_change: account.must_change,
+            repeatable: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Caller {
             cells: Arc::new([]),
             pass: None,
             must_change: false,
+            repeatable: None,
         }
     }
 

@@ -8,13 +8,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use super::Api;
-use super::alarms::{NOTE_CHARACTERS_MAX, act_on, note, parse};
+use super::alarms::{NOTE_CHARACTERS_MAX, act_on, note, parse, seen};
 use super::auth::Actor;
 use super::extract::{self, Body};
 use super::model::{Because, EvaluationRequest, HandOverRequest, Noted, PutOff, ResolutionRequest};
 use super::problem::ApiError;
 use super::rights::Right;
-use crate::model::{AlarmId, Deed, Disposition};
+use crate::model::{AlarmId, Deed, Disposition, Signed};
 use crate::view::AlarmView;
 
 /// Take an alarm in hand.
@@ -123,7 +123,7 @@ pub async fn send_back(
     act_on(&api, &actor.0, Right::Verify, alarm, Deed::SendBack { alarm, reason }).await.map(Json)
 }
 
-/// Judge what a resolved alarm was worth.
+/// Judge what a resolved or closed alarm was worth.
 ///
 /// Not by anybody who had a hand in it. A later verdict takes the place of an earlier one.
 #[utoipa::path(post, path = "/api/v1/alarms/{id}/evaluate", tag = "alarms", operation_id = "evaluateAlarm",
@@ -139,7 +139,20 @@ pub async fn evaluate(
     let alarm = parse(&id)?;
     let verdict = body.verdict;
     let note = note(body.note)?;
-    act_on(&api, &actor.0, Right::Verify, alarm, Deed::Evaluate { alarm, verdict, note }).await.map(Json)
+    let known = seen(&api, &actor.0, alarm).await?;
+    if known.is_open() {
+        return act_on(&api, &actor.0, Right::Verify, alarm, Deed::Evaluate { alarm, verdict, note })
+            .await
+            .map(Json);
+    }
+    // The engine has forgotten it; the store has not.
+    let now = api.clock.now().wall;
+    actor.0.may(Right::Verify, known.cell, &api.world.load().registry, now)?;
+    let signed = Signed { by: actor.0.who(), at: now, note };
+    let (number, alarm, entry) = api.store.judge_closed(alarm, signed, verdict).await??;
+    let view = AlarmView::of(&alarm, &api.world.load().registry);
+    api.live.alarm(number, alarm, entry);
+    Ok(Json(view))
 }
 
 /// Hand it to another, who owns it from now on and is called first.

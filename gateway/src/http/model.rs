@@ -16,6 +16,7 @@ use crate::grid::Registry;
 use crate::model::{Alarm, DeadLetter, SignalClass};
 use crate::store::outbox::receipts::Receipts;
 use crate::store::outbox::{Attempt, Outcome};
+use crate::store::ratings::Rating;
 use crate::units::Timestamp;
 use crate::view::{AlarmView, EntryView, PersonRef};
 
@@ -37,6 +38,21 @@ impl<T> Page<T> {
     }
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RatingView {
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// 1 (bad) to 5 (good).
+    pub stars: u8,
+    pub comment: Option<String>,
+}
+
+impl From<Rating> for RatingView {
+    fn from(rating: Rating) -> Self {
+        Self { at: rating.at.rfc3339(), stars: rating.stars, comment: rating.comment }
+    }
+}
+
 /// An alarm with everything that happened to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AlarmDetail {
@@ -47,6 +63,8 @@ pub struct AlarmDetail {
     pub attempts: Vec<AttemptView>,
     /// What somebody who goes there must know, as it was when the alarm was raised; none for an alarm from before there were cards.
     pub card: Option<Card>,
+    /// What residents said of it, oldest first.
+    pub ratings: Vec<RatingView>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -80,7 +98,7 @@ pub struct AttemptView {
     pub at: String,
     pub channel: String,
     pub person: Option<PersonRef>,
-    /// Step of the ladder, from 1.
+    /// Step of the ladder, from 1; 0: a summary with other alarms.
     pub step: u32,
     /// Names the alert for its receipts.
     pub key: String,

@@ -1,33 +1,62 @@
-//! The page at `/`: a few files compiled into the program. They hold no data; what they show they fetch with the reader's token or session.
+//! The pages: the board at `/`, the worker's at `/worker/`, the resident's at `/report/…`. Files of dashboards/web, built by `make web`, compiled into the program.
+//!
+//! They hold no data; what they show they fetch with the reader's session or token. A file whose name carries a hash may be kept for ever, any other is asked for
+//! again with its tag. Nothing is compressed here: each text was when it was built.
 
 use std::future::ready;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-
-/// Path, kind and text.
-const FILES: [(&str, &str, &str); 7] = [
-    ("/", HTML, include_str!("../../../dashboards/station/index.html")),
-    ("/station.css", CSS, include_str!("../../../dashboards/station/station.css")),
-    ("/station.js", SCRIPT, include_str!("../../../dashboards/station/station.js")),
-    ("/alarm.js", SCRIPT, include_str!("../../../dashboards/station/alarm.js")),
-    ("/words.js", SCRIPT, include_str!("../../../dashboards/station/words.js")),
-    ("/element.js", SCRIPT, include_str!("../../../dashboards/station/element.js")),
-    ("/gateway.js", SCRIPT, include_str!("../../../dashboards/station/gateway.js")),
-];
-
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
-        router.route(path, get(move || ready(file(kind, text))))
-    })
+struct File {
+    address: &'static str,
+    kind: &'static str,
+    tag: &'static str,
+    bytes: &'static [u8],
+    gzip: Option<&'static [u8]>,
 }
 
-fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind)], text)
+const FILES: &[File] = &include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+/// Files here have names that change with what is in them.
+const HASHED: &str = "/assets/";
+
+/// Where every file is served.
+pub fn addresses() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|file| file.address)
+}
+
+pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let mut router = Router::new().route("/worker", get(|| ready(Redirect::permanent("/worker/"))));
+    for file in FILES {
+        let answer = move |headers: HeaderMap| ready(answer(file, &headers));
+        router = router.route(file.address, get(answer));
+        if file.address == "/report/" {
+            router = router.route("/report/{token}", get(answer)); // The page itself asks what the token opens.
+        }
+    }
+    router
+}
+
+fn answer(file: &'static File, headers: &HeaderMap) -> Response {
+    let asks = |name: HeaderName, wanted: &str| {
+        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .any(|part| part.trim().trim_start_matches("W/").split(';').next() == Some(wanted))
+    };
+    let keep =
+        if file.address.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let about = [(header::ETAG, file.tag), (header::CACHE_CONTROL, keep), (header::VARY, "accept-encoding")];
+    if asks(header::IF_NONE_MATCH, file.tag) {
+        return (StatusCode::NOT_MODIFIED, about).into_response();
+    }
+    match file.gzip {
+        Some(small) if asks(header::ACCEPT_ENCODING, "gzip") => {
+            (about, [(header::CONTENT_TYPE, file.kind), (header::CONTENT_ENCODING, "gzip")], small)
+                .into_response()
+        }
+        Some(_) | None => (about, [(header::CONTENT_TYPE, file.kind)], file.bytes).into_response(),
+    }
 }

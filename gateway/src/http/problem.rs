@@ -9,15 +9,16 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::repeats::REPLAYED;
 use crate::engine::Refusal;
 use crate::io::inlet::Closed;
 use crate::store::StoreError;
 
 /// An error (RFC 9457, `application/problem+json`).
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// For programs: `about:blank` when the status says it all, else one of the URNs in docs/api.md.
     #[serde(rename = "type")]
@@ -30,11 +31,11 @@ pub struct Problem {
     /// Path of the request.
     pub instance: String,
     /// Which fields of the query or body are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
 }
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
     #[schema(example = "limit")]
     pub field: String,
@@ -260,8 +261,10 @@ pub async fn finish(request: Request, next: Next) -> Response {
     let mut problem = known.unwrap_or_else(|| bare(status, &instance));
     problem.instance = instance;
     let mut dressed = (status, Json(problem)).into_response();
-    if let Some(challenge) = parts.headers.get(header::WWW_AUTHENTICATE) {
-        dressed.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.clone());
+    for name in [header::WWW_AUTHENTICATE, REPLAYED] {
+        if let Some(value) = parts.headers.get(&name) {
+            dressed.headers_mut().insert(name, value.clone());
+        }
     }
     let kind = HeaderValue::from_static("application/problem+json");
     dressed.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -30,14 +30,26 @@ pub enum Right {
     Cells,
     /// See the people who answer.
     People,
+    /// See where the people on duty are.
+    Positions,
+    /// Add and look at photos and voice notes of alarms.
+    Attachments,
+    /// Go round, and see who went round.
+    Patrol,
     /// Change people, duties and absences.
     Roster,
+    /// Change cells, devices and who lives where: files of the office.
+    Registry,
     /// See how the station does: metrics, messages that could not be used.
     Station,
     /// Read the audit log.
     Audit,
     /// Make and change accounts.
     Accounts,
+    /// See what came of alarms, how the station does by it, and what is proposed.
+    Learning,
+    /// Change what is an alarm.
+    Rules,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,10 +105,16 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Command,  [ALL,          ALL,         NO,        OWN,   NO,         NO,         ALL]),
     (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::People,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
+    (Right::Positions,[ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
+    (Right::Attachments,[ALL,        ALL,         OWN,       OWN,   OWN_MASKED, NO,         ALL]),
+    (Right::Patrol,   [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
     (Right::Roster,   [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
+    (Right::Registry, [ALL,          NO,          NO,        NO,    NO,         NO,         ALL]),
     (Right::Station,  [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Audit,    [ALL,          NO,          ALL,       NO,    NO,         NO,         NO]),
     (Right::Accounts, [ALL,          NO,          NO,        NO,    NO,         NO,         NO]),
+    (Right::Learning, [ALL,          ALL,         OWN_MASKED, NO,   NO,         NO,         ALL]),
+    (Right::Rules,    [ALL,          NO,          NO,        NO,    NO,         NO,         NO]),
 ];
 
 #[rustfmt::skip]
@@ -143,6 +161,15 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/maintenance",                    Need::Right(Right::Alarms)),
     (Method::POST,   "/api/v1/maintenance",                    Need::Right(Right::Handle)),
     (Method::POST,   "/api/v1/maintenance/{id}/end",           Need::Right(Right::Handle)),
+    (Method::POST,   "/api/v1/alarms/{id}/rating_link",        Need::Right(Right::Handle)),
+    (Method::GET,    "/api/v1/ratings/{token}",             Need::Nothing),
+    (Method::POST,   "/api/v1/ratings/{token}",             Need::Nothing),
+    (Method::GET,    "/api/v1/proposals",                   Need::Right(Right::Learning)),
+    (Method::POST,   "/api/v1/proposals",                   Need::Right(Right::Rules)),
+    (Method::POST,   "/api/v1/proposals/{number}/accept",   Need::Right(Right::Rules)),
+    (Method::POST,   "/api/v1/proposals/{number}/refuse",   Need::Right(Right::Rules)),
+    (Method::GET,    "/api/v1/tallies",                     Need::Right(Right::Learning)),
+    (Method::GET,    "/api/v1/indicators",                  Need::Right(Right::Learning)),
     (Method::GET,    "/api/v1/events",                      Need::Right(Right::Alarms)),
 
     (Method::POST,   "/api/v1/alerts/{key}/receipts",       Need::Known),
@@ -150,6 +177,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/push/subscriptions",          Need::Known),
     (Method::DELETE, "/api/v1/push/subscriptions",          Need::Known),
     (Method::POST,   "/api/v1/channels/{name}/reports/{secret}", Need::Nothing),
+    (Method::POST,   "/in/{secret}",                        Need::Nothing),
 
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
@@ -168,7 +196,24 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/absences",                    Need::Right(Right::Roster)),
     (Method::GET,    "/api/v1/teams",                       Need::Right(Right::People)),
     (Method::GET,    "/api/v1/vacancies",                   Need::Right(Right::Cells)),
+    (Method::GET,    "/api/v1/alarms/{id}/attachments",     Need::Right(Right::Attachments)),
+    (Method::POST,   "/api/v1/alarms/{id}/attachments",     Need::Right(Right::Attachments)),
+    (Method::GET,    "/api/v1/alarms/{id}/attachments/{number}", Need::Right(Right::Attachments)),
+    (Method::POST,   "/api/v1/hazards",                     Need::Right(Right::Raise)),
+    (Method::GET,    "/api/v1/report/{token}",              Need::Nothing),
+    (Method::POST,   "/api/v1/report/{token}",              Need::Nothing),
+    (Method::POST,   "/api/v1/cells/{code}/board",          Need::Right(Right::Roster)),
+    (Method::POST,   "/api/v1/patrol",                      Need::Right(Right::Patrol)),
+    (Method::GET,    "/api/v1/patrol",                      Need::Right(Right::Patrol)),
+    (Method::GET,    "/api/v1/patrol/points",               Need::Right(Right::Patrol)),
+    (Method::PUT,    "/api/v1/me/position",                 Need::Known),
+    (Method::DELETE, "/api/v1/me/position",                 Need::Known),
+    (Method::GET,    "/api/v1/positions",                   Need::Right(Right::Positions)),
     (Method::GET,    "/api/v1/dead-letters",                Need::Right(Right::Station)),
+    (Method::POST,   "/api/v1/dead-letters/{number}/again", Need::Right(Right::Registry)),
+    (Method::POST,   "/api/v1/imports/{what}",              Need::Right(Right::Registry)),
+    (Method::GET,    "/api/v1/rules",                       Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/ladders",                     Need::Right(Right::Cells)),
 ];
 
 /// What a request of this method to this route needs; `None`: nobody may.

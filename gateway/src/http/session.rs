@@ -573,7 +573,7 @@ fn done(changed: Changed) -> Result<StatusCode, ApiError> {
     }
 }
 
-fn too_often(wait: Millis) -> ApiError {
+pub(super) fn too_often(wait: Millis) -> ApiError {
     let seconds = wait.0.div_ceil(1000);
     ApiError::named(
         StatusCode::TOO_MANY_REQUESTS,

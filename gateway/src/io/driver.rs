@@ -4,7 +4,7 @@
 //! runs, the next batch gathers in the queues. Routine telemetry may wait a little so that many messages share one sync; a fire never waits, and
 //! overtakes everything but what its own device said before it: an older "all clear" must not end a newer fire.
 //!
-//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), and acknowledged with the rest.
+//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), a frame that comes twice is emptied ([`Repetitions`]), and both are acknowledged with the rest.
 //!
 //! When the store cannot be written, the messages stay unacknowledged, the queues fill, the sources stop reading, and senders keep what they
 //! have. Only alarms go on, from memory: [`without_disk`]. The driver stops only when it is told to.
@@ -26,11 +26,13 @@ use super::letters::Letters;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
 use crate::engine::rate_limit::RateLimit;
+use crate::engine::repetition::Repetitions;
 use crate::engine::{Answer, Applied, Effect, Engine};
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{Alarm, AlarmId, Batch, DeadLetter, DeviceIx, Event, Freshness, Quality, What};
 use crate::notify::unrecorded::Unrecorded;
+use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};
 use crate::units::{Millis, Now, Steady};
 use crate::world::{self, World};
@@ -85,6 +87,7 @@ pub struct Driver<D = Store> {
     /// Routine messages taken from the queue that are in no batch yet, oldest first.
     waiting: VecDeque<Inbound>,
     limit: RateLimit,
+    repetitions: Repetitions,
     letters: Letters,
     /// Of the box's sleep this much is known to the engine.
     slept: Millis,
@@ -98,6 +101,8 @@ struct Gathered {
     tickets: Vec<Ticket>,
     /// Place of the action in `events`, and who waits for what becomes of it.
     askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
+    /// Place of the action in `events`, and under which name it may come again.
+    repeatable: Vec<(usize, Repeatable)>,
 }
 
 /// One batch as the engine decided it, and who waits until it is on disk.
@@ -148,6 +153,7 @@ impl<D: Disk> Driver<D> {
             snapshot_at: ticks() + SNAPSHOT_AFTER,
             waiting: VecDeque::new(),
             limit,
+            repetitions: Repetitions::default(),
             letters: Letters::default(),
             slept: Millis(0),
         }
@@ -316,6 +322,7 @@ impl<D: Disk> Driver<D> {
         let mut gathered = Gathered::default();
         metrics::counter!("gridwarden_messages_total").increment(inbounds.len() as u64);
         for inbound in inbounds {
+            gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), *one)));
             match inbound.safe {
                 Safe::Nobody => (),
                 Safe::Ticket(ticket) => gathered.tickets.push(ticket),
@@ -323,7 +330,8 @@ impl<D: Disk> Driver<D> {
             }
             for event in inbound.events {
                 match event {
-                    Event::Report(report) => {
+                    Event::Report(mut report) => {
+                        self.repetitions.mark(&mut report);
                         gathered.events.extend(self.limit.take(report, now).into_iter().map(Event::Report));
                     }
                     Event::Gone { .. } | Event::Action(_) => gathered.events.push(event),
@@ -334,6 +342,7 @@ impl<D: Disk> Driver<D> {
         gathered.events.extend(self.limit.due(now).into_iter().map(Event::Report));
         gathered.dead.extend(self.letters.due(now.steady));
         metrics::counter!("gridwarden_reports_thinned_total").increment(self.limit.take_thinned());
+        metrics::counter!("gridwarden_frames_repeated_total").increment(self.repetitions.take_found());
         gathered
     }
 
@@ -386,8 +395,9 @@ impl<D: Disk> Driver<D> {
         }
         let (effects, dead) = (applied.effects, gathered.dead);
         let cards = self.cards(&effects, batch.as_ref());
-        let commit = Commit { batch, effects, cards, dead, snapshot, ..Commit::default() };
-        let Gathered { tickets, askers, .. } = gathered;
+        let Gathered { tickets, askers, repeatable, .. } = gathered;
+        let done = done(repeatable, &applied.answers);
+        let commit = Commit { batch, effects, cards, dead, done, snapshot, ..Commit::default() };
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
     }
 
@@ -480,6 +490,15 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+/// The repeatable actions that were allowed.
+fn done(repeatable: Vec<(usize, Repeatable)>, answers: &[(usize, Answer)]) -> Vec<Done> {
+    let done = |(place, what)| {
+        let (_, answer) = answers.iter().find(|(at, _)| *at == place)?;
+        answer.as_ref().ok().map(|&alarm| Done { what, alarm })
+    };
+    repeatable.into_iter().filter_map(done).collect()
 }
 
 fn devices(inbound: &Inbound) -> impl Iterator<Item = DeviceIx> + '_ {

@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::acks::Ticket;
 use crate::engine::Answer;
-use crate::model::{DeadLetter, Event};
+use crate::model::{Action, DeadLetter, Event};
+use crate::store::repeats::Repeatable;
 
 /// How many messages may wait in each queue.
 pub const QUEUE_MAX: usize = 4096;
@@ -20,6 +21,8 @@ pub struct Inbound {
     pub events: Vec<Event>,
     pub dead: Vec<DeadLetter>,
     pub safe: Safe,
+    /// Given by a client that may send the same action again.
+    pub repeatable: Option<Box<Repeatable>>,
     /// Its place in the order in which everything was sent; given by the inlet. What one device said stays in order by it, over both queues.
     pub place: u64,
 }
@@ -92,11 +95,17 @@ impl Inlet {
     }
 
     /// A person's action; returns what became of it after it is on disk.
-    pub async fn act(&self, action: crate::model::Action) -> Result<Answer, Closed> {
+    pub async fn act(&self, action: Action) -> Result<Answer, Closed> {
+        self.act_once(action, None).await
+    }
+
+    /// The same for an action that may come again: that it is done is stored with it.
+    pub async fn act_once(&self, action: Action, repeatable: Option<Repeatable>) -> Result<Answer, Closed> {
         let (answer, answered) = oneshot::channel();
         self.send(Inbound {
             events: vec![Event::Action(action)],
             safe: Safe::Answer(answer),
+            repeatable: repeatable.map(Box::new),
             ..Inbound::default()
         })
         .await?;

@@ -14,7 +14,7 @@ mod connection;
 mod greeting;
 mod hub;
 mod outbound;
-mod pace;
+pub mod pace;
 pub mod packet;
 mod pipe;
 mod retained;

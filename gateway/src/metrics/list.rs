@@ -56,7 +56,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     ),
     ("gridwarden_modbus_stray_bytes_total", Counter, &["bus"], "Bytes thrown away between Modbus answers."),
     ("gridwarden_gbt26875_connections", Gauge, &[], "TCP connections of transmission devices."),
-    ("gridwarden_gbt26875_refused_total", Counter, &[], "Peers outside the networks of transmission devices."),
+    (
+        "gridwarden_gbt26875_refused_total",
+        Counter,
+        &[],
+        "Peers outside the networks of transmission devices.",
+    ),
     ("gridwarden_gbt26875_frames_total", Counter, &[], "Whole frames of transmission devices."),
     (
         "gridwarden_gbt26875_duplicates_total",
@@ -81,6 +86,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         Counter,
         &[],
         "Reports left out because their device sent too many.",
+    ),
+    (
+        "gridwarden_frames_repeated_total",
+        Counter,
+        &[],
+        "Frames that came twice, recognised by the device's own counter.",
     ),
     ("gridwarden_batches_total", Counter, &[], "Batches committed to the journal."),
     (

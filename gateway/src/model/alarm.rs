@@ -209,6 +209,8 @@ pub enum What {
     Unanswered,
     /// Another device of the cell reports fire, too.
     Confirmed,
+    /// Somebody who has been paged often enough is told of it together with others.
+    Folded,
 }
 
 /// Something to tell one person on one channel. Becomes one row of the outbox.
@@ -222,7 +224,12 @@ pub struct Alert {
     pub channel: String,
     /// Person id.
     pub person: Option<String>,
-    /// Which step of the ladder this is, from 1.
+    /// Which step of the ladder this is, from 1; [`Alert::SUMMARY`] for what goes out in one message with others.
     pub step: u32,
     pub at: Timestamp,
+}
+
+impl Alert {
+    /// In the place of a step.
+    pub const SUMMARY: u32 = 0;
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alarm, AlarmId, AlarmState, Signed};
+use super::{Alarm, AlarmId, AlarmState, Disposition, Signed};
 use crate::units::{Steady, Timestamp};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +92,71 @@ pub enum Verdict {
     Missed,
 }
 
+/// What came of an alarm, from the verdict of who had no hand in it, else from what those said who handled it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Worth {
+    /// There was what it said.
+    Real,
+    /// There was, and it came too late.
+    Missed,
+    /// There was nothing.
+    False,
+    /// There was something, and it was no danger.
+    Nuisance,
+    Test,
+    /// The device was broken.
+    Fault,
+    /// Nobody has said, or another house judges it.
+    Unsaid,
+}
+
+impl Worth {
+    pub const ALL: [Worth; 7] =
+        [Self::Real, Self::Missed, Self::False, Self::Nuisance, Self::Test, Self::Fault, Self::Unsaid];
+
+    /// Somebody had to come, and would have to come again.
+    pub const fn is_real(self) -> bool {
+        match self {
+            Self::Real | Self::Missed => true,
+            Self::False | Self::Nuisance | Self::Test | Self::Fault | Self::Unsaid => false,
+        }
+    }
+
+    /// Somebody came for nothing.
+    pub const fn is_wolf(self) -> bool {
+        match self {
+            Self::False | Self::Nuisance | Self::Fault => true,
+            Self::Real | Self::Missed | Self::Test | Self::Unsaid => false,
+        }
+    }
+}
+
+impl From<Verdict> for Worth {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::True => Self::Real,
+            Verdict::Missed => Self::Missed,
+            Verdict::False => Self::False,
+            Verdict::Nuisance => Self::Nuisance,
+        }
+    }
+}
+
+impl From<Disposition> for Worth {
+    fn from(disposition: Disposition) -> Self {
+        match disposition {
+            Disposition::RealFire | Disposition::HazardRemoved => Self::Real,
+            Disposition::FalseAlarm => Self::False,
+            Disposition::Test => Self::Test,
+            Disposition::DeviceFault => Self::Fault,
+            Disposition::HandedOver => Self::Unsaid,
+        }
+    }
+}
+
 /// Why a detector was wrong.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
@@ -160,6 +225,14 @@ impl Alarm {
             (told, Stage::Dispatched),
         ];
         reached.into_iter().find(|(is, _)| *is).map_or(Stage::Raised, |(_, stage)| stage)
+    }
+
+    pub fn worth(&self) -> Worth {
+        match (&self.handling.evaluated, &self.resolved) {
+            (Some(evaluation), _) => evaluation.verdict.into(),
+            (None, Some(resolution)) => resolution.disposition.into(),
+            (None, None) => Worth::Unsaid,
+        }
     }
 
     /// Whether this person or account has had a hand in it, and so may not supervise.

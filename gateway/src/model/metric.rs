@@ -4,6 +4,8 @@
 //! Units are UCUM codes. A flag is 0 or 1 and becomes a boolean field in InfluxDB; everything else becomes a float field. That
 //! is fixed per metric, so a field's type can never flip.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 /// Number of a metric in [`METRICS`].
@@ -114,12 +116,25 @@ impl Metric {
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        METRICS.iter().position(|spec| spec.name == name).map(|number| Metric(number as u16))
+        let at = BY_NAME.binary_search_by(|metric| by_length(metric.name()).cmp(&by_length(name))).ok()?;
+        Some(BY_NAME[at])
     }
 
     pub fn all() -> impl Iterator<Item = Metric> {
         (0..METRICS.len() as u16).map(Metric)
     }
+}
+
+/// Every value of every message is looked up by its name, so not one after the other.
+static BY_NAME: LazyLock<Vec<Metric>> = LazyLock::new(|| {
+    let mut metrics: Vec<Metric> = Metric::all().collect();
+    metrics.sort_unstable_by_key(|metric| by_length(metric.name()));
+    metrics
+});
+
+/// Most names differ by their length already, which costs no look at the letters.
+fn by_length(name: &str) -> (usize, &str) {
+    (name.len(), name)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,12 @@
 //! Whose turn it is: which of the alerts that are due go out now, which of them together, and which wait for a token.
 //!
 //! Pure. Fire goes alone, first, with places and tokens of its own, and is never folded. Of the others, those of one receiver are folded into one message
-//! when more of them wait than the receiver has tokens.
+//! when more of them wait than the receiver has tokens; those of one person that the engine told as one summary always are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pace::Pace;
-use crate::model::SignalClass;
+use crate::model::{Alert, SignalClass};
 use crate::store::outbox::Row;
 use crate::units::Steady;
 
@@ -98,9 +98,9 @@ pub fn choose(rows: VecDeque<Row>, pace: &mut Pace, places: &mut Places, now: St
         if free == 0 {
             let until = pace.free_at(&receiver, false, now);
             turn.wait.extend(rows.into_iter().map(|row| (row, until)));
-        } else if rows.len() <= free {
-            for row in rows {
-                send(&mut turn, vec![row], &receiver, pace, places, now);
+        } else if messages(&rows) <= free {
+            for message in apart(rows) {
+                send(&mut turn, message, &receiver, pace, places, now);
             }
         } else {
             let mut rows = rows;
@@ -110,6 +110,35 @@ pub fn choose(rows: VecDeque<Row>, pace: &mut Pace, places: &mut Places, now: St
         }
     }
     turn
+}
+
+/// How many messages these are.
+fn messages(rows: &[Row]) -> usize {
+    let people: BTreeSet<_> =
+        rows.iter().filter(|row| is_summary(row)).map(|row| &row.alert.person).collect();
+    rows.iter().filter(|row| !is_summary(row)).count() + people.len()
+}
+
+/// One message for each row, and one for each person's summary, in the place of its first row.
+fn apart(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let mut messages: Vec<Vec<Row>> = Vec::new();
+    for row in rows {
+        let same = |message: &&mut Vec<Row>| {
+            let whole = FOLD_MAX <= message.len();
+            message.first().is_some_and(|first| {
+                !whole && is_summary(first) && is_summary(&row) && first.alert.person == row.alert.person
+            })
+        };
+        match messages.iter_mut().find(same) {
+            Some(message) => message.push(row),
+            None => messages.push(vec![row]),
+        }
+    }
+    messages
+}
+
+fn is_summary(row: &Row) -> bool {
+    row.alert.step == Alert::SUMMARY
 }
 
 fn send(turn: &mut Turn, rows: Vec<Row>, receiver: &str, pace: &mut Pace, places: &mut Places, now: Steady) {
@@ -129,7 +158,6 @@ fn is_fire(row: &Row) -> bool {
 mod tests {
     use super::super::pace::{Each, Limits};
     use super::*;
-    use crate::model::Alert;
     use crate::store::tests::{alarm, alert};
 
     fn row(n: u64, class: SignalClass, person: &str) -> Row {
@@ -181,6 +209,18 @@ mod tests {
         both.extend(rows(SignalClass::Trouble, 5..6, "chen"));
         let turn = choose(both, &mut pace, &mut places, Steady(1));
         assert_eq!((sizes(&turn), turn.wait.len()), (vec![1], 1));
+    }
+
+    #[test]
+    fn a_summary_is_one_message_for_each_person() {
+        let (mut pace, mut places) = (Pace::new(Limits::NONE), Places::default());
+        let mut due = rows(SignalClass::Trouble, 0..5, "wang");
+        due.extend(rows(SignalClass::Trouble, 5..8, "zhao"));
+        due.iter_mut().for_each(|row| row.alert.step = Alert::SUMMARY);
+        due.push_front(row(9, SignalClass::Fire, "wang"));
+        due.push_back(row(10, SignalClass::Trouble, "wang"));
+        let turn = choose(due, &mut pace, &mut places, Steady(0));
+        assert_eq!(sizes(&turn), [1, 5, 3, 1], "the fire, two summaries, and what stands for itself");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::chain::{self, Chain};
 use super::{Problem, Store, StoreError, int, record, unint};
+use crate::indicators::Told;
 use crate::model::{Alarm, AlarmId, AlarmState, DeviceIx, Entry, SignalClass};
 use crate::units::Timestamp;
 
@@ -82,6 +83,64 @@ impl Store {
                 entries.push((number, alarm(entry.alarm, text)?, entry));
             }
             Ok(entries)
+        })
+        .await
+    }
+
+    /// Those raised from a moment up to another, oldest first, and whether there are more than `most`: then the oldest are left out. Numbers are given in the order
+    /// of raising, so the search ends with the first that is older.
+    pub async fn alarms_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        most: u32,
+    ) -> Result<(Vec<Alarm>, bool), StoreError> {
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT id, record FROM alarms ORDER BY id DESC")?;
+            let mut rows = statement.query(())?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                match alarm(AlarmId(unint(row.get(0)?)), record::text(row.get_ref(1)?)) {
+                    Ok(alarm) if alarm.raised < from => break,
+                    Ok(alarm) if to <= alarm.raised => (),
+                    Ok(_) if found.len() == most as usize => {
+                        found.reverse();
+                        return Ok((found, true));
+                    }
+                    Ok(alarm) => found.push(alarm),
+                    Err(damage) => tracing::error!(%damage, "left out of the indicators"),
+                }
+            }
+            found.reverse();
+            Ok((found, false))
+        })
+        .await
+    }
+
+    /// Who was to be told of which alarm when, newest first, and whether there are more than `most`.
+    pub async fn told_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        most: u32,
+    ) -> Result<(Vec<Told>, bool), StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT person, alarm, at FROM outbox WHERE ?1 <= at AND at < ?2 AND person IS NOT NULL
+                 ORDER BY at DESC LIMIT ?3",
+            )?;
+            let rows = statement.query_map(params![from.0, to.0, i64::from(most) + 1], |row| {
+                Ok(Told {
+                    person: row.get(0)?,
+                    alarm: AlarmId(unint(row.get(1)?)),
+                    at: Timestamp(row.get(2)?),
+                })
+            })?;
+            let mut told: Vec<Told> = rows.collect::<Result<_, _>>()?;
+            let cut = told.len() > most as usize;
+            told.truncate(most as usize);
+            Ok((told, cut))
         })
         .await
     }

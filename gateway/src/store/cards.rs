@@ -1,13 +1,17 @@
-//! The card of each alarm, stored in the commit that raises it, and what came of a device's alarms.
+//! The card of each alarm, stored in the commit that raises it, and what came of alarms by device, cell and rule.
 //!
-//! A tally counts per device and rule how many alarms were raised and as what they were closed; it is kept in the same transaction, so that it
-//! always agrees with the alarms. Cards hold personal data: whoever shows one asks for the right.
+//! A tally counts how many alarms were raised and as what they were closed; it is kept in the same transaction, so that it
+//! always agrees with the alarms, also when a closed one is judged later. Cards hold personal data: whoever shows one asks for the right.
+
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Problem, Store, StoreError, int, record};
+use super::{Problem, Store, StoreError, alarms, int, record, unint};
 use crate::card::{Card, Record};
-use crate::model::{Alarm, AlarmId, DeviceIx, Disposition, Entry, Verdict, What};
+use crate::engine::{Refusal, judge_closed};
+use crate::model::{Alarm, AlarmId, DeviceIx, Disposition, Entry, Signed, Verdict, What, Worth};
+use crate::proposal::Counts;
 
 /// What is counted when an alarm is raised.
 const RAISED: &str = "raised";
@@ -54,14 +58,126 @@ pub(super) fn save(connection: &Connection, alarm: AlarmId, card: &Card) -> Resu
 
 /// Counts what this line of an alarm's history ends or begins.
 pub(super) fn count(connection: &Connection, alarm: &Alarm, entry: &Entry) -> rusqlite::Result<()> {
-    let (Some(device), Some(what)) = (alarm.device, counted(alarm, entry.what)) else { return Ok(()) };
+    match counted(alarm, entry.what) {
+        Some(what) => add(connection, alarm, &what, 1),
+        None => Ok(()),
+    }
+}
+
+fn add(connection: &Connection, alarm: &Alarm, what: &str, more: i32) -> rusqlite::Result<()> {
+    if let Some(device) = alarm.device {
+        connection
+            .prepare_cached(
+                "INSERT INTO tallies (device, rule, what, count) VALUES (?1, ?2, ?3, max(?4, 0))
+                 ON CONFLICT (device, rule, what) DO UPDATE SET count = max(count + ?4, 0)",
+            )?
+            .execute(params![device.0, alarm.rule, what, more])?;
+    }
     connection
         .prepare_cached(
-            "INSERT INTO tallies (device, rule, what, count) VALUES (?1, ?2, ?3, 1)
-             ON CONFLICT (device, rule, what) DO UPDATE SET count = count + 1",
+            "INSERT INTO cell_tallies (cell, rule, what, count) VALUES (?1, ?2, ?3, max(?4, 0))
+             ON CONFLICT (cell, rule, what) DO UPDATE SET count = max(count + ?4, 0)",
         )?
-        .execute(params![device.0, alarm.rule, what])?;
+        .execute(params![alarm.cell_code, alarm.rule, what, more])?;
     Ok(())
+}
+
+/// By what counters are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Rule,
+    Cell,
+    Device,
+}
+
+/// Of one rule, and of one device or cell when asked so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    pub rule: String,
+    pub cell: Option<String>,
+    pub device: Option<DeviceIx>,
+    pub counts: Counts,
+}
+
+impl Store {
+    /// What came of all alarms there ever were.
+    pub async fn tallies(&self, by: By) -> Result<Vec<Tally>, StoreError> {
+        self.read(move |connection| Ok(tallies(connection, by)?)).await
+    }
+
+    /// A verdict on an alarm that is closed and that only the store still has. Returns the line of its history with its number, for those who watch.
+    pub async fn judge_closed(
+        &self,
+        id: AlarmId,
+        signed: Signed,
+        verdict: Verdict,
+    ) -> Result<Result<(u64, Alarm, Entry), Refusal>, StoreError> {
+        self.write(move |writing| {
+            let connection = writing.connection;
+            let Some(mut alarm) = alarms::load(connection, id)? else {
+                return Ok(Err(Refusal::NoSuchAlarm(id)));
+            };
+            let before = counted(&alarm, What::Closed);
+            let entry = Entry {
+                alarm: id,
+                at: signed.at,
+                what: What::Evaluated,
+                who: Some(signed.by.clone()),
+                detail: signed.note.clone().unwrap_or_default(),
+            };
+            if let Err(refusal) = judge_closed(&mut alarm, signed, verdict) {
+                return Ok(Err(refusal));
+            }
+            for (what, more) in [(before, -1), (counted(&alarm, What::Closed), 1)] {
+                if let Some(what) = what {
+                    add(connection, &alarm, &what, more)?;
+                }
+            }
+            alarms::save(connection, &alarm)?;
+            let number = alarms::add_entry(connection, &entry)?;
+            Ok(Ok((number, alarm, entry)))
+        })
+        .await
+    }
+}
+
+fn tallies(connection: &Connection, by: By) -> rusqlite::Result<Vec<Tally>> {
+    let sql = match by {
+        By::Rule => "SELECT rule, NULL, NULL, what, sum(count) FROM cell_tallies GROUP BY rule, what",
+        By::Cell => "SELECT rule, cell, NULL, what, count FROM cell_tallies",
+        By::Device => "SELECT rule, NULL, device, what, count FROM tallies",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(())?;
+    let mut found: BTreeMap<(String, Option<String>, Option<u32>), Counts> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (what, count): (String, i64) = (row.get(3)?, row.get(4)?);
+        let counts = found.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_default();
+        let count = u32::try_from(unint(count)).unwrap_or(u32::MAX);
+        if what == RAISED {
+            counts.raised = counts.raised.saturating_add(count);
+        } else if let Some(worth) = worth(what) {
+            counts.add(worth, count);
+        }
+    }
+    let tallies = found.into_iter().map(|((rule, cell, device), counts)| Tally {
+        rule,
+        cell,
+        device: device.map(DeviceIx),
+        counts,
+    });
+    Ok(tallies.collect())
+}
+
+/// What a word of the tallies says; `None` for one of a newer gateway.
+fn worth(what: String) -> Option<Worth> {
+    if what == UNSAID {
+        return Some(Worth::Unsaid);
+    }
+    match what.strip_prefix(VERDICT) {
+        Some(verdict) => record::from_word::<Verdict>(verdict.to_owned(), "a tally").ok().map(Into::into),
+        None => record::from_word::<Disposition>(what, "a tally").ok().map(Into::into),
+    }
 }
 
 fn counted(alarm: &Alarm, what: What) -> Option<String> {
@@ -95,7 +211,8 @@ fn counted(alarm: &Alarm, what: What) -> Option<String> {
         | What::Resumed
         | What::NoProgress
         | What::Unanswered
-        | What::Confirmed => None,
+        | What::Confirmed
+        | What::Folded => None,
     }
 }
 
@@ -110,20 +227,12 @@ fn device_record(connection: &Connection, device: DeviceIx) -> rusqlite::Result<
             outcome.alarms = count;
             continue;
         }
-        if let Some(verdict) = what.strip_prefix(VERDICT) {
-            match record::from_word::<Verdict>(verdict.to_owned(), "a tally") {
-                Ok(Verdict::True | Verdict::Missed) => outcome.real += count,
-                Ok(Verdict::False | Verdict::Nuisance) => outcome.false_alarms += count,
-                Err(_) => (), // Of a newer gateway.
-            }
-            continue;
-        }
-        match record::from_word::<Disposition>(what, "a tally") {
-            Ok(Disposition::RealFire | Disposition::HazardRemoved) => outcome.real += count,
-            Ok(Disposition::FalseAlarm) => outcome.false_alarms += count,
-            Ok(Disposition::Test) => outcome.tests += count,
-            Ok(Disposition::DeviceFault) => outcome.faults += count,
-            Ok(Disposition::HandedOver) | Err(_) => (), // Not this house's to judge, or nobody said.
+        match worth(what) {
+            Some(Worth::Real | Worth::Missed) => outcome.real += count,
+            Some(Worth::False | Worth::Nuisance) => outcome.false_alarms += count,
+            Some(Worth::Test) => outcome.tests += count,
+            Some(Worth::Fault) => outcome.faults += count,
+            Some(Worth::Unsaid) | None => (),
         }
     }
     Ok(outcome)

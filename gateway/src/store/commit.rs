@@ -6,7 +6,7 @@ use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
 use super::{
     Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, int, journal, outbox, registry,
-    unint,
+    repeats, unint,
 };
 use crate::card::Card;
 use crate::engine::Effect;
@@ -22,6 +22,7 @@ pub struct Prepared {
     effects: Vec<Effect>,
     cards: Vec<(AlarmId, Card)>,
     dead: Vec<DeadLetter>,
+    done: Vec<repeats::Done>,
     audit: Vec<Audit>,
     memo: Vec<(&'static str, String)>,
     snapshot: Option<Vec<u8>>,
@@ -45,12 +46,13 @@ impl Prepared {
             bytes: encode(batch),
             points: history::points(batch),
         });
-        let Commit { batch: _, effects, cards, dead, audit, memo, snapshot } = commit;
+        let Commit { batch: _, effects, cards, dead, done, audit, memo, snapshot } = commit;
         Self {
             batch,
             effects: effects.clone(),
             cards: cards.clone(),
             dead: dead.clone(),
+            done: done.clone(),
             audit: audit.clone(),
             memo: memo.clone(),
             snapshot: snapshot.clone(),
@@ -89,6 +91,9 @@ impl Prepared {
             outbox::keep_limit(writing, at)?;
         }
         bury(writing, &self.dead)?;
+        for done in &self.done {
+            repeats::done(writing.connection, done)?;
+        }
         for line in &self.audit {
             audit::add(writing.connection, line)?;
         }

@@ -42,6 +42,31 @@ impl Store {
         .await
     }
 
+    /// The batch before the first one of this moment or later; 0 when the journal begins later. The date may have been set back meanwhile: then it is one such place.
+    pub async fn batch_before(&self, wall: Timestamp) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            let (mut low, mut high): (i64, i64) = connection.query_row(
+                "SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) FROM journal",
+                (),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            let mut next = connection
+                .prepare_cached("SELECT seq, wall FROM journal WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+            // Always: `low` is before it, what follows `high` is not.
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let found: (i64, i64) = next.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                if found.1 < wall.0 {
+                    low = found.0;
+                } else {
+                    high = middle;
+                }
+            }
+            Ok(unint(low))
+        })
+        .await
+    }
+
     /// 0 when the consumer has confirmed nothing yet.
     pub async fn cursor(&self, consumer: &'static str) -> Result<u64, StoreError> {
         self.read(move |connection| Ok(cursor(connection, consumer)?)).await

@@ -29,15 +29,23 @@ const TABLES: &[&str] = &[
     "entries",
     "cards",
     "tallies",
+    "cell_tallies",
+    "proposals",
+    "ratings",
     "outbox",
     "attempts",
     "push_subscriptions",
+    "repeats",
+    "points",
+    "visits",
     "audit",
     "passes",
     "snapshots",
     "journal",
     "chunks",
     "dead_letters",
+    "attachments",
+    "attachment_parts",
 ];
 const NAMED_TABLES: &[&str] = &["memo", "cursors", "accounts", "anchors"];
 /// Small and needed for work: looked through at every start.

@@ -182,6 +182,105 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX push_by_person ON push_subscriptions (person);
     ",
+    // 6: answers to requests that may come twice, photos and voice notes, printed codes and who was there.
+    "
+    -- What a request with an Idempotency-Key came to; without a status its deed is done and its answer was lost.
+    CREATE TABLE repeats (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        key TEXT NOT NULL,
+        request BLOB NOT NULL,
+        alarm INTEGER,
+        status INTEGER,
+        location TEXT,
+        body BLOB,
+        UNIQUE (account, key)
+    ) STRICT;
+    -- A photo comes in parts, so that no alarm waits behind a large one; it is there when `whole` is 1.
+    CREATE TABLE attachments (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        alarm INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        steady INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        whole INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX attachments_by_alarm ON attachments (alarm);
+    CREATE TABLE attachment_parts (
+        id INTEGER PRIMARY KEY,
+        attachment INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        UNIQUE (attachment, place)
+    ) STRICT;
+    -- `code` is what is printed on a board or at a device.
+    CREATE TABLE points (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        code TEXT NOT NULL UNIQUE,
+        cell TEXT NOT NULL,
+        device TEXT,
+        made INTEGER NOT NULL,
+        ended INTEGER
+    ) STRICT;
+    CREATE INDEX points_by_cell ON points (cell, device);
+    CREATE TABLE visits (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        point INTEGER NOT NULL,
+        person TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        received INTEGER NOT NULL,
+        metres INTEGER,
+        note TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX visits_by_point ON visits (point, number);
+    ",
+    // 7: what came of the alarms of a cell, filled from those that are there; proposals; what residents say; alerts by time.
+    "
+    CREATE TABLE cell_tallies (
+        id INTEGER PRIMARY KEY,
+        cell TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        what TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        UNIQUE (cell, rule, what)
+    ) STRICT;
+    WITH texts AS (
+        SELECT cell, state, CASE WHEN record LIKE '%}' THEN record ELSE substr(record, 1, length(record) - 10) END AS text
+        FROM alarms
+    ), whole AS (
+        SELECT cell, state, CASE WHEN json_valid(text) THEN text END AS text FROM texts
+    ), counted AS (
+        SELECT cell, json_extract(text, '$.V1.rule') AS rule, 'raised' AS what FROM whole
+        UNION ALL
+        SELECT cell, json_extract(text, '$.V1.rule'), coalesce(
+            'verdict_' || json_extract(text, '$.V1.handling.evaluated.verdict'),
+            json_extract(text, '$.V1.resolved.disposition'),
+            'unsaid'
+        ) FROM whole WHERE state = 'closed'
+    )
+    INSERT INTO cell_tallies (cell, rule, what, count)
+        SELECT cell, rule, what, count(*) FROM counted WHERE rule IS NOT NULL GROUP BY cell, rule, what;
+    CREATE TABLE proposals (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        state TEXT NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE ratings (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash BLOB NOT NULL UNIQUE,
+        alarm INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        given INTEGER,
+        stars INTEGER,
+        comment TEXT
+    ) STRICT;
+    CREATE INDEX ratings_by_alarm ON ratings (alarm, given);
+    CREATE INDEX outbox_by_at ON outbox (at);
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

@@ -5,6 +5,7 @@ mod audit;
 mod care;
 mod commit;
 mod damage;
+mod fieldwork;
 mod journal;
 mod kill;
 mod outbox;
@@ -28,6 +29,7 @@ pub const LIMITS: Limits = Limits {
     history_days_max: 400,
     dead_letters_max: 100,
     outbox_rows_max: 100,
+    attachments: crate::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
 };
 
 /// A store in a folder of its own that can be closed and opened again.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Limits, journal, unint};
+use super::{Limits, attachments, journal, unint};
 use crate::clock;
 use crate::units::Millis;
 
@@ -56,6 +56,9 @@ pub fn step(connection: &mut Connection, limits: &Limits) -> rusqlite::Result<bo
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let batches = drop_batches(&transaction, limits)?;
     let chunks = drop_chunks(&transaction, limits)?;
+    if let Some((_, now)) = journal::last(&transaction)? {
+        attachments::clear(&transaction, now, limits.attachments)?; // So few come that one step keeps up.
+    }
     transaction.commit()?;
     empty_wal(connection)?;
     Ok(batches == STEP_ROWS_MAX || chunks == STEP_ROWS_MAX)

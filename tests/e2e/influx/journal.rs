@@ -101,6 +101,7 @@ fn open(folder: &tempfile::TempDir, journal_bytes_max: u64) -> Store {
         history_days_max: 36_500,
         dead_letters_max: 1_000,
         outbox_rows_max: 1_000,
+        attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
     };
     Store::open(&folder.path().join("store.db"), limits).unwrap().0
 }
@@ -151,6 +152,7 @@ pub fn task<S: Sink>(
         rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
+        profiles: Arc::default(),
     };
     let (status, stop): (Arc<Status>, _) = (Arc::default(), CancellationToken::new());
     let (store, world) = (station.store.clone(), world.share());

@@ -46,6 +46,7 @@ async fn what_is_dropped_before_influxdb_was_ever_reached_is_counted_and_an_alar
         rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
+        profiles: Arc::default(),
     }
     .share();
     let (inlet, mut outlet) = inlet::channel();

@@ -53,6 +53,7 @@ pub fn start(line: &str, units: &str) -> Running {
         rules_text: "".into(),
         topics: Arc::default(),
         freshness: Arc::default(),
+        profiles: Arc::default(),
     };
     let (inlet, outlet) = inlet::channel();
     let stop = CancellationToken::new();

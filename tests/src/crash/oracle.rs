@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     history_days_max: 1_000,
     dead_letters_max: 1_000_000,
     outbox_rows_max: 1_000_000,
+    attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
 };
 
 /// Fills in the figures and every fault.

@@ -21,11 +21,15 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: Option<&Registry>) 
     if let Some(centre) = &config.centre {
         check_centre(page, centre);
     }
-    let Some(registry) = registry.filter(|_| config.gbt26875.is_none() && !config.registry.devices.is_empty()) else {
+    let Some(registry) =
+        registry.filter(|_| config.gbt26875.is_none() && !config.registry.devices.is_empty())
+    else {
         return;
     };
     let files = page.at("registry.devices");
-    if let Some(device) = registry.devices().iter().find(|device| !device.retired && device.address.starts_with("gbt26875:")) {
+    if let Some(device) =
+        registry.devices().iter().find(|device| !device.retired && device.address.starts_with("gbt26875:"))
+    {
         page.warn(files, format!("the device `{}` has the address `{}`, but nobody listens to transmission devices; add [gbt26875], or correct the address", device.id, device.address));
     }
 }
@@ -36,7 +40,10 @@ fn check_server(page: &mut Page<'_>, config: &Gbt26875) {
         open |= station::bind(page, bind).is_some_and(|address| !address.ip().is_loopback());
     }
     if config.tcp.is_none() && config.udp.is_none() {
-        page.wrong(page.at("gbt26875"), "nobody can reach it; add `tcp` or `udp` with an address to listen on, such as `10.0.8.1:26875`");
+        page.wrong(
+            page.at("gbt26875"),
+            "nobody can reach it; add `tcp` or `udp` with an address to listen on, such as `10.0.8.1:26875`",
+        );
     }
     if open && config.from.is_empty() {
         let span = page.at("gbt26875");
@@ -64,7 +71,13 @@ fn check_server(page: &mut Page<'_>, config: &Gbt26875) {
     for device in &config.devices {
         address(page, &device.address);
         if seen.insert(device.address.get_ref(), ()).is_some() {
-            page.wrong(device.address.span(), format!("`{}` stands above already; say everything about a device in one place", device.address.get_ref()));
+            page.wrong(
+                device.address.span(),
+                format!(
+                    "`{}` stands above already; say everything about a device in one place",
+                    device.address.get_ref()
+                ),
+            );
         }
         let known = || config.dialects.iter().map(|dialect| dialect.name.get_ref().as_str());
         if let Some(name) = &device.dialect
@@ -78,12 +91,25 @@ fn check_server(page: &mut Page<'_>, config: &Gbt26875) {
 
 fn check_centre(page: &mut Page<'_>, centre: &Centre) {
     match (&centre.tcp, &centre.udp) {
-        (Some(_), Some(udp)) => page.wrong(udp.span(), "the centre is reached by one of the two; remove `tcp` or `udp`"),
-        (None, None) => page.wrong(page.at("centre"), "nobody is reached; add `tcp` or `udp` with the centre's host and port"),
+        (Some(_), Some(udp)) => {
+            page.wrong(udp.span(), "the centre is reached by one of the two; remove `tcp` or `udp`")
+        }
+        (None, None) => page.wrong(
+            page.at("centre"),
+            "nobody is reached; add `tcp` or `udp` with the centre's host and port",
+        ),
         (Some(place), None) | (None, Some(place)) => {
-            let good = place.get_ref().rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| 0 < port));
+            let good = place.get_ref().rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| 0 < port)
+            });
             if !good {
-                page.wrong(place.span(), format!("`{}` is no host and port; write them such as `fire.city.example:26875`", place.get_ref()));
+                page.wrong(
+                    place.span(),
+                    format!(
+                        "`{}` is no host and port; write them such as `fire.city.example:26875`",
+                        place.get_ref()
+                    ),
+                );
             }
         }
     }
@@ -95,6 +121,9 @@ fn check_centre(page: &mut Page<'_>, centre: &Centre) {
 
 fn address(page: &mut Page<'_>, number: &Spanned<u64>) {
     if Address::new(*number.get_ref()).is_none() {
-        page.wrong(number.span(), format!("`{}` is no address; it has 48 bits, so write 0 to {}", number.get_ref(), Address::MAX));
+        page.wrong(
+            number.span(),
+            format!("`{}` is no address; it has 48 bits, so write 0 to {}", number.get_ref(), Address::MAX),
+        );
     }
 }

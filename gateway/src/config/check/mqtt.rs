@@ -7,12 +7,14 @@ use super::super::shape::Page;
 use super::filters::{covers, invalid, meet};
 use super::{names, range, secrets, station};
 use crate::config::{Broker, Config, Listener};
+use crate::decode::profile::{Profile, Profiles};
+use crate::problem::instead;
 
 /// MQTT's own limit of a packet, 256 MB.
 const PACKET_KB_MAX: u32 = 262_144;
 
-pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
-    check_topics(page, config);
+pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path, profiles: &Profiles) {
+    check_topics(page, config, profiles);
     if let Some(listener) = &config.listener {
         check_listener(page, config, listener, folder);
     }
@@ -29,9 +31,32 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     }
 }
 
-fn check_topics(page: &mut Page<'_>, config: &Config) {
+fn check_topics(page: &mut Page<'_>, config: &Config, profiles: &Profiles) {
     for (i, topic) in config.topics.iter().enumerate() {
         let filter = topic.filter.get_ref();
+        match (&topic.decoder, &topic.profile) {
+            (Some(_), None) => (),
+            (None, Some(name)) if profiles.get(name.get_ref()).is_some_and(Profile::reads_topics) => (),
+            (None, Some(name)) => {
+                let known = profiles
+                    .all()
+                    .filter(|profile| profile.reads_topics())
+                    .map(|profile| profile.name.as_str());
+                let known: Vec<&str> = known.collect();
+                page.wrong(
+                    name.span(),
+                    format!(
+                        "there is no profile `{}` that reads topics; {}",
+                        name.get_ref(),
+                        instead(name.get_ref(), known)
+                    ),
+                );
+            }
+            (None, None) | (Some(_), Some(_)) => page.wrong(
+                topic.filter.span(),
+                format!("nothing says once who reads `{filter}`; give it a `decoder` or a `profile`"),
+            ),
+        }
         if let Some(bad) = invalid(filter) {
             page.wrong(topic.filter.span(), format!("the topic filter `{filter}` {bad}"));
             continue;

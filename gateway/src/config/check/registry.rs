@@ -2,6 +2,7 @@
 
 use super::super::shape::Page;
 use crate::config::Config;
+use crate::decode::Family;
 use crate::grid::{Registry, vacancy};
 use crate::units::Timestamp;
 
@@ -29,12 +30,29 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
             format!("the device `{}` stands in no cell; fill in `cell`, or `lon` and `lat`", device.id),
         );
     }
-    let decoded = |family| config.topics.iter().any(|topic| *topic.decoder.get_ref() == family);
+    let decoded = |family| {
+        config
+            .topics
+            .iter()
+            .any(|topic| topic.decoder.as_ref().is_some_and(|decoder| *decoder.get_ref() == family))
+    };
+    let lora =
+        registry.devices().iter().find(|device| !device.retired && device.address.starts_with("lora:"));
+    if let Some(device) = lora.filter(|_| !decoded(Family::Chirpstack) && !decoded(Family::Ttn)) {
+        page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no `[[topic]]` uses the decoder `chirpstack` or `ttn`; add one, or correct the address", device.id, device.address));
+    }
+    let pushed = ["imei:", "ctwing:", "huawei:"];
+    let nb = registry
+        .devices()
+        .iter()
+        .find(|device| !device.retired && pushed.iter().any(|prefix| device.address.starts_with(prefix)));
+    if let Some(device) = nb.filter(|_| config.push_in.is_empty()) {
+        page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no platform pushes here; add a `[[push_in]]`, or correct the address", device.id, device.address));
+    }
     for (prefix, family, word) in [
-        ("native:", crate::decode::Family::Native, "native"),
-        ("z2m:", crate::decode::Family::Zigbee2mqtt, "zigbee2mqtt"),
-        ("lora:", crate::decode::Family::Chirpstack, "chirpstack"),
-        ("frigate:", crate::decode::Family::Frigate, "frigate"),
+        ("native:", Family::Native, "native"),
+        ("z2m:", Family::Zigbee2mqtt, "zigbee2mqtt"),
+        ("frigate:", Family::Frigate, "frigate"),
     ] {
         let first =
             registry.devices().iter().find(|device| !device.retired && device.address.starts_with(prefix));

@@ -19,6 +19,8 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
     }
     range(page, "reports_per_minute_max", &rules.flood.reports_per_minute_max, 1..=60_000_000);
     range(page, "reports_at_once_max", &rules.flood.reports_at_once_max, 1..=10_000_000);
+    range(page, "pages_per_person_max", &rules.flood.pages_per_person_max, 2..=1_000);
+    range(page, "pages_within_s", &rules.flood.pages_within_s, 1..=86_400);
     range(page, "confirm_within_s", &rules.incidents.confirm_within_s, 0..=86_400);
     range(page, "dark_devices_min", &rules.incidents.dark_devices_min, 2..=1_000_000);
     range(page, "dark_within_s", &rules.incidents.dark_within_s, 0..=86_400);
@@ -28,7 +30,7 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
         check_condition(page, rule);
         check_class(page, rule, i);
         check_text(page, rule, i);
-        if ["manual", "unanswered", "maintenance", "cell-dark", "main-failure"]
+        if ["manual", "unanswered", "maintenance", "hazard", "reported", "cell-dark", "main-failure"]
             .contains(&rule.name.get_ref().as_str())
         {
             page.wrong(

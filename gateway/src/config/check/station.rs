@@ -45,11 +45,12 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     if config.listener.is_none()
         && config.brokers.is_empty()
         && config.buses.is_empty()
+        && config.push_in.is_empty()
         && config.gbt26875.is_none()
     {
         page.wrong(
             page.at("station"),
-            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus or `[gbt26875]`",
+            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus, a `[[push_in]]` or `[gbt26875]`",
         );
     }
 }
@@ -63,6 +64,8 @@ fn check_store(page: &mut Page<'_>, config: &Config) {
     range(page, "dead_letters_max", &store.dead_letters_max, 1..=10_000_000);
     range(page, "written_mb_per_day_max", &store.written_mb_per_day_max, 0..=10_000_000);
     range(page, "outbox_max", &store.outbox_max, 1_000..=100_000_000);
+    range(page, "attachments_max_mb", &store.attachments_max_mb, 16..=1_000_000);
+    range(page, "attachments_max_days", &store.attachments_max_days, 1..=36_500);
     if store.path.as_os_str().is_empty() || store.path.ends_with("/") {
         page.wrong(
             page.at("store.path"),

@@ -68,7 +68,10 @@ pub fn compile(dialect: &config::Dialect) -> Result<Dialect, Vec<(std::ops::Rang
         if zone.is_none() {
             problems.push((
                 name.span(),
-                format!("there is no time zone `{}`; write a name such as UTC or Asia/Urumqi", name.get_ref()),
+                format!(
+                    "there is no time zone `{}`; write a name such as UTC or Asia/Urumqi",
+                    name.get_ref()
+                ),
             ));
         }
         zone

@@ -81,7 +81,14 @@ mod tests {
         for text in ["gbt26875:889", "gbt26875:889/1.1", "gbt26875:281474976710655/11.0/65535.2"] {
             assert_eq!(text.parse::<Station>().map(|station| station.to_string()), Ok(text.to_owned()));
         }
-        for text in ["889", "gbt26875:", "gbt26875:281474976710656", "gbt26875:1/1", "gbt26875:1/1.256", "gbt26875:1/1.1/2.3/4"] {
+        for text in [
+            "889",
+            "gbt26875:",
+            "gbt26875:281474976710656",
+            "gbt26875:1/1",
+            "gbt26875:1/1.256",
+            "gbt26875:1/1.1/2.3/4",
+        ] {
             assert_eq!(text.parse::<Station>(), Err(()), "{text}");
         }
     }

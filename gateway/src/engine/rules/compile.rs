@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde_spanned::Spanned;
 
+use super::super::flood::PageLimit;
 use super::super::rate_limit::Allowance;
 use super::{
     Basis, Incidents, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who,
@@ -102,6 +103,7 @@ impl RuleBook {
             devices: Vec::new(),
             live_within: Millis::from_secs(u64::from(rules.freshness.live_within_s)),
             allowance,
+            page_limit: PageLimit::from(&rules.flood),
             incidents: incidents(&rules.incidents),
             watched: Vec::new(),
         };

@@ -108,7 +108,12 @@ fn engine() -> Engine {
             "ladder = \"duty\"\n    close = \"evaluated\"",
             1,
         );
-    let book = book(&format!("{rules}\n[incidents]\ndark_devices_min = 2\ndark_within_s = 900"), &registry);
+    let book = book(
+        &format!(
+            "{rules}\n[incidents]\ndark_devices_min = 2\ndark_within_s = 900\n[flood]\npages_per_person_max = 3"
+        ),
+        &registry,
+    );
     Engine::new(registry, book, now(0))
 }
 
@@ -163,7 +168,8 @@ fn calls_again(what: What, alarm: &Alarm) -> bool {
         | What::Shelved
         | What::Suppressed
         | What::Unanswered
-        | What::Confirmed => false,
+        | What::Confirmed
+        | What::Folded => false,
     }
 }
 

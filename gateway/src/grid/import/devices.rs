@@ -55,7 +55,8 @@ const KINDS: &[(&str, DeviceKind)] = &[
 ];
 
 /// How a message finds its device; what comes before the first colon of an address.
-const ADDRESSES: &[&str] = &["native", "z2m", "lora", "frigate", "modbus", "gbt26875"];
+const ADDRESSES: &[&str] =
+    &["native", "z2m", "lora", "frigate", "modbus", "mqtt", "imei", "ctwing", "huawei", "gbt26875"];
 
 pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
     read_devices(file, bytes)?.whole()
@@ -126,7 +127,7 @@ fn address(table: &mut Table<'_>, row: &[Field], id: &str) -> Placed<String> {
         field.text.split_once(':').filter(|(path, rest)| ADDRESSES.contains(path) && !rest.is_empty());
     if known.is_none() {
         let message = format!(
-            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>` or `modbus:<bus>/<unit>`",
+            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>` or `modbus:<bus>/<unit>`",
             field.text
         );
         table.wrong(field.at, message);
@@ -276,7 +277,7 @@ mod tests {
     fn every_bad_row_is_named() {
         let text = "id,kind,name,address,cell,lon,lat,silent_after_s\n\
             SD 1,smok_detector,a,,,,,\n\
-            SD-2,other,,mqtt:x,,118.9,,0\n\
+            SD-2,other,,http:x,,118.9,,0\n\
             SD-2,other,b,modbus:east,,32.1,118.9,\n\
             1.38E+10,other,b,,,,,\n";
         let wrong = parse_devices("d.csv", text.as_bytes()).expect_err("bad");

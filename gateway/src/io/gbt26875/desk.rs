@@ -64,7 +64,8 @@ impl Settings {
     pub fn of(config: &config::gbt26875::Gbt26875) -> anyhow::Result<Self> {
         let network = |text: &str| text.parse::<Network>().map_err(anyhow::Error::msg);
         let address = |number| {
-            Address::new(number).ok_or_else(|| anyhow::anyhow!("`{number}` needs more than the 48 bits of an address"))
+            Address::new(number)
+                .ok_or_else(|| anyhow::anyhow!("`{number}` needs more than the 48 bits of an address"))
         };
         let mut dialects = BTreeMap::new();
         for dialect in &config.dialects {
@@ -78,7 +79,8 @@ impl Settings {
         let mut devices = BTreeMap::new();
         for device in &config.devices {
             let from = device.from.as_ref().map(|text| network(text.get_ref())).transpose()?;
-            let dialect = device.dialect.as_ref().and_then(|name| dialects.get(name.get_ref().as_str())).cloned();
+            let dialect =
+                device.dialect.as_ref().and_then(|name| dialects.get(name.get_ref().as_str())).cloned();
             devices.insert(address(*device.address.get_ref())?, Particular { from, dialect });
         }
         Ok(Self {
@@ -101,7 +103,13 @@ impl Settings {
 }
 
 impl Desk {
-    pub fn new(settings: Settings, world: world::Shared, inlet: Inlet, clock: Clock, routes: Arc<Routes>) -> Self {
+    pub fn new(
+        settings: Settings,
+        world: world::Shared,
+        inlet: Inlet,
+        clock: Clock,
+        routes: Arc<Routes>,
+    ) -> Self {
         Self { settings, inlet, clock, routes, world, duplicates: Mutex::default(), said: Mutex::default() }
     }
 
@@ -111,7 +119,9 @@ impl Desk {
             || self.settings.from.iter().any(|network| network.contains(peer));
         if !inside {
             metrics::counter!("gridwarden_gbt26875_refused_total").increment(1);
-            self.say_once(format!("{peer} is in none of the networks of `gbt26875.from` and is not listened to"));
+            self.say_once(format!(
+                "{peer} is in none of the networks of `gbt26875.from` and is not listened to"
+            ));
         }
         inside
     }
@@ -136,15 +146,24 @@ impl Desk {
             ));
         };
         if !self.settings.may_be(from, peer.ip()) {
-            return refused(format!("{peer} says it is the transmission device {from}, which comes from elsewhere (`from` of its [[gbt26875.device]])"));
+            return refused(format!(
+                "{peer} says it is the transmission device {from}, which comes from elsewhere (`from` of its [[gbt26875.device]])"
+            ));
         }
         let (dialect, context, now) = (self.settings.dialect(from), world.decoding(), clock::ticks());
-        let alive = || decode(&Frame { unit: Vec::new(), ..frame.clone() }, device, dialect, &message, &context);
+        let alive =
+            || decode(&Frame { unit: Vec::new(), ..frame.clone() }, device, dialect, &message, &context);
         if frame.command == Command::Send
             && let Some(answer) = self.duplicates().answered(frame, now)
         {
             metrics::counter!("gridwarden_gbt26875_duplicates_total").increment(1);
-            return Taken { events: alive().decoded.events, dead: Vec::new(), answer: Some(answer), content: None, known: true };
+            return Taken {
+                events: alive().decoded.events,
+                dead: Vec::new(),
+                answer: Some(answer),
+                content: None,
+                known: true,
+            };
         }
         let mut answer = None;
         let Told { mut decoded, content, fault } = match frame.command {

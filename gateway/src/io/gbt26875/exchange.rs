@@ -73,11 +73,27 @@ impl<A> Exchange<A> {
     }
 
     /// `shown` is what the device's clock should show now.
-    pub fn ask(&mut self, device: Address, peer: SocketAddr, content: Content, asker: A, now: Instant, shown: Label) -> Sending {
+    pub fn ask(
+        &mut self,
+        device: Address,
+        peer: SocketAddr,
+        content: Content,
+        asker: A,
+        now: Instant,
+        shown: Label,
+    ) -> Sending {
         let serial = self.serial;
         self.serial = serial.wrapping_add(1);
-        let question =
-            Question { device, peer, content, asker, serial, tries: 1, due: now + self.timeout, denied: false };
+        let question = Question {
+            device,
+            peer,
+            content,
+            asker,
+            serial,
+            tries: 1,
+            due: now + self.timeout,
+            denied: false,
+        };
         let sending = (peer, question.frame(self.own, shown));
         self.waiting.push(question);
         sending
@@ -97,7 +113,12 @@ impl<A> Exchange<A> {
             }
             Command::Confirm if is_control(&self.waiting[at].content) => Some(self.waiting.swap_remove(at)),
             Command::Answer if !is_control(&self.waiting[at].content) => Some(self.waiting.swap_remove(at)),
-            Command::Confirm | Command::Answer | Command::Control | Command::Send | Command::Request | Command::User(_) => None,
+            Command::Confirm
+            | Command::Answer
+            | Command::Control
+            | Command::Send
+            | Command::Request
+            | Command::User(_) => None,
         }
     }
 
@@ -132,8 +153,7 @@ impl<A> Exchange<A> {
 
 impl<A> Question<A> {
     fn frame(&self, own: Address, shown: Label) -> Frame {
-        let header =
-            Header { serial: self.serial, version: [1, 0], sent: shown, from: own, to: self.device };
+        let header = Header { serial: self.serial, version: [1, 0], sent: shown, from: own, to: self.device };
         let command = if is_control(&self.content) { Command::Control } else { Command::Request };
         // A clock that is set late is set wrong.
         let unit = match &self.content {
@@ -161,7 +181,11 @@ mod tests {
     }
 
     fn exchange() -> (Exchange<&'static str>, SocketAddr, Instant) {
-        (Exchange::new(address(1), Duration::from_secs(5)), SocketAddr::from(([127, 0, 0, 1], 9)), clock::ticks())
+        (
+            Exchange::new(address(1), Duration::from_secs(5)),
+            SocketAddr::from(([127, 0, 0, 1], 9)),
+            clock::ticks(),
+        )
     }
 
     fn reply(to: &Frame, command: Command, from: Address) -> Frame {
@@ -178,7 +202,9 @@ mod tests {
             let (sent, given_up) = exchange.due(now + Duration::from_secs(s), |_| SHOWN);
             assert_eq!((sent.len(), given_up.len()), (again, over), "after {s} s");
             assert!(sent.iter().all(|(_, frame)| frame.header.serial == first.header.serial));
-            assert!(given_up.iter().all(|(question, why)| question.asker == "who" && *why == NotAnswered::Silent));
+            assert!(
+                given_up.iter().all(|(question, why)| question.asker == "who" && *why == NotAnswered::Silent)
+            );
         }
         assert_eq!(exchange.wake_at(), None);
     }
@@ -201,7 +227,8 @@ mod tests {
     async fn only_the_right_answer_of_the_right_device_settles_a_question() {
         let (mut exchange, peer, now) = exchange();
         let (_, read) = exchange.ask(address(889), peer, Content::ReadDeviceState, "read", now, SHOWN);
-        let (_, call) = exchange.ask(address(889), peer, Content::RollCall { minutes: 10 }, "call", now, SHOWN);
+        let (_, call) =
+            exchange.ask(address(889), peer, Content::RollCall { minutes: 10 }, "call", now, SHOWN);
         assert_ne!(read.header.serial, call.header.serial);
         for (what, frame) in [
             ("another device", reply(&read, Command::Answer, address(890))),
@@ -210,7 +237,8 @@ mod tests {
         ] {
             assert!(exchange.heard(&frame, now).is_none(), "{what}");
         }
-        let settled = |exchange: &mut Exchange<_>, frame| exchange.heard(&frame, now).map(|question| question.asker);
+        let settled =
+            |exchange: &mut Exchange<_>, frame| exchange.heard(&frame, now).map(|question| question.asker);
         assert_eq!(settled(&mut exchange, reply(&call, Command::Confirm, address(889))), Some("call"));
         assert_eq!(settled(&mut exchange, reply(&read, Command::Answer, address(889))), Some("read"));
         assert_eq!(settled(&mut exchange, reply(&read, Command::Answer, address(889))), None, "once");

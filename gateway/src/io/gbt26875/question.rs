@@ -39,7 +39,9 @@ pub fn question(payload: &Map<String, Value>, station: Station) -> Result<Conten
     let records = |since: &str, count: u8| match since.parse::<DateTime>() {
         Ok(since) if (1..=RECORDS_MAX).contains(&count) => Ok((Label::of(since), count)),
         Ok(_) => Err(format!("`count` is {count}; write 1 to {RECORDS_MAX}")),
-        Err(_) => Err(format!("`since` is `{since}`; write the time of its clock, such as 2026-11-23T08:00:00")),
+        Err(_) => {
+            Err(format!("`since` is `{since}`; write the time of its clock, such as 2026-11-23T08:00:00"))
+        }
     };
     let content = match (question, station) {
         (Question::State, Station::Device(_)) => Content::ReadDeviceState,
@@ -99,7 +101,11 @@ mod tests {
             (r#"{"ask":"time"}"#, "gbt26875:889", Some(88)),
             (r#"{"ask":"time"}"#, "gbt26875:889/1.1", Some(68)),
             (r#"{"ask":"operations","since":"2026-11-23T08:00:00","count":20}"#, "gbt26875:889", Some(84)),
-            (r#"{"ask":"operations","since":"2026-11-23T08:00:00","count":20}"#, "gbt26875:889/1.1", Some(64)),
+            (
+                r#"{"ask":"operations","since":"2026-11-23T08:00:00","count":20}"#,
+                "gbt26875:889/1.1",
+                Some(64),
+            ),
             (r#"{"ask":"operations","since":"2026-11-23T08:00:00","count":103}"#, "gbt26875:889", None),
             (r#"{"ask":"initialise"}"#, "gbt26875:889", Some(89)),
             (r#"{"ask":"set_clock"}"#, "gbt26875:889", Some(90)),

@@ -42,7 +42,16 @@ impl Talk {
     pub fn new(desk: Arc<Desk>) -> Self {
         let (to_us, asked) = mpsc::channel(QUESTIONS_MAX);
         let exchange = Exchange::new(desk.settings.own, desk.settings.timeout);
-        Self { desk, line: AckLine::default(), exchange, to_us, asked, out: Vec::new(), faulty: 0, heard: clock::ticks() }
+        Self {
+            desk,
+            line: AckLine::default(),
+            exchange,
+            to_us,
+            asked,
+            out: Vec::new(),
+            faulty: 0,
+            heard: clock::ticks(),
+        }
     }
 
     pub fn may_read(&self) -> bool {
@@ -83,7 +92,13 @@ impl Talk {
         }
     }
 
-    fn frame(&mut self, frame: &Frame, bytes: &[u8], peer: SocketAddr, received: Timestamp) -> Option<Inbound> {
+    fn frame(
+        &mut self,
+        frame: &Frame,
+        bytes: &[u8],
+        peer: SocketAddr,
+        received: Timestamp,
+    ) -> Option<Inbound> {
         let Taken { mut events, dead, answer, content, known } = self.desk.take(frame, bytes, peer, received);
         if known {
             self.desk.routes.heard(frame.header.from, &self.to_us, peer, clock::ticks());
@@ -109,7 +124,12 @@ impl Talk {
         Some(Inbound { events, dead, safe, ..Inbound::default() })
     }
 
-    fn settled(&self, question: Question<Asker>, content: Option<Content>, received: Timestamp) -> Option<Event> {
+    fn settled(
+        &self,
+        question: Question<Asker>,
+        content: Option<Content>,
+        received: Timestamp,
+    ) -> Option<Event> {
         let called = matches!(question.content, Content::RollCall { .. });
         let answer = match content {
             Some(content) => Ok(Answer::Said(content)),

@@ -19,6 +19,15 @@ impl Pace {
         Self { per_s, tokens: per_s, at: now }
     }
 
+    /// For a source that refuses instead of waiting: whether one more may be taken now.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let may = self.wait_until(now).is_none();
+        if may {
+            self.spend();
+        }
+        may
+    }
+
     pub fn spend(&mut self) {
         self.tokens -= 1.0;
     }

@@ -1,6 +1,6 @@
 //! An older file becomes a current one, whole or not at all.
 //!
-//! `store-1.sql` is a store as version 1 of the schema wrote it. It is never edited: files out there look like this. Made by
+//! `store-1.sql` and `store-5.sql` are stores as these versions of the schema wrote them. They are never edited: files out there look like this. Made by
 //! `GRIDWARDEN_WRITE_FIXTURE=store-N.sql cargo test -p gateway writes_the_fixture`, once per version.
 
 use super::*;
@@ -8,6 +8,7 @@ use crate::grid::{Person, Rows};
 use crate::units::Timestamp;
 
 const VERSION_1: &str = include_str!("store-1.sql");
+const VERSION_5: &str = include_str!("store-5.sql");
 
 fn old(sql: &str) -> (Place, Connection) {
     let place = Place::new();
@@ -70,6 +71,9 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
     drop(connection);
     let (store, recovered) = place.recover(LIMITS);
     check(&store, &recovered).await;
+    let tallies = store.tallies(cards::By::Cell).await.unwrap();
+    assert_eq!(tallies.len(), 1, "counted from the alarms that are there");
+    assert_eq!((tallies[0].cell.is_some(), tallies[0].counts.raised), (true, 1));
     let heads = store.verify_chains().await.unwrap();
     assert!(
         heads.iter().all(|head| head.broken.is_none() && head.rows == 1),
@@ -79,6 +83,18 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
     drop(store);
     let connection = Connection::open(place.path()).unwrap();
     assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version: schema::KNOWN });
+}
+
+#[tokio::test]
+async fn a_store_of_version_5_opens_with_all_that_is_in_it() {
+    let (place, connection) = old(VERSION_5);
+    assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version: 5 });
+    drop(connection);
+    let (store, recovered) = place.recover(LIMITS);
+    check(&store, &recovered).await;
+    let heads = store.verify_chains().await.unwrap();
+    assert!(heads.iter().all(|head| head.broken.is_none() && head.rows == 1), "{heads:?}");
+    store.commit(&commit(22)).await.unwrap();
 }
 
 /// What an older file has not got is not taken for damage.

@@ -54,8 +54,12 @@ impl Stream {
             at = self.start_after(at)?;
             match Frame::look(&self.bytes[at..]) {
                 Candidate::Whole { .. }
-                | Candidate::Faulty { fault: Fault::Checksum { .. } | Fault::Command(_), .. } => return Some(at),
-                Candidate::Faulty { fault: Fault::TooLong(_) | Fault::End(_), .. } | Candidate::Cut => at += 1,
+                | Candidate::Faulty { fault: Fault::Checksum { .. } | Fault::Command(_), .. } => {
+                    return Some(at);
+                }
+                Candidate::Faulty { fault: Fault::TooLong(_) | Fault::End(_), .. } | Candidate::Cut => {
+                    at += 1
+                }
             }
         }
     }

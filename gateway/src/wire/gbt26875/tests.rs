@@ -43,22 +43,64 @@ fn examples() -> Vec<(&'static str, Frame)> {
     let mains = || Content::DeviceState(vec![At { body: DeviceState { state: 8 }, at: Some(AT) }]);
     let roll_call = Operation { operation: 1 << 5, operator: 1 };
     vec![
-        ("404001000101203a091a090c790300000000385b0100000030000202010101280a000200020020202020202020202020202020202020202020202020202020202020202000023a091a090c462323", up(Send, Content::ComponentState(vec![At { body: smoke, at: Some(AT) }]))),
-        ("404001000101233a091a090c385b01000000790300000000000003ab2323", frame(false, ANSWERED, Confirm, None)),
+        (
+            "404001000101203a091a090c790300000000385b0100000030000202010101280a000200020020202020202020202020202020202020202020202020202020202020202000023a091a090c462323",
+            up(Send, Content::ComponentState(vec![At { body: smoke, at: Some(AT) }])),
+        ),
+        (
+            "404001000101233a091a090c385b01000000790300000000000003ab2323",
+            frame(false, ANSWERED, Confirm, None),
+        ),
         ("404001000101233a091a090c385b01000000790300000000000006ae2323", frame(false, ANSWERED, Deny, None)),
         ("404001000101203a091a090c790300000000385b01000000090002150108023a091a090c422323", up(Send, mains())),
-        ("404001000101203a091a090c790300000000385b010000000a000218012001023a091a090c5f2323", up(Send, Content::DeviceOperation(vec![At { body: roll_call, at: Some(AT) }]))),
-        ("404001000101203a091a090c790300000000385b0100000004000219010101c72323", up(Send, Content::DeviceVersion([1, 1]))),
-        ("404001000101203a091a090c790300000000385b010000000800021c01023a091a090c402323", up(Send, Content::DeviceTime(AT))),
-        ("404001000101203a091a090c385b01000000790300000000030004510100fe2323", down(Request, Content::ReadDeviceState)),
-        ("404001000101203a091a090c790300000000385b01000000090005150108023a091a090c452323", up(Answer, mains())),
-        ("404001000101203a091a090c385b01000000790300000000030004550100022323", down(Request, Content::ReadDeviceVersion)),
-        ("404001000101203a091a090c790300000000385b0100000004000519010101ca2323", up(Answer, Content::DeviceVersion([1, 1]))),
-        ("404001000101203a091a090c385b01000000790300000000030004580100052323", down(Request, Content::ReadDeviceTime)),
-        ("404001000101203a091a090c790300000000385b010000000800051c01023a091a090c432323", up(Answer, Content::DeviceTime(AT))),
-        ("404001000101203a091a090c385b01000000790300000000030001590100032323", down(Control, Content::Initialise)),
-        ("404001000101203a091a090c385b010000007903000000000800015a01023a091a090c7d2323", down(Control, Content::SetClock(AT))),
-        ("404001000101203a091a090c385b010000007903000000000300015b010a0f2323", down(Control, Content::RollCall { minutes: 10 })),
+        (
+            "404001000101203a091a090c790300000000385b010000000a000218012001023a091a090c5f2323",
+            up(Send, Content::DeviceOperation(vec![At { body: roll_call, at: Some(AT) }])),
+        ),
+        (
+            "404001000101203a091a090c790300000000385b0100000004000219010101c72323",
+            up(Send, Content::DeviceVersion([1, 1])),
+        ),
+        (
+            "404001000101203a091a090c790300000000385b010000000800021c01023a091a090c402323",
+            up(Send, Content::DeviceTime(AT)),
+        ),
+        (
+            "404001000101203a091a090c385b01000000790300000000030004510100fe2323",
+            down(Request, Content::ReadDeviceState),
+        ),
+        (
+            "404001000101203a091a090c790300000000385b01000000090005150108023a091a090c452323",
+            up(Answer, mains()),
+        ),
+        (
+            "404001000101203a091a090c385b01000000790300000000030004550100022323",
+            down(Request, Content::ReadDeviceVersion),
+        ),
+        (
+            "404001000101203a091a090c790300000000385b0100000004000519010101ca2323",
+            up(Answer, Content::DeviceVersion([1, 1])),
+        ),
+        (
+            "404001000101203a091a090c385b01000000790300000000030004580100052323",
+            down(Request, Content::ReadDeviceTime),
+        ),
+        (
+            "404001000101203a091a090c790300000000385b010000000800051c01023a091a090c432323",
+            up(Answer, Content::DeviceTime(AT)),
+        ),
+        (
+            "404001000101203a091a090c385b01000000790300000000030001590100032323",
+            down(Control, Content::Initialise),
+        ),
+        (
+            "404001000101203a091a090c385b010000007903000000000800015a01023a091a090c7d2323",
+            down(Control, Content::SetClock(AT)),
+        ),
+        (
+            "404001000101203a091a090c385b010000007903000000000300015b010a0f2323",
+            down(Control, Content::RollCall { minutes: 10 }),
+        ),
     ]
 }
 
@@ -99,7 +141,11 @@ fn texts_are_gb_18030() {
     assert_eq!(note.0.len(), NOTE_BYTES);
     assert_eq!(note.read(encoding_rs::GB18030), "2号楼3层走廊感烟探测器");
     let long = Text::note("一二三四五六七八九十一二三四五六七八九十");
-    assert_eq!(long.read(encoding_rs::GB18030), "一二三四五六七八九十一二三四五", "cut between two characters");
+    assert_eq!(
+        long.read(encoding_rs::GB18030),
+        "一二三四五六七八九十一二三四五",
+        "cut between two characters"
+    );
     assert_eq!(Text::note("").0, [[b' '; NOTE_BYTES - 1].as_slice(), &[0]].concat());
     assert_eq!(Text(vec![0xff, 0xff]).read(encoding_rs::GB18030), "\u{fffd}\u{fffd}");
 }
@@ -143,7 +189,11 @@ fn a_cut_frame_does_not_hold_up_the_next() {
     for cut in 0..bytes.len() {
         let mut stream = Stream::default();
         assert_eq!(frames(pieces(&mut stream, &bytes[..cut])), []);
-        assert_eq!(frames(pieces(&mut stream, &bytes)), std::slice::from_ref(&good), "behind {cut} bytes of it");
+        assert_eq!(
+            frames(pieces(&mut stream, &bytes)),
+            std::slice::from_ref(&good),
+            "behind {cut} bytes of it"
+        );
     }
     assert_eq!(whole(&[b"@@@".as_slice(), &bytes].concat()), [good]);
 }
@@ -171,7 +221,8 @@ fn a_unit_that_is_not_what_it_says_gives_what_is_whole() {
     assert_eq!(read(&[99, 1, 0]), (0, Some(UnitFault::Flag(99))));
     // A device that leaves the times out.
     let without = Content::read(&[1, 2, 1, 1, 2, 0, 1, 2, 0, 0]);
-    let state = |address, state| At { body: SystemState { system: System { kind: 1, address }, state }, at: None };
+    let state =
+        |address, state| At { body: SystemState { system: System { kind: 1, address }, state }, at: None };
     assert_eq!(without.content, Some(Content::SystemState(vec![state(1, 2), state(2, 0)])));
     assert_eq!(without.fault, None);
 }
@@ -188,7 +239,13 @@ fn the_largest_units_fit() {
         Content::SystemState(vec![At { body: SystemState { system, state: 0 }, at }; 102]),
         Content::ComponentState(vec![state; 22]),
         Content::Analog(vec![At { body: Analog { place, kind: 0, quantity: 5, raw: 0 }, at }; 63]),
-        Content::SystemOperation(vec![At { body: SystemOperation { system, done: Operation { operation: 1, operator: 1 } }, at }; 102]),
+        Content::SystemOperation(vec![
+            At {
+                body: SystemOperation { system, done: Operation { operation: 1, operator: 1 } },
+                at
+            };
+            102
+        ]),
         Content::SystemText(vec![SystemText { system, text: Text(vec![b'x'; 255]) }; 3]),
         Content::ComponentText(vec![ComponentText { place, kind: 40, note }; 26]),
         Content::DeviceOperation(vec![At { body: Operation { operation: 1, operator: 1 }, at }; 127]),
@@ -220,36 +277,61 @@ fn note() -> impl Strategy<Value = Text> {
 }
 
 /// Objects of which all say when, or none does.
-fn timed<T: std::fmt::Debug + Clone>(body: impl Strategy<Value = T>, most: usize) -> impl Strategy<Value = Vec<At<T>>> {
+fn timed<T: std::fmt::Debug + Clone>(
+    body: impl Strategy<Value = T>,
+    most: usize,
+) -> impl Strategy<Value = Vec<At<T>>> {
     (prop::collection::vec((body, label()), 1..=most), any::<bool>()).prop_map(|(list, said)| {
         list.into_iter().map(|(body, at)| At { body, at: said.then_some(at) }).collect()
     })
 }
 
-fn many<T: std::fmt::Debug + Clone>(one: impl Strategy<Value = T>, most: usize) -> impl Strategy<Value = Vec<T>> {
+fn many<T: std::fmt::Debug + Clone>(
+    one: impl Strategy<Value = T>,
+    most: usize,
+) -> impl Strategy<Value = Vec<T>> {
     prop::collection::vec(one, 1..=most)
 }
 
 fn content() -> impl Strategy<Value = Content> {
     let operation = || any::<(u8, u8)>().prop_map(|(operation, operator)| Operation { operation, operator });
     prop_oneof![
-        timed((system(), any::<u16>()).prop_map(|(system, state)| SystemState { system, state }), 102).prop_map(Content::SystemState),
+        timed((system(), any::<u16>()).prop_map(|(system, state)| SystemState { system, state }), 102)
+            .prop_map(Content::SystemState),
         timed(
-            (place(), any::<(u8, u16)>(), note()).prop_map(|(place, (kind, state), note)| ComponentState { place, kind, state, note }),
+            (place(), any::<(u8, u16)>(), note()).prop_map(|(place, (kind, state), note)| ComponentState {
+                place,
+                kind,
+                state,
+                note
+            }),
             22
         )
         .prop_map(Content::ComponentState),
         timed(
-            (place(), any::<(u8, u8, i16)>()).prop_map(|(place, (kind, quantity, raw))| Analog { place, kind, quantity, raw }),
+            (place(), any::<(u8, u8, i16)>()).prop_map(|(place, (kind, quantity, raw))| Analog {
+                place,
+                kind,
+                quantity,
+                raw
+            }),
             63
         )
         .prop_map(Content::Analog),
         timed((system(), operation()).prop_map(|(system, done)| SystemOperation { system, done }), 102)
             .prop_map(Content::SystemOperation),
         (system(), any::<[u8; 2]>()).prop_map(|(system, version)| Content::SystemVersion { system, version }),
-        many((system(), text()).prop_map(|(system, text)| SystemText { system, text }), 3).prop_map(Content::SystemText),
-        many((place(), any::<u8>(), note()).prop_map(|(place, kind, note)| ComponentText { place, kind, note }), 26)
-            .prop_map(Content::ComponentText),
+        many((system(), text()).prop_map(|(system, text)| SystemText { system, text }), 3)
+            .prop_map(Content::SystemText),
+        many(
+            (place(), any::<u8>(), note()).prop_map(|(place, kind, note)| ComponentText {
+                place,
+                kind,
+                note
+            }),
+            26
+        )
+        .prop_map(Content::ComponentText),
         (system(), label()).prop_map(|(system, at)| Content::SystemTime { system, at }),
         timed(any::<u8>().prop_map(|state| DeviceState { state }), 1).prop_map(Content::DeviceState),
         timed(operation(), 127).prop_map(Content::DeviceOperation),
@@ -259,7 +341,11 @@ fn content() -> impl Strategy<Value = Content> {
         many(system(), 102).prop_map(Content::ReadSystemState),
         many(place(), 22).prop_map(Content::ReadComponentState),
         many(place(), 63).prop_map(Content::ReadAnalog),
-        (system(), any::<u8>(), label()).prop_map(|(system, count, since)| Content::ReadSystemOperation { system, count, since }),
+        (system(), any::<u8>(), label()).prop_map(|(system, count, since)| Content::ReadSystemOperation {
+            system,
+            count,
+            since
+        }),
         system().prop_map(Content::ReadSystemVersion),
         many(system(), 3).prop_map(Content::ReadSystemText),
         many(place(), 26).prop_map(Content::ReadComponentText),

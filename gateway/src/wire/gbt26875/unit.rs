@@ -367,7 +367,9 @@ impl Content {
         };
         let mut objects = Cursor::new(rest, *count);
         let content = match flag {
-            1 => Self::SystemState(objects.timed(4, |at| Some(SystemState { system: at.system()?, state: at.u16()? }))),
+            1 => Self::SystemState(
+                objects.timed(4, |at| Some(SystemState { system: at.system()?, state: at.u16()? })),
+            ),
             2 => Self::ComponentState(objects.timed(40, |at| {
                 let (place, kind) = at.component()?;
                 Some(ComponentState { place, kind, state: at.u16()?, note: at.text(NOTE_BYTES)? })
@@ -376,9 +378,9 @@ impl Content {
                 let (place, kind) = at.component()?;
                 Some(Analog { place, kind, quantity: at.u8()?, raw: at.u16()? as i16 })
             })),
-            4 => Self::SystemOperation(objects.timed(4, |at| {
-                Some(SystemOperation { system: at.system()?, done: at.operation()? })
-            })),
+            4 => Self::SystemOperation(
+                objects.timed(4, |at| Some(SystemOperation { system: at.system()?, done: at.operation()? })),
+            ),
             6 => Self::SystemText(objects.many(|at| {
                 let (system, length) = (at.system()?, at.u8()?);
                 Some(SystemText { system, text: at.text(length.into())? })

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AlarmId, CellIx, Deed, Disposition, HandTo, SignalClass, Verdict};
+use crate::model::{AlarmId, CellIx, Deed, Disposition, HandTo, Reporter, SignalClass, Verdict};
 use crate::units::Steady;
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -69,6 +69,12 @@ fn action() -> impl Strategy<Value = Action> {
             note
         }),
         Just(Deed::Roster),
+        (any::<u32>(), any::<bool>(), "\\PC{0,20}").prop_map(|(cell, resident, text)| Deed::Report {
+            cell: CellIx(cell),
+            class: SignalClass::Supervisory,
+            by: if resident { Reporter::Resident } else { Reporter::Worker },
+            text
+        }),
         (any::<u32>(), proptest::option::of(any::<u32>()), "\\PC{0,40}").prop_map(|(cell, device, text)| {
             Deed::Raise { cell: CellIx(cell), device: device.map(DeviceIx), class: SignalClass::Fire, text }
         }),

@@ -56,7 +56,12 @@ impl<'a> Cursor<'a> {
     pub fn fault(&self, flag: u8) -> Option<UnitFault> {
         let good = self.whole == usize::from(self.said) && self.rest.is_empty() && 0 < self.said;
         let user = 128 <= flag;
-        (!good && !user).then_some(UnitFault::Objects { flag, said: self.said, whole: self.whole, bytes: self.bytes })
+        (!good && !user).then_some(UnitFault::Objects {
+            flag,
+            said: self.said,
+            whole: self.whole,
+            bytes: self.bytes,
+        })
     }
 
     fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {

@@ -1,0 +1,164 @@
+// The neighbourhood as it is now: cells, devices with their newest values, alarms. One for the whole page.
+//
+// The maps are plain and devices change in place, for ten thousand of them change all the time (who keeps one in a list must take what is drawn anew); whoever draws reads `alarmsAt`, `devicesAt` or `cellsAt`, which count changes.
+// Values come faster than anybody can look: they count at most four times a second.
+import { newestFirst, unanswered } from './alarms';
+import { every, get, type Page } from './gateway';
+import { Stream } from './stream';
+import type { Alarm, AlarmChange, Cell, Device, ReadingEvent } from './types';
+
+const CLOSED_SHOWN = 20, ALARMS_MAX = 2000, VALUES_EVERY_MS = 250, DRAWN_LATEST = 20;
+
+export type Link = 'waiting' | 'live' | 'lost';
+
+class Live {
+  readonly cells = new Map<string, Cell>();
+  readonly alarms = new Map<string, Alarm>();
+  readonly devices = new Map<string, Device>();
+  /** Devices that spoke last, newest first. */
+  spoke: string[] = [];
+  cellsAt = $state(0);
+  alarmsAt = $state(0);
+  devicesAt = $state(0);
+  /** Counts changes of who is heard, which is seldom. */
+  presenceAt = $state(0);
+  link = $state<Link>('waiting');
+  lostWhy = $state('');
+  lostSince = $state<Date | null>(null);
+  /** There are more open alarms than are shown. */
+  full = $state(false);
+  /** Told of every change of an alarm, and of every reading; for what is open on the screen. */
+  readonly onAlarm = new Set<(change: AlarmChange) => void>();
+  readonly onReading = new Set<(reading: ReadingEvent) => void>();
+  readonly onBegin = new Set<() => void>();
+  unknown: () => void = () => {};
+  #valuesWaiting = false;
+  #alarmsChanged = false;
+  #presenceChanged = false;
+
+  readonly stream = new Stream({
+    path: '/api/v1/events?readings=1',
+    begin: () => this.#fetchAll(),
+    event: (kind, body) => {
+      if (kind === 'alarm') {
+        this.changed((body as AlarmChange).alarm, false);
+        this.onAlarm.forEach((tell) => tell(body as AlarmChange));
+      } else if (kind === 'reading') this.#read(body as ReadingEvent);
+      else if (kind === 'presence') {
+        const { device, online } = body as { device: string; online: boolean };
+        const known = this.devices.get(device);
+        if (known && known.online !== online) {
+          known.online = online;
+          this.#presenceChanged = true;
+          this.#valuesChanged();
+        }
+      }
+    },
+    drawn: () => {
+      if (this.#alarmsChanged) this.alarmsAt += 1;
+      this.#alarmsChanged = false;
+    },
+    connected: () => {
+      this.link = 'live';
+      this.onBegin.forEach((tell) => tell());
+    },
+    lost: (why) => {
+      this.link = 'lost';
+      this.lostWhy = why;
+      this.lostSince = this.stream.heard;
+    },
+    unknown: () => this.unknown(),
+  });
+
+  start(): void {
+    this.link = 'waiting';
+    this.stream.start();
+  }
+
+  stop(): void {
+    this.stream.stop();
+    this.link = 'waiting';
+    for (const map of [this.cells, this.alarms, this.devices]) map.clear();
+    this.cellsAt += 1;
+    this.alarmsAt += 1;
+    this.devicesAt += 1;
+  }
+
+  changed(alarm: Alarm, draw = true): void {
+    this.alarms.set(alarm.id, alarm);
+    if (!alarm.open) {
+      const closed = [...this.alarms.values()].filter((one) => !one.open).sort(newestFirst);
+      for (const old of closed.slice(CLOSED_SHOWN)) this.alarms.delete(old.id);
+    }
+    if (draw) this.alarmsAt += 1;
+    else this.#alarmsChanged = true;
+  }
+
+  open(): Alarm[] {
+    return [...this.alarms.values()].filter((alarm) => alarm.open);
+  }
+
+  /** In the cell, or in one below it. */
+  within(alarm: Alarm, code: string): boolean {
+    return alarm.cell.code === code || (this.cells.get(alarm.cell.code)?.path.includes(code) ?? false);
+  }
+
+  unansweredCount(): number {
+    return this.open().filter(unanswered).length;
+  }
+
+  async refetch(): Promise<void> {
+    await this.#fetchAll();
+  }
+
+  async #fetchAll(): Promise<void> {
+    const cells = new Map<string, Cell>(), alarms = new Map<string, Alarm>(), devices = new Map<string, Device>();
+    await every<Cell>('/api/v1/cells?geometry=1&limit=500', 'after', (cell) => cells.set(cell.code, cell));
+    await every<Device>('/api/v1/devices?limit=500', 'after', (device) => devices.set(device.id, device));
+    const all = await every<Alarm>('/api/v1/alarms?open=1&limit=200', 'before', (alarm) => alarms.set(alarm.id, alarm), ALARMS_MAX);
+    const closed = await get<Page<Alarm>>(`/api/v1/alarms?open=0&limit=${CLOSED_SHOWN}`);
+    closed.items.forEach((alarm) => alarms.set(alarm.id, alarm));
+    this.spoke = [...devices.values()].filter((device) => device.values.length > 0)
+      .sort((a, b) => (b.last_seen ?? '').localeCompare(a.last_seen ?? '')).slice(0, DRAWN_LATEST).map((device) => device.id);
+    replace(this.cells, cells);
+    replace(this.devices, devices);
+    replace(this.alarms, alarms);
+    this.full = !all;
+    this.cellsAt += 1;
+    this.devicesAt += 1;
+    this.alarmsAt += 1;
+  }
+
+  #read(reading: ReadingEvent): void {
+    this.onReading.forEach((tell) => tell(reading));
+    const device = this.devices.get(reading.device);
+    if (!device) return;
+    for (const value of reading.values) {
+      const old = device.values.findIndex((one) => one.metric === value.metric);
+      const fresh = { ...value, time: reading.time, received: reading.received, freshness: reading.freshness };
+      if (old < 0) device.values.push(fresh);
+      else if (device.values[old]!.time <= reading.time) device.values[old] = fresh;
+    }
+    device.last_seen = reading.received;
+    this.spoke = [device.id, ...this.spoke.filter((id) => id !== device.id)].slice(0, DRAWN_LATEST);
+    this.#valuesChanged();
+  }
+
+  #valuesChanged(): void {
+    if (this.#valuesWaiting) return;
+    this.#valuesWaiting = true;
+    setTimeout(() => {
+      this.#valuesWaiting = false;
+      this.devicesAt += 1;
+      if (this.#presenceChanged) this.presenceAt += 1;
+      this.#presenceChanged = false;
+    }, VALUES_EVERY_MS);
+  }
+}
+
+function replace<K, V>(old: Map<K, V>, fresh: Map<K, V>): void {
+  old.clear();
+  for (const [key, value] of fresh) old.set(key, value);
+}
+
+export const live = new Live();

@@ -1,0 +1,6 @@
+import { mount } from 'svelte';
+import '../lib/tokens.css';
+import './phone.css';
+import App from './App.svelte';
+
+mount(App, { target: document.getElementById('page')! });

@@ -1,0 +1,229 @@
+//! Photos and voice notes of alarms: in the one file, so that a backup has them and a crash leaves a whole one or none.
+//!
+//! A large one comes in parts, each a transaction of its own, so that an alarm waits behind [`PART_BYTES`] at the most; nobody sees it before the last. What a crash left
+//! half done is cleared away by [`clear`]. Bounded by age and by size: what makes room are the oldest of closed alarms; when only those of open ones are left, a new one is refused.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Problem, Store, StoreError, int, unint};
+use crate::model::AlarmId;
+use crate::units::{Millis, Now, Timestamp};
+
+/// One transaction's share.
+pub const PART_BYTES: usize = 64 << 10;
+/// Of one alarm.
+pub const EACH_MAX: u32 = 30;
+/// One that is not whole after so long never will be.
+const HALF_DONE_FOR: Millis = Millis::from_secs(3600);
+/// How many are cleared away in one step.
+const STEP_MAX: u32 = 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub bytes_max: u64,
+    pub days_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes_max: 1 << 30, days_max: 366 }
+    }
+}
+
+/// Everything but the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    pub number: u64,
+    pub alarm: AlarmId,
+    pub at: Timestamp,
+    /// Person id or account.
+    pub who: String,
+    /// Media type, such as `image/jpeg`.
+    pub kind: String,
+    pub note: String,
+    pub bytes: u64,
+}
+
+/// One that is to be stored.
+#[derive(Clone, Debug)]
+pub struct NewAttachment {
+    pub alarm: AlarmId,
+    pub who: String,
+    pub kind: &'static str,
+    pub note: String,
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the bytes: the same once more is the one that is there.
+    pub hash: [u8; 32],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    New(u64),
+    /// It came before, and this is its number.
+    Before(u64),
+    /// The alarm has [`EACH_MAX`].
+    TooMany,
+    /// There is no room, and nothing that may go.
+    Full,
+}
+
+impl Store {
+    /// Returns when all of it is on disk.
+    pub async fn attach(&self, new: NewAttachment, now: Now) -> Result<Stored, StoreError> {
+        let NewAttachment { bytes, .. } = &new;
+        let bytes = bytes.clone();
+        let begun = self.write(move |writing| {
+            let limits = writing.limits.map(|limits| limits.attachments).unwrap_or_default();
+            begin(writing.connection, &new, now, limits)
+        });
+        let number = match begun.await? {
+            Stored::New(number) => number,
+            other @ (Stored::Before(_) | Stored::TooMany | Stored::Full) => return Ok(other),
+        };
+        for (place, part) in bytes.chunks(PART_BYTES).enumerate() {
+            let part = part.to_vec();
+            self.write(move |writing| {
+                writing
+                    .connection
+                    .prepare_cached(
+                        "INSERT INTO attachment_parts (attachment, place, bytes) VALUES (?1, ?2, ?3)",
+                    )?
+                    .execute(params![int(number), place as i64, part])?;
+                Ok(())
+            })
+            .await?;
+        }
+        self.write(move |writing| {
+            writing
+                .connection
+                .prepare_cached("UPDATE attachments SET whole = 1 WHERE number = ?1")?
+                .execute([int(number)])?;
+            Ok(())
+        })
+        .await?;
+        Ok(Stored::New(number))
+    }
+
+    /// Oldest first.
+    pub async fn attachments(&self, alarm: AlarmId) -> Result<Vec<Attachment>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, alarm, at, who, kind, note, bytes FROM attachments WHERE alarm = ?1 AND whole = 1 ORDER BY number",
+            )?;
+            let rows = statement.query_map([int(alarm.0)], attachment)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One with its bytes.
+    pub async fn attachment(&self, number: u64) -> Result<Option<(Attachment, Vec<u8>)>, StoreError> {
+        self.read(move |connection| {
+            let found = connection
+                .prepare_cached(
+                    "SELECT number, alarm, at, who, kind, note, bytes FROM attachments WHERE number = ?1 AND whole = 1",
+                )?
+                .query_row([int(number)], attachment)
+                .optional()?;
+            let Some(found) = found else { return Ok(None) };
+            let mut statement = connection
+                .prepare_cached("SELECT bytes FROM attachment_parts WHERE attachment = ?1 ORDER BY place")?;
+            let mut rows = statement.query([int(number)])?;
+            let mut bytes = Vec::with_capacity(usize::try_from(found.bytes).unwrap_or(0));
+            while let Some(row) = rows.next()? {
+                bytes.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+            }
+            if bytes.len() as u64 != found.bytes {
+                let what = format!("attachment {number} has {} of {} bytes", bytes.len(), found.bytes);
+                return Err(StoreError::Damaged(what).into());
+            }
+            Ok(Some((found, bytes)))
+        })
+        .await
+    }
+}
+
+fn attachment(row: &rusqlite::Row<'_>) -> rusqlite::Result<Attachment> {
+    Ok(Attachment {
+        number: unint(row.get(0)?),
+        alarm: AlarmId(unint(row.get(1)?)),
+        at: Timestamp(row.get(2)?),
+        who: row.get(3)?,
+        kind: row.get(4)?,
+        note: row.get(5)?,
+        bytes: unint(row.get(6)?),
+    })
+}
+
+fn begin(connection: &Connection, new: &NewAttachment, now: Now, limits: Limits) -> Result<Stored, Problem> {
+    let NewAttachment { alarm, who, kind, note, bytes, hash } = new;
+    let before: Option<i64> = connection
+        .prepare_cached("SELECT number FROM attachments WHERE alarm = ?1 AND hash = ?2 AND whole = 1")?
+        .query_row(params![int(alarm.0), hash], |row| row.get(0))
+        .optional()?;
+    if let Some(number) = before {
+        return Ok(Stored::Before(unint(number)));
+    }
+    let count: u32 = connection
+        .prepare_cached("SELECT count(*) FROM attachments WHERE alarm = ?1")?
+        .query_row([int(alarm.0)], |row| row.get(0))?;
+    if EACH_MAX <= count {
+        return Ok(Stored::TooMany);
+    }
+    let size = bytes.len() as u64;
+    if !make_room(connection, size, limits)? {
+        return Ok(Stored::Full);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO attachments (alarm, at, steady, who, kind, note, bytes, hash, whole) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)",
+        )?
+        .execute(params![int(alarm.0), now.wall.0, int(now.steady.0), who, kind, note, int(size), hash])?;
+    Ok(Stored::New(unint(connection.last_insert_rowid())))
+}
+
+/// `false`: what is left belongs to open alarms.
+fn make_room(connection: &Connection, size: u64, limits: Limits) -> rusqlite::Result<bool> {
+    loop {
+        let kept: i64 = connection
+            .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM attachments")?
+            .query_row((), |row| row.get(0))?;
+        if unint(kept) + size <= limits.bytes_max {
+            return Ok(true);
+        }
+        let oldest: Option<i64> = connection
+            .prepare_cached(
+                "SELECT number FROM attachments JOIN alarms ON alarms.id = attachments.alarm
+                 WHERE alarms.state = 'closed' AND whole = 1 ORDER BY number LIMIT 1",
+            )?
+            .query_row((), |row| row.get(0))
+            .optional()?;
+        match oldest {
+            None => return Ok(false),
+            Some(number) => remove(connection, number)?,
+        }
+    }
+}
+
+fn remove(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM attachment_parts WHERE attachment = ?1")?.execute([number])?;
+    connection.prepare_cached("DELETE FROM attachments WHERE number = ?1")?.execute([number])?;
+    Ok(())
+}
+
+/// Takes away some that are too old, or never became whole. Says how many.
+pub(super) fn clear(connection: &Connection, now: Now, limits: Limits) -> rusqlite::Result<u32> {
+    let before = |age: Millis| int(now.steady.0) - int(age.0);
+    let age = Millis::from_secs(u64::from(limits.days_max) * 24 * 3600);
+    let mut statement = connection.prepare_cached(
+        "SELECT number FROM attachments LEFT JOIN alarms ON alarms.id = attachments.alarm
+         WHERE (whole = 0 AND steady < ?1) OR (steady < ?2 AND coalesce(alarms.state, 'closed') = 'closed') LIMIT ?3",
+    )?;
+    let doomed = statement
+        .query_map(params![before(HALF_DONE_FOR), before(age), STEP_MAX], |row| row.get(0))?
+        .collect::<Result<Vec<i64>, _>>()?;
+    for &number in &doomed {
+        remove(connection, number)?;
+    }
+    Ok(doomed.len() as u32)
+}

@@ -23,6 +23,7 @@ use crate::engine::Engine;
 use crate::grid::Registry;
 use crate::health::{Check, Health};
 use crate::http::{self, Api};
+use crate::io::centre::Centre;
 use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
@@ -334,6 +335,22 @@ impl App {
         });
         let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
         tasks.spawn("learning", learning.run(stop.clone()));
+        if let Some(config) = &config.centre {
+            let centre = Centre::new(
+                config,
+                &station,
+                store.clone(),
+                world.clone(),
+                live.clone(),
+                health.informative("centre"),
+            )?;
+            let ended = stop.clone();
+            tasks.spawn(
+                "centre",
+                outlast("centre", stop.clone(), move || centre.clone().run(ended.clone())),
+            );
+        }
+
         tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));
         let api = Api {
             store: store.clone(),

@@ -1,6 +1,7 @@
 //! Tasks that touch the world: sources bring messages in, the driver commits them, senders carry them on.
 
 pub mod acks;
+pub mod centre;
 pub mod commands;
 pub mod driver;
 pub mod gbt26875;

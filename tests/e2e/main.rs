@@ -4,6 +4,7 @@
 
 mod accounts;
 mod card;
+mod centre;
 mod channels;
 mod commands;
 mod crash;

@@ -35,6 +35,14 @@ impl Packet {
         [b"@@".as_slice(), &middle, &[sum], b"##"].concat()
     }
 
+    /// The text of the first component in a report of states (type 2).
+    pub fn note(unit: &[u8]) -> String {
+        let bytes = unit.get(11..42).unwrap_or_default();
+        let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        let (text, _, _) = encoding_rs::GB18030.decode(bytes);
+        text.trim().to_owned()
+    }
+
     /// The packet at the front of the buffer, taken out of it. A centre sends nothing else, so anything else is an error.
     pub fn take(buffer: &mut Vec<u8>) -> anyhow::Result<Option<Self>> {
         let Some(head) = buffer.first_chunk::<27>() else { return Ok(None) };

@@ -199,7 +199,7 @@ fn frames_of_transmission_devices_become_what_they_say() {
         let bytes = bytes(&sample.frame);
         let mut stream = Stream::default();
         stream.push(&bytes);
-        let Some(Piece::Frame(frame, _)) = stream.next() else { panic!("{} is no frame", sample.name) };
+        let Some(Piece::Frame(frame, _)) = stream.piece() else { panic!("{} is no frame", sample.name) };
         let message =
             Message { topic: &golden.device, payload: &bytes, retained: false, dup: false, received };
         let told = gbt26875::decode(&frame, device, &gbt26875::Dialect::default(), &message, &context);

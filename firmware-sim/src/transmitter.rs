@@ -51,6 +51,23 @@ pub struct Component {
     pub point: u16,
 }
 
+impl Component {
+    /// From text such as `1.1/10.2`.
+    pub fn smoke_detector(text: &str) -> Result<Self, String> {
+        let pair = |text: &str| {
+            let (first, second) = text.split_once('.')?;
+            Some((first.parse::<u16>().ok()?, second.parse::<u16>().ok()?))
+        };
+        let read = || {
+            let (system, place) = text.split_once('/')?;
+            let ((kind, address), (zone, point)) = (pair(system)?, pair(place)?);
+            let system = [u8::try_from(kind).ok()?, u8::try_from(address).ok()?];
+            Some(Self { system, kind: 40, zone, point })
+        };
+        read().ok_or_else(|| format!("`{text}` is no place; write one such as 1.1/10.2"))
+    }
+}
+
 /// A running device. Clones are the same one.
 #[derive(Clone)]
 pub struct Transmitter {

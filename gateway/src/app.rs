@@ -345,10 +345,7 @@ impl App {
                 health.informative("centre"),
             )?;
             let ended = stop.clone();
-            tasks.spawn(
-                "centre",
-                outlast("centre", stop.clone(), move || centre.clone().run(ended.clone())),
-            );
+            tasks.spawn("centre", outlast("centre", stop.clone(), move || centre.clone().run(ended.clone())));
         }
 
         tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));

@@ -33,7 +33,8 @@ impl Centre {
     async fn line(self, mut stream: TcpStream) {
         let (mut buffer, mut bytes) = (Vec::new(), vec![0; 4096]);
         // It asks for the version of whoever connects.
-        let question = Packet { serial: 9, sent: [0; 6], from: 1, to: 1_001, command: REQUEST, unit: vec![85, 1, 0] };
+        let question =
+            Packet { serial: 9, sent: [0; 6], from: 1, to: 1_001, command: REQUEST, unit: vec![85, 1, 0] };
         stream.write_all(&question.bytes()).await.unwrap();
         while let Ok(read @ 1..) = stream.read(&mut bytes).await {
             buffer.extend(&bytes[..read]);
@@ -78,17 +79,31 @@ impl Centre {
 }
 
 fn site(centre: &str, forward: &str) -> Site {
-    let site = Site::new(&format!("[centre]\n{centre}\naddress = 1\nown_address = 1001\nforward = \"{forward}\"\ntimeout_s = 1\nheartbeat_s = 5\n"));
+    let site = Site::new(&format!(
+        "[centre]\n{centre}\naddress = 1\nown_address = 1001\nforward = \"{forward}\"\ntimeout_s = 1\nheartbeat_s = 5\n"
+    ));
     let rules = std::fs::read_to_string(root().join("config/rules.toml")).unwrap();
     site.write("rules.toml", &rules.replace("\"duty\"", "\"mqtt\""));
     let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write("devices.csv", &(devices + "SD-5,smoke_detector,厨房烟感,,S1-C1-G2,2栋1单元201,118.915,32.11,\n"));
+    site.write(
+        "devices.csv",
+        &(devices + "SD-5,smoke_detector,厨房烟感,,S1-C1-G2,2栋1单元201,118.915,32.11,\n"),
+    );
     site
 }
 
 async fn publish(port: u16, device: &str, values: serde_json::Value) {
     let status = tokio::process::Command::new("mosquitto_pub")
-        .args(["-p", &port.to_string(), "-t", &format!("gridwarden/up/{device}"), "-q", "1", "-m", &json!({ "values": values }).to_string()])
+        .args([
+            "-p",
+            &port.to_string(),
+            "-t",
+            &format!("gridwarden/up/{device}"),
+            "-q",
+            "1",
+            "-m",
+            &json!({ "values": values }).to_string(),
+        ])
         .status()
         .await
         .unwrap();
@@ -113,7 +128,13 @@ async fn a_fire_is_told_to_the_city_and_so_is_its_end() {
         let site = site(&address, "raised");
         let station = site.start().await;
         eventually("our state is at the centre", 20, || async {
-            centre.heard.lock().unwrap().iter().any(|(_, packet)| packet.unit.first() == Some(&21)).then_some(())
+            centre
+                .heard
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|(_, packet)| packet.unit.first() == Some(&21))
+                .then_some(())
         })
         .await;
         let mut took = Vec::new();
@@ -126,11 +147,18 @@ async fn a_fire_is_told_to_the_city_and_so_is_its_end() {
         }
         took.sort();
         println!("over TCP {over_tcp}: from publish to report {took:?}");
-        assert!(centre.reports().iter().all(|(state, note, _)| *state == 3 && !note.is_empty()), "{:?}", centre.reports());
+        assert!(
+            centre.reports().iter().all(|(state, note, _)| *state == 3 && !note.is_empty()),
+            "{:?}",
+            centre.reports()
+        );
         if over_tcp {
             eventually("the answer to its question", 10, || async {
                 let heard = centre.heard.lock().unwrap();
-                heard.iter().any(|(_, packet)| packet.command == ANSWER && packet.unit == [25, 1, 0, 1]).then_some(())
+                heard
+                    .iter()
+                    .any(|(_, packet)| packet.command == ANSWER && packet.unit == [25, 1, 0, 1])
+                    .then_some(())
             })
             .await;
         }
@@ -140,18 +168,29 @@ async fn a_fire_is_told_to_the_city_and_so_is_its_end() {
         station.post("/api/v1/alarms/A-1/acknowledge", &json!({})).await;
         let (status, answer) = station.post("/api/v1/alarms/A-1/resolve", &body).await;
         assert!(status.is_success(), "{answer:#}");
-        eventually("its end", 20, || async { centre.reports().iter().any(|(state, ..)| *state == 1).then_some(()) }).await;
+        eventually("its end", 20, || async {
+            centre.reports().iter().any(|(state, ..)| *state == 1).then_some(())
+        })
+        .await;
 
         // A refused report does not hold up the next.
         *centre.refuses.lock().unwrap() = true;
         let before = centre.reports().len();
-        let (status, answer) = station.post("/api/v1/alarms", &json!({"cell": "S1-C1-G1", "class": "fire", "text": "有人看到火"})).await;
+        let (status, answer) = station
+            .post("/api/v1/alarms", &json!({"cell": "S1-C1-G1", "class": "fire", "text": "有人看到火"}))
+            .await;
         assert!(status.is_success(), "{answer:#}");
-        eventually("three tries", 20, || async { (before + 3 <= centre.reports().len()).then_some(()) }).await;
+        eventually("three tries", 20, || async { (before + 3 <= centre.reports().len()).then_some(()) })
+            .await;
         *centre.refuses.lock().unwrap() = false;
-        let (status, answer) = station.post("/api/v1/alarms", &json!({"cell": "S1-C1-G2", "class": "fire", "text": "另一处起火"})).await;
+        let (status, answer) = station
+            .post("/api/v1/alarms", &json!({"cell": "S1-C1-G2", "class": "fire", "text": "另一处起火"}))
+            .await;
         assert!(status.is_success(), "{answer:#}");
-        eventually("the next", 20, || async { centre.reports().iter().any(|(_, note, _)| note.contains("另一处起火")).then_some(()) }).await;
+        eventually("the next", 20, || async {
+            centre.reports().iter().any(|(_, note, _)| note.contains("另一处起火")).then_some(())
+        })
+        .await;
         station.stop().await;
     }
 }
@@ -175,10 +214,12 @@ async fn what_the_centre_missed_it_is_told_later_and_over_a_kill() {
     let (centre, mut tasks) = (Centre::default(), JoinSet::new());
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
     tasks.spawn(centre.clone().over_tcp(listener));
-    let places = || centre.reports().into_iter().map(|(_, note, _)| note).collect::<std::collections::BTreeSet<_>>();
+    let places =
+        || centre.reports().into_iter().map(|(_, note, _)| note).collect::<std::collections::BTreeSet<_>>();
     eventually("three fires", 40, || async { (places().len() == 3).then_some(()) }).await;
     let client = reqwest::Client::new();
-    let ready = client.get(format!("http://127.0.0.1:{http}/readyz")).bearer_auth(TOKEN).send().await.unwrap();
+    let ready =
+        client.get(format!("http://127.0.0.1:{http}/readyz")).bearer_auth(TOKEN).send().await.unwrap();
     let ready: serde_json::Value = ready.json().await.unwrap();
     assert!(ready.to_string().contains("centre"), "{ready:#}");
     // What was confirmed is not told again after the next start.

@@ -7,11 +7,13 @@
 
 mod files;
 mod frames;
+mod gbt26875;
 mod messages;
 mod records;
 
 pub use files::{cells, devices, people, rules_toml, station_toml};
 pub use frames::{frames, topics};
+pub use gbt26875::gbt26875;
 pub use messages::{chirpstack, context, frigate, modbus, native, zigbee2mqtt};
 pub use records::{MOMENT, journal, line, snapshot, station};
 
@@ -27,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("modbus", modbus),
     ("topics", topics),
     ("frames", frames),
+    ("gbt26875", gbt26875),
     ("station_toml", station_toml),
     ("rules_toml", rules_toml),
     ("cells", cells),

@@ -120,12 +120,12 @@ impl Reader<'_> {
             | Content::ReadSystemVersion(_)
             | Content::ReadSystemText(_)
             | Content::ReadComponentText(_)
-            | Content::ReadSystemTime(_)
+            | Content::ReadSystemClock(_)
             | Content::ReadDeviceState
             | Content::ReadDeviceOperation { .. }
             | Content::ReadDeviceVersion
             | Content::ReadDeviceText
-            | Content::ReadDeviceTime
+            | Content::ReadDeviceClock
             | Content::Initialise
             | Content::SetClock(_)
             | Content::RollCall { .. } => self.outcome.reject(format!(
@@ -135,10 +135,10 @@ impl Reader<'_> {
             )),
             Content::SystemVersion { .. }
             | Content::SystemText(_)
-            | Content::SystemTime { .. }
+            | Content::SystemClock { .. }
             | Content::DeviceVersion(_)
             | Content::DeviceText(_)
-            | Content::DeviceTime(_) => (),
+            | Content::DeviceClock(_) => (),
         }
     }
 

@@ -15,6 +15,7 @@ mod routes;
 mod talk;
 mod tcp;
 mod udp;
+mod vouch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,15 +108,13 @@ impl Server {
         let Self { tcp, udp, settings, connections_max, patrol, routes } = self;
         let desk = Arc::new(Desk::new(settings, world, inlet, clock, routes));
         let over_tcp = async {
-            match tcp {
-                Some(socket) => tcp::serve(socket, connections_max, &desk, &stop).await,
-                None => (),
+            if let Some(socket) = tcp {
+                tcp::serve(socket, connections_max, &desk, &stop).await;
             }
         };
         let over_udp = async {
-            match udp {
-                Some(socket) => udp::serve(socket, &desk, &stop).await,
-                None => (),
+            if let Some(socket) = udp {
+                udp::serve(socket, &desk, &stop).await;
             }
         };
         tokio::join!(over_tcp, over_udp, patrol.run(&desk, &stop));

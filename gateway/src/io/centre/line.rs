@@ -55,7 +55,8 @@ impl Settings {
     /// `gridwarden check` shows the mistakes with their places.
     pub fn of(centre: &config::Centre, station: &str) -> anyhow::Result<Self> {
         let address = |number: u64| {
-            Address::new(number).ok_or_else(|| anyhow::anyhow!("`{number}` needs more than the 48 bits of an address"))
+            Address::new(number)
+                .ok_or_else(|| anyhow::anyhow!("`{number}` needs more than the 48 bits of an address"))
         };
         let place = centre.tcp.as_ref().or(centre.udp.as_ref());
         let seconds = |number: u32| Duration::from_secs(u64::from(number));
@@ -126,12 +127,20 @@ impl Line {
                     match frame.command {
                         Command::Confirm => return Ok(Settled::Confirmed),
                         Command::Deny => break true,
-                        Command::Control | Command::Send | Command::Request | Command::Answer | Command::User(_) => (),
+                        Command::Control
+                        | Command::Send
+                        | Command::Request
+                        | Command::Answer
+                        | Command::User(_) => (),
                     }
                 }
             };
         }
-        if refused { Ok(Settled::Refused) } else { Err(format!("the centre does not confirm, {TRIES} times")) }
+        if refused {
+            Ok(Settled::Refused)
+        } else {
+            Err(format!("the centre does not confirm, {TRIES} times"))
+        }
     }
 
     /// Answers what the centre asks, until the connection ends. Cancelled in the middle of an answer, the answer is lost: the centre asks again.
@@ -144,7 +153,7 @@ impl Line {
     /// The next confirmation or denial; questions are answered on the way.
     async fn next(&mut self, now: &impl Fn() -> Label) -> Result<Frame, String> {
         loop {
-            while let Some(piece) = self.stream.next() {
+            while let Some(piece) = self.stream.piece() {
                 let (header, answer) = match piece {
                     Piece::Frame(frame, _) => {
                         self.heard = true;
@@ -158,7 +167,9 @@ impl Line {
                     Piece::Noise(_) => continue,
                 };
                 match answer {
-                    Some(content) => self.write(header.serial, Command::Answer, content.encode(), now()).await?,
+                    Some(content) => {
+                        self.write(header.serial, Command::Answer, content.encode(), now()).await?
+                    }
                     None => self.write(header.serial, Command::Deny, Vec::new(), now()).await?,
                 }
             }
@@ -174,27 +185,35 @@ impl Line {
         }
     }
 
-    /// `None`: it is denied.
+    /// To a question by its type flag; `None`: it is denied.
     fn answer(&self, question: &[u8], now: Label) -> Option<Content> {
         let version = || {
             let part = |text: &str| text.parse().unwrap_or(0);
             [part(env!("CARGO_PKG_VERSION_MAJOR")), part(env!("CARGO_PKG_VERSION_MINOR"))]
         };
-        match Content::read(question).content? {
-            Content::ReadDeviceState => Some(own_state(now)),
-            Content::ReadDeviceVersion => Some(Content::DeviceVersion(version())),
-            Content::ReadDeviceText => {
+        let asked = Content::read(question).content?;
+        match asked.flag() {
+            81 => Some(own_state(now)),
+            85 => Some(Content::DeviceVersion(version())),
+            86 => {
                 let text = format!("Gridwarden {}", self.settings.station);
                 let (bytes, _, _) = encoding_rs::GB18030.encode(&text);
                 Some(Content::DeviceText(Text(bytes.into_owned())))
             }
-            Content::ReadDeviceTime => Some(Content::DeviceTime(now)),
+            88 => Some(Content::DeviceClock(now)),
             _ => None,
         }
     }
 
-    async fn write(&mut self, serial: u16, command: Command, unit: Vec<u8>, sent: Label) -> Result<(), String> {
-        let header = Header { serial, version: [1, 0], sent, from: self.settings.own, to: self.settings.centre };
+    async fn write(
+        &mut self,
+        serial: u16,
+        command: Command,
+        unit: Vec<u8>,
+        sent: Label,
+    ) -> Result<(), String> {
+        let header =
+            Header { serial, version: [1, 0], sent, from: self.settings.own, to: self.settings.centre };
         let bytes = Frame { header, command, unit }.encode();
         let write = async {
             match &mut self.socket {

@@ -126,7 +126,11 @@ mod tests {
     }
 
     /// The numbers of the lines that are told, and what they say.
-    fn told(forward: Forward, found: Option<Disposition>, lines: &[(What, Option<&str>)]) -> Vec<(u64, bool)> {
+    fn told(
+        forward: Forward,
+        found: Option<Disposition>,
+        lines: &[(What, Option<&str>)],
+    ) -> Vec<(u64, bool)> {
         let alarm = alarm(found);
         let entry = |what, who: Option<&str>| Entry {
             alarm: alarm.id,
@@ -137,15 +141,29 @@ mod tests {
         };
         let history: Vec<_> = (1..).zip(lines.iter().map(|(what, who)| entry(*what, *who))).collect();
         let matters = history.iter().filter(|(_, entry)| may_matter(entry));
-        matters.filter_map(|(number, _)| Some((*number, stands(forward, *number, &alarm, &history)?))).collect()
+        matters
+            .filter_map(|(number, _)| Some((*number, stands(forward, *number, &alarm, &history)?)))
+            .collect()
     }
 
     #[test]
     fn a_fire_is_told_once_and_its_end_once() {
         use Disposition::{FalseAlarm, RealFire};
         use What::{Acknowledged, Closed, Confirmed, Raised, Resolved, Told};
-        let quiet = [(Raised, None), (Told, None), (Acknowledged, Some("wang-li")), (Resolved, Some("wang-li")), (Closed, None)];
-        let second = [(Raised, None), (Confirmed, None), (Confirmed, None), (Resolved, Some("wang-li")), (Closed, None)];
+        let quiet = [
+            (Raised, None),
+            (Told, None),
+            (Acknowledged, Some("wang-li")),
+            (Resolved, Some("wang-li")),
+            (Closed, None),
+        ];
+        let second = [
+            (Raised, None),
+            (Confirmed, None),
+            (Confirmed, None),
+            (Resolved, Some("wang-li")),
+            (Closed, None),
+        ];
         let by_hand = [(Raised, Some("li")), (Resolved, Some("li")), (Closed, None)];
         let ours = [(Raised, Some(WHO)), (Closed, None)];
         for (forward, found, lines, expected) in [
@@ -164,7 +182,9 @@ mod tests {
     #[test]
     fn what_a_person_saw_is_a_place_of_its_own() {
         let registry = Registry::build(crate::grid::Rows::default());
-        let Content::ComponentState(states) = content(&alarm(None), true, &registry) else { panic!("a state") };
+        let Content::ComponentState(states) = content(&alarm(None), true, &registry) else {
+            panic!("a state")
+        };
         let state = &states[0].body;
         assert_eq!((state.place.zone, state.place.point, state.state), (BY_HAND_ZONE, 7, FIRE));
         assert_eq!(state.note.read(encoding_rs::GB18030), "烟雾报警");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::duplicates::Duplicates;
 use super::routes::Routes;
+use super::vouch::Vouching;
 use crate::clock::{self, Clock};
 use crate::config;
 use crate::config::network::Network;
@@ -16,7 +17,7 @@ use crate::io::inlet::Inlet;
 use crate::io::intake::letter;
 use crate::model::{DeadLetter, DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
 use crate::units::Timestamp;
-use crate::wire::gbt26875::{Address, Command, Content, Frame, Label, Place};
+use crate::wire::gbt26875::{Address, Command, Content, Frame, Label};
 use crate::world;
 
 /// The name in dead letters.
@@ -45,6 +46,7 @@ pub struct Desk {
     pub routes: Arc<Routes>,
     world: world::Shared,
     duplicates: Mutex<Duplicates>,
+    vouching: Mutex<Vouching>,
     said: Mutex<BTreeSet<String>>,
 }
 
@@ -110,7 +112,16 @@ impl Desk {
         clock: Clock,
         routes: Arc<Routes>,
     ) -> Self {
-        Self { settings, inlet, clock, routes, world, duplicates: Mutex::default(), said: Mutex::default() }
+        Self {
+            settings,
+            inlet,
+            clock,
+            routes,
+            world,
+            duplicates: Mutex::default(),
+            vouching: Mutex::default(),
+            said: Mutex::default(),
+        }
     }
 
     /// Whether this machine may connect at all.
@@ -184,6 +195,11 @@ impl Desk {
             answer = Some(said);
             self.duplicates().remember(frame, said, now);
         }
+        // Not in the way of a fire.
+        if !decoded.events.iter().any(Event::is_urgent) {
+            let mut vouching = self.vouching.lock().unwrap_or_else(PoisonError::into_inner);
+            decoded.events.extend(vouching.due(from, &world.registry, now, received));
+        }
         let dead = std::mem::take(&mut decoded.rejects)
             .into_iter()
             .map(|Reject(reason)| letter(SOURCE, &message, reason))
@@ -216,15 +232,15 @@ impl Desk {
     }
 
     /// As the device counts places.
-    pub fn in_its_dialect(&self, device: Address, content: Content) -> Content {
+    pub fn in_its_dialect(&self, device: Address, mut content: Content) -> Content {
         let dialect = self.settings.dialect(device);
-        let turned = |list: Vec<Place>| list.into_iter().map(|place| dialect.place(place)).collect();
-        match content {
-            Content::ReadComponentState(list) => Content::ReadComponentState(turned(list)),
-            Content::ReadAnalog(list) => Content::ReadAnalog(turned(list)),
-            Content::ReadComponentText(list) => Content::ReadComponentText(turned(list)),
-            other => other,
+        if let Content::ReadComponentState(list)
+        | Content::ReadAnalog(list)
+        | Content::ReadComponentText(list) = &mut content
+        {
+            list.iter_mut().for_each(|place| *place = dialect.place(*place));
         }
+        content
     }
 
     /// What the device's clock should show now.

@@ -156,10 +156,8 @@ impl<A> Question<A> {
         let header = Header { serial: self.serial, version: [1, 0], sent: shown, from: own, to: self.device };
         let command = if is_control(&self.content) { Command::Control } else { Command::Request };
         // A clock that is set late is set wrong.
-        let unit = match &self.content {
-            Content::SetClock(_) => Content::SetClock(shown).encode(),
-            content => content.encode(),
-        };
+        let is_clock = matches!(self.content, Content::SetClock(_));
+        let unit = if is_clock { Content::SetClock(shown).encode() } else { self.content.encode() };
         Frame { header, command, unit }
     }
 }

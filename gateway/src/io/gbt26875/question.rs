@@ -53,8 +53,8 @@ pub fn question(payload: &Map<String, Value>, station: Station) -> Result<Conten
         (Question::Description, Station::Device(_)) => Content::ReadDeviceText,
         (Question::Description, Station::System(_, system)) => Content::ReadSystemText(vec![system]),
         (Question::Description, Station::Component(_, place)) => Content::ReadComponentText(vec![place]),
-        (Question::Time, Station::Device(_)) => Content::ReadDeviceTime,
-        (Question::Time, Station::System(_, system)) => Content::ReadSystemTime(system),
+        (Question::Time, Station::Device(_)) => Content::ReadDeviceClock,
+        (Question::Time, Station::System(_, system)) => Content::ReadSystemClock(system),
         (Question::Operations { since, count }, Station::Device(_)) => {
             let (since, count) = records(&since, count)?;
             Content::ReadDeviceOperation { count, since }

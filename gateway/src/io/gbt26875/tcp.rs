@@ -120,7 +120,7 @@ async fn exchange(
                     Err(error) => return End::Lost(error.to_string()),
                 }
                 (talk.heard, *alive) = (clock::ticks(), clock::wall());
-                while let Some(piece) = stream.next() {
+                while let Some(piece) = stream.piece() {
                     if let Some(inbound) = talk.hear(piece, peer)
                         && talk.desk.inlet.send(inbound).await.is_err()
                     {

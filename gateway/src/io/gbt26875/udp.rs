@@ -60,7 +60,7 @@ async fn hear(talk: &mut Talk, datagram: &[u8], peer: SocketAddr) -> bool {
     }
     let mut stream = Stream::default();
     stream.push(datagram);
-    while let Some(piece) = stream.next() {
+    while let Some(piece) = stream.piece() {
         if let Some(inbound) = talk.hear(piece, peer)
             && talk.desk.inlet.send(inbound).await.is_err()
         {

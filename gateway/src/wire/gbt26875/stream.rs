@@ -27,7 +27,7 @@ impl Stream {
     }
 
     /// `None`: nothing more before more bytes come.
-    pub fn next(&mut self) -> Option<Piece> {
+    pub fn piece(&mut self) -> Option<Piece> {
         let start = self.start_after(0).unwrap_or_else(|| {
             // The last byte may be the first half of a start.
             self.bytes.len() - usize::from(self.bytes.last() == Some(&START[0]))

@@ -63,7 +63,7 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ),
         (
             "404001000101203a091a090c790300000000385b010000000800021c01023a091a090c402323",
-            up(Send, Content::DeviceTime(AT)),
+            up(Send, Content::DeviceClock(AT)),
         ),
         (
             "404001000101203a091a090c385b01000000790300000000030004510100fe2323",
@@ -83,11 +83,11 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ),
         (
             "404001000101203a091a090c385b01000000790300000000030004580100052323",
-            down(Request, Content::ReadDeviceTime),
+            down(Request, Content::ReadDeviceClock),
         ),
         (
             "404001000101203a091a090c790300000000385b010000000800051c01023a091a090c432323",
-            up(Answer, Content::DeviceTime(AT)),
+            up(Answer, Content::DeviceClock(AT)),
         ),
         (
             "404001000101203a091a090c385b01000000790300000000030001590100032323",
@@ -106,7 +106,7 @@ fn examples() -> Vec<(&'static str, Frame)> {
 
 fn pieces(stream: &mut Stream, bytes: &[u8]) -> Vec<Piece> {
     stream.push(bytes);
-    std::iter::from_fn(|| stream.next()).collect()
+    std::iter::from_fn(|| stream.piece()).collect()
 }
 
 fn whole(bytes: &[u8]) -> Vec<Frame> {
@@ -332,12 +332,12 @@ fn content() -> impl Strategy<Value = Content> {
             26
         )
         .prop_map(Content::ComponentText),
-        (system(), label()).prop_map(|(system, at)| Content::SystemTime { system, at }),
+        (system(), label()).prop_map(|(system, at)| Content::SystemClock { system, at }),
         timed(any::<u8>().prop_map(|state| DeviceState { state }), 1).prop_map(Content::DeviceState),
         timed(operation(), 127).prop_map(Content::DeviceOperation),
         any::<[u8; 2]>().prop_map(Content::DeviceVersion),
         text().prop_map(Content::DeviceText),
-        label().prop_map(Content::DeviceTime),
+        label().prop_map(Content::DeviceClock),
         many(system(), 102).prop_map(Content::ReadSystemState),
         many(place(), 22).prop_map(Content::ReadComponentState),
         many(place(), 63).prop_map(Content::ReadAnalog),
@@ -349,12 +349,12 @@ fn content() -> impl Strategy<Value = Content> {
         system().prop_map(Content::ReadSystemVersion),
         many(system(), 3).prop_map(Content::ReadSystemText),
         many(place(), 26).prop_map(Content::ReadComponentText),
-        system().prop_map(Content::ReadSystemTime),
+        system().prop_map(Content::ReadSystemClock),
         Just(Content::ReadDeviceState),
         (any::<u8>(), label()).prop_map(|(count, since)| Content::ReadDeviceOperation { count, since }),
         Just(Content::ReadDeviceVersion),
         Just(Content::ReadDeviceText),
-        Just(Content::ReadDeviceTime),
+        Just(Content::ReadDeviceClock),
         Just(Content::Initialise),
         label().prop_map(Content::SetClock),
         any::<u8>().prop_map(|minutes| Content::RollCall { minutes }),

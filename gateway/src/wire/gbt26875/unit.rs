@@ -159,7 +159,7 @@ pub enum Content {
     /// 7
     ComponentText(Vec<ComponentText>),
     /// 8
-    SystemTime { system: System, at: Label },
+    SystemClock { system: System, at: Label },
     /// 21
     DeviceState(Vec<At<DeviceState>>),
     /// 24
@@ -169,7 +169,7 @@ pub enum Content {
     /// 26
     DeviceText(Text),
     /// 28
-    DeviceTime(Label),
+    DeviceClock(Label),
     /// 61
     ReadSystemState(Vec<System>),
     /// 62
@@ -185,7 +185,7 @@ pub enum Content {
     /// 67
     ReadComponentText(Vec<Place>),
     /// 68
-    ReadSystemTime(System),
+    ReadSystemClock(System),
     /// 81
     ReadDeviceState,
     /// 84
@@ -195,7 +195,7 @@ pub enum Content {
     /// 86
     ReadDeviceText,
     /// 88
-    ReadDeviceTime,
+    ReadDeviceClock,
     /// 89
     Initialise,
     /// 90
@@ -234,12 +234,12 @@ impl Content {
             Self::SystemVersion { .. } => 5,
             Self::SystemText(_) => 6,
             Self::ComponentText(_) => 7,
-            Self::SystemTime { .. } => 8,
+            Self::SystemClock { .. } => 8,
             Self::DeviceState(_) => 21,
             Self::DeviceOperation(_) => 24,
             Self::DeviceVersion(_) => 25,
             Self::DeviceText(_) => 26,
-            Self::DeviceTime(_) => 28,
+            Self::DeviceClock(_) => 28,
             Self::ReadSystemState(_) => 61,
             Self::ReadComponentState(_) => 62,
             Self::ReadAnalog(_) => 63,
@@ -247,12 +247,12 @@ impl Content {
             Self::ReadSystemVersion(_) => 65,
             Self::ReadSystemText(_) => 66,
             Self::ReadComponentText(_) => 67,
-            Self::ReadSystemTime(_) => 68,
+            Self::ReadSystemClock(_) => 68,
             Self::ReadDeviceState => 81,
             Self::ReadDeviceOperation { .. } => 84,
             Self::ReadDeviceVersion => 85,
             Self::ReadDeviceText => 86,
-            Self::ReadDeviceTime => 88,
+            Self::ReadDeviceClock => 88,
             Self::Initialise => 89,
             Self::SetClock(_) => 90,
             Self::RollCall { .. } => 91,
@@ -294,7 +294,7 @@ impl Content {
                 component(one.place, one.kind, out);
                 note(&one.note, out);
             }),
-            Self::SystemTime { system: of, at } => {
+            Self::SystemClock { system: of, at } => {
                 system(*of, &mut out);
                 out.extend(at.0);
                 1
@@ -311,7 +311,7 @@ impl Content {
                 text(what, &mut out);
                 1
             }
-            Self::DeviceTime(at) | Self::SetClock(at) => {
+            Self::DeviceClock(at) | Self::SetClock(at) => {
                 out.extend(at.0);
                 1
             }
@@ -330,7 +330,7 @@ impl Content {
                 out.extend(since.0);
                 1
             }
-            Self::ReadSystemVersion(of) | Self::ReadSystemTime(of) => {
+            Self::ReadSystemVersion(of) | Self::ReadSystemClock(of) => {
                 system(*of, &mut out);
                 1
             }
@@ -342,7 +342,7 @@ impl Content {
             Self::ReadDeviceState
             | Self::ReadDeviceVersion
             | Self::ReadDeviceText
-            | Self::ReadDeviceTime
+            | Self::ReadDeviceClock
             | Self::Initialise => {
                 out.push(0);
                 1
@@ -406,23 +406,23 @@ impl Content {
     fn read_single(flag: u8, mut objects: Cursor<'_>) -> Read {
         let content = match flag {
             5 => objects.one(|at| Some(Self::SystemVersion { system: at.system()?, version: at.version()? })),
-            8 => objects.one(|at| Some(Self::SystemTime { system: at.system()?, at: at.label()? })),
+            8 => objects.one(|at| Some(Self::SystemClock { system: at.system()?, at: at.label()? })),
             25 => objects.one(|at| at.version().map(Self::DeviceVersion)),
             26 => objects.one(|at| {
                 let length = at.u8()?;
                 at.text(length.into()).map(Self::DeviceText)
             }),
-            28 => objects.one(|at| at.label().map(Self::DeviceTime)),
+            28 => objects.one(|at| at.label().map(Self::DeviceClock)),
             64 => objects.one(|at| {
                 Some(Self::ReadSystemOperation { system: at.system()?, count: at.u8()?, since: at.label()? })
             }),
             65 => objects.one(|at| at.system().map(Self::ReadSystemVersion)),
-            68 => objects.one(|at| at.system().map(Self::ReadSystemTime)),
+            68 => objects.one(|at| at.system().map(Self::ReadSystemClock)),
             81 => objects.one(|at| at.u8().map(|_| Self::ReadDeviceState)),
             84 => objects.one(|at| Some(Self::ReadDeviceOperation { count: at.u8()?, since: at.label()? })),
             85 => objects.one(|at| at.u8().map(|_| Self::ReadDeviceVersion)),
             86 => objects.one(|at| at.u8().map(|_| Self::ReadDeviceText)),
-            88 => objects.one(|at| at.u8().map(|_| Self::ReadDeviceTime)),
+            88 => objects.one(|at| at.u8().map(|_| Self::ReadDeviceClock)),
             89 => objects.one(|at| at.u8().map(|_| Self::Initialise)),
             90 => objects.one(|at| at.label().map(Self::SetClock)),
             91 => objects.one(|at| at.u8().map(|minutes| Self::RollCall { minutes })),

@@ -160,6 +160,11 @@ fn frigate_samples_become_what_they_say() {
     check_family("frigate.toml", 15);
 }
 
+#[test]
+fn meokon_samples_become_what_they_say() {
+    check_family("meokon.toml", 8);
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GoldenFrames {

@@ -10,6 +10,7 @@ mod frigate;
 pub mod gbt26875;
 mod huawei;
 mod lorawan;
+mod meokon;
 pub mod modbus;
 mod native;
 mod nearest;
@@ -49,6 +50,7 @@ pub enum Family {
     Chirpstack,
     Ttn,
     Frigate,
+    Meokon,
     /// A profile of the topic's own.
     #[serde(skip)]
     Profile(profile::ProfileIx),
@@ -95,6 +97,7 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Ttn => ttn::decode(message, context),
         Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
+        Family::Meokon => meokon::decode(message, context),
     }
 }
 

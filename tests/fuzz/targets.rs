@@ -14,7 +14,7 @@ mod records;
 pub use files::{cells, devices, people, rules_toml, station_toml};
 pub use frames::{frames, topics};
 pub use gbt26875::gbt26875;
-pub use messages::{chirpstack, context, frigate, modbus, native, zigbee2mqtt};
+pub use messages::{chirpstack, context, frigate, meokon, modbus, native, zigbee2mqtt};
 pub use records::{MOMENT, journal, line, snapshot, station};
 
 /// A target: it panics when something that must be true is not.
@@ -26,6 +26,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("zigbee2mqtt", zigbee2mqtt),
     ("chirpstack", chirpstack),
     ("frigate", frigate),
+    ("meokon", meokon),
     ("modbus", modbus),
     ("topics", topics),
     ("frames", frames),

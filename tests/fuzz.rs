@@ -163,7 +163,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let mut seeds: BTreeMap<&'static str, Vec<Vec<u8>>> = BTreeMap::new();
     let context = targets::context();
     let mut batches = Vec::new();
-    for target in ["native", "zigbee2mqtt", "chirpstack", "frigate"] {
+    for target in ["native", "zigbee2mqtt", "chirpstack", "frigate", "meokon"] {
         let file = root().join(format!("tests/golden/{target}.toml"));
         let golden: Golden = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         let mut events = Vec::new();

@@ -14,10 +14,11 @@ use firmware_sim::device::{Frame, Moment};
 use firmware_sim::town::{Deed, Town};
 use firmware_sim::{neighbourhood, scenario};
 use gateway::config::rules::FreshnessLimits;
-use gateway::decode::{Context, Family, Message, Topics, decode};
+use gateway::decode::{Context, Family, Message, Topics, decode, gbt26875};
 use gateway::grid::{Device, Registry, Rows};
 use gateway::model::{DeviceIx, DeviceKind, Event, Freshness, Metric, Quality};
 use gateway::units::Timestamp;
+use gateway::wire::gbt26875::{Piece, Stream};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -47,10 +48,14 @@ struct Sample {
 }
 
 fn registry<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Context {
-    let devices = addresses.into_iter().enumerate().map(|(at, address)| Device {
+    registry_of(addresses.into_iter().map(|address| (address, DeviceKind::Other)))
+}
+
+fn registry_of<'a>(devices: impl IntoIterator<Item = (&'a str, DeviceKind)>) -> Context {
+    let devices = devices.into_iter().enumerate().map(|(at, (address, kind))| Device {
         ix: DeviceIx(at as u32),
         id: address.to_owned(),
-        kind: DeviceKind::Other,
+        kind,
         name: String::new(),
         address: address.to_owned(),
         cells: Vec::new(),
@@ -153,6 +158,65 @@ fn ttn_samples_become_what_they_say() {
 #[test]
 fn frigate_samples_become_what_they_say() {
     check_family("frigate.toml", 15);
+}
+
+#[test]
+fn meokon_samples_become_what_they_say() {
+    check_family("meokon.toml", 8);
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoldenFrames {
+    received: String,
+    /// That sends them.
+    device: String,
+    devices: Vec<(String, DeviceKind)>,
+    sample: Vec<GoldenFrame>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoldenFrame {
+    name: String,
+    /// In hexadecimal.
+    frame: String,
+    expect: Vec<String>,
+    #[serde(default)]
+    rejects: Vec<String>,
+    #[serde(default)]
+    denied: bool,
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn frames_of_transmission_devices_become_what_they_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/gbt26875.toml");
+    let golden: GoldenFrames = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let context = registry_of(golden.devices.iter().map(|(address, kind)| (address.as_str(), *kind)));
+    let device = context.registry.device_by_address(&golden.device).unwrap();
+    let received = Timestamp::parse_rfc3339(&golden.received).unwrap();
+    assert!(20 <= golden.sample.len(), "samples were lost");
+    for sample in &golden.sample {
+        let bytes = bytes(&sample.frame);
+        let mut stream = Stream::default();
+        stream.push(&bytes);
+        let Some(Piece::Frame(frame, _)) = stream.piece() else { panic!("{} is no frame", sample.name) };
+        let message =
+            Message { topic: &golden.device, payload: &bytes, retained: false, dup: false, received };
+        let told = gbt26875::decode(&frame, device, &gbt26875::Dialect::default(), &message, &context);
+        let events: Vec<_> = told.decoded.events.iter().map(|event| written(event, &context)).collect();
+        assert_eq!(events, sample.expect, "{}", sample.name);
+        let rejects = &told.decoded.rejects;
+        assert_eq!(rejects.len(), sample.rejects.len(), "{}: {rejects:?}", sample.name);
+        for (reject, words) in rejects.iter().zip(&sample.rejects) {
+            assert!(reject.0.contains(words), "{}: {reject:?}", sample.name);
+        }
+        assert_eq!(told.fault.is_some(), sample.denied, "{}: {:?}", sample.name, told.fault);
+    }
 }
 
 /// A street in every dialect the simulator speaks.

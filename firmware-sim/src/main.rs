@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use firmware_sim::load::{self, Load};
 use firmware_sim::mqtt::Broker;
-use firmware_sim::{Options, neighbourhood, phone, scenario};
+use firmware_sim::transmitter::{Carrier, Component, Transmitter};
+use firmware_sim::{Options, neighbourhood, phone, scenario, transmitter};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,8 @@ enum Command {
     Phone(phone::PhoneArgs),
     /// Send as many messages as a city does, at a rate, and measure how long each waits for its acknowledgement.
     Load(LoadArgs),
+    /// Be the transmission device of a fire panel (GB/T 26875.3) until interrupted.
+    Transmitter(TransmitterArgs),
     /// List the scenarios that come with the simulator.
     Scenarios,
 }
@@ -67,6 +71,26 @@ struct Run {
     modbus_rtu: Option<PathBuf>,
     #[arg(long, default_value_t = 9_600)]
     baud: u32,
+}
+
+#[derive(clap::Args)]
+struct TransmitterArgs {
+    /// The centre, over TCP.
+    #[arg(long, value_name = "ADDRESS:PORT", required_unless_present = "udp", conflicts_with = "udp")]
+    tcp: Option<SocketAddr>,
+    /// The centre, over UDP.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    udp: Option<SocketAddr>,
+    #[arg(long, default_value_t = 889)]
+    address: u64,
+    /// The centre's own address.
+    #[arg(long, default_value_t = 88_888)]
+    centre: u64,
+    /// A smoke detector that burns, as <system type>.<system>/<zone>.<point>
+    #[arg(long, value_name = "PLACE", value_parser = Component::smoke_detector)]
+    fire: Option<Component>,
+    #[arg(long, default_value_t = 25, value_name = "SECONDS")]
+    heartbeat: u64,
 }
 
 #[derive(clap::Args)]
@@ -124,6 +148,7 @@ async fn obey(command: Command) -> anyhow::Result<()> {
                 signal = interruption() => signal,
             }
         }
+        Command::Transmitter(arguments) => transmit(arguments).await,
         Command::Load(arguments) => measure(arguments).await,
         Command::Scenarios => {
             for scenario in scenario::built_in()? {
@@ -131,6 +156,35 @@ async fn obey(command: Command) -> anyhow::Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+async fn transmit(arguments: TransmitterArgs) -> anyhow::Result<()> {
+    let carrier = match (arguments.tcp, arguments.udp) {
+        (Some(centre), _) => Carrier::Tcp(centre),
+        (None, Some(centre)) => Carrier::Udp(centre),
+        (None, None) => anyhow::bail!("say where the centre is: --tcp or --udp"),
+    };
+    let settings = transmitter::Settings {
+        address: arguments.address,
+        centre: arguments.centre,
+        carrier,
+        heartbeat: Duration::from_secs(arguments.heartbeat.max(1)),
+        timeout: Duration::from_secs(5),
+    };
+    let stop = CancellationToken::new();
+    let (device, run) = Transmitter::new(settings, stop.clone());
+    let tell = async {
+        if let Some(place) = arguments.fire {
+            device.component(place, 0x0002, "").await?;
+            println!("the fire is confirmed");
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = run => Ok(()),
+        failed = tell => failed,
+        signal = interruption() => signal,
     }
 }
 

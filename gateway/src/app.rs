@@ -23,6 +23,7 @@ use crate::engine::Engine;
 use crate::grid::Registry;
 use crate::health::{Check, Health};
 use crate::http::{self, Api};
+use crate::io::centre::Centre;
 use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
@@ -31,7 +32,7 @@ use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
-use crate::io::{commands, influx, inlet, modbus, mqtt, own_trouble};
+use crate::io::{commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
 use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -55,6 +56,9 @@ const GRACE: Duration = Duration::from_secs(20);
 pub struct Addresses {
     pub http: SocketAddr,
     pub listener: Option<SocketAddr>,
+    /// Where transmission devices are heard.
+    pub gbt26875_tcp: Option<SocketAddr>,
+    pub gbt26875_udp: Option<SocketAddr>,
 }
 
 /// A station that is ready to run: everything is open and bound.
@@ -72,6 +76,7 @@ pub struct App {
     seq: u64,
     http: TcpListener,
     listener: Option<Listener>,
+    gbt26875: Option<gbt26875::Server>,
     sources: Vec<mqtt::Source>,
     metrics: Metrics,
     reload: Reload,
@@ -117,6 +122,10 @@ impl App {
             Some(listener) => Some(Listener::bind(listener, &folder).await?),
             None => None,
         };
+        let gbt26875 = match &loaded.config.gbt26875 {
+            Some(config) => Some(gbt26875::Server::bind(config).await?),
+            None => None,
+        };
         let sources = loaded.config.brokers.iter().map(|broker| mqtt::Source::new(broker, &folder));
         Ok(Self {
             path: path.to_owned(),
@@ -132,6 +141,7 @@ impl App {
             seq,
             http,
             listener,
+            gbt26875,
             reload: Reload::default(),
             damage,
             loaded,
@@ -139,7 +149,11 @@ impl App {
     }
 
     pub fn addresses(&self) -> Addresses {
+        let (gbt26875_tcp, gbt26875_udp) =
+            self.gbt26875.as_ref().map_or((None, None), |server| server.local_addrs());
         Addresses {
+            gbt26875_tcp,
+            gbt26875_udp,
             http: self.http.local_addr().expect("it is bound"),
             listener: self.listener.as_ref().map(|listener| listener.local_addr().expect("it is bound")),
         }
@@ -258,6 +272,11 @@ impl App {
             commands.listener = Some(listener.handle());
             tasks.spawn("listener", listener.run(world.clone(), inlet.clone(), stop.clone()));
         }
+        if let Some(server) = self.gbt26875 {
+            commands.gbt26875 = Some(server.handle());
+            tasks
+                .spawn("transmission devices", server.run(world.clone(), inlet.clone(), clock, stop.clone()));
+        }
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
         }
@@ -316,6 +335,19 @@ impl App {
         });
         let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
         tasks.spawn("learning", learning.run(stop.clone()));
+        if let Some(config) = &config.centre {
+            let centre = Centre::new(
+                config,
+                &station,
+                store.clone(),
+                world.clone(),
+                live.clone(),
+                health.informative("centre"),
+            )?;
+            let ended = stop.clone();
+            tasks.spawn("centre", outlast("centre", stop.clone(), move || centre.clone().run(ended.clone())));
+        }
+
         tasks.spawn("systemd", service::tell_systemd(inlet.clone(), store.clone(), stop.clone()));
         let api = Api {
             store: store.clone(),

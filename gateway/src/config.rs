@@ -6,7 +6,9 @@
 pub mod channels;
 pub mod check;
 pub mod difference;
+pub mod gbt26875;
 mod load;
+pub mod network;
 pub mod rules;
 pub mod secret;
 mod shape;
@@ -21,6 +23,7 @@ pub use secret::Secret;
 pub use shape::Page;
 
 use self::channels::{Channels, Common, Limit};
+use self::gbt26875::{Centre, Gbt26875};
 use crate::units::{Millis, Zone};
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +48,10 @@ pub struct Config {
     pub push_in: Vec<PushIn>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
+    /// Where user information transmission devices report.
+    pub gbt26875: Option<Gbt26875>,
+    /// The city's centre, which is told of fires.
+    pub centre: Option<Centre>,
     pub influx: Option<Influx>,
     pub http: Http,
     #[serde(default, rename = "webhook")]
@@ -531,6 +538,11 @@ mod defaults {
         baud: u32 = 9_600;
         stop_bits: u8 = 1;
         max_registers: u16 = 125;
+        gbt26875_connections: u32 = 2_000;
+        gbt26875_timeout_s: u32 = 5;
+        patrol_s: u32 = 120;
+        clock_sync_h: u32 = 24;
+        heartbeat_s: u32 = 25;
         batch_lines: u32 = 5_000;
         batch_ms: u32 = 1_000;
         influx_timeout_s: u32 = 10;

@@ -7,8 +7,10 @@ mod chirpstack;
 mod ctwing;
 mod fields;
 mod frigate;
+pub mod gbt26875;
 mod huawei;
 mod lorawan;
+mod meokon;
 pub mod modbus;
 mod native;
 mod nearest;
@@ -47,6 +49,7 @@ pub enum Family {
     Chirpstack,
     Ttn,
     Frigate,
+    Meokon,
     /// A profile of the topic's own.
     #[serde(skip)]
     Profile(profile::ProfileIx),
@@ -93,6 +96,7 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Ttn => ttn::decode(message, context),
         Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
+        Family::Meokon => meokon::decode(message, context),
     }
 }
 

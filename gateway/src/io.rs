@@ -1,8 +1,10 @@
 //! Tasks that touch the world: sources bring messages in, the driver commits them, senders carry them on.
 
 pub mod acks;
+pub mod centre;
 pub mod commands;
 pub mod driver;
+pub mod gbt26875;
 pub mod influx;
 pub mod inlet;
 pub mod intake;

@@ -320,3 +320,26 @@ async fn the_newest_values_survive_a_restart() {
     assert_eq!(after["values"], before["values"], "{after:#}");
     station.stop().await;
 }
+
+/// A hydrant that is knocked over says so in one binary frame, over MQTT as text.
+#[tokio::test]
+async fn a_hydrant_of_meokon_is_knocked_tilted_and_opened() {
+    let site = site(
+        "[[topic]]\nfilter = \"GIOT-GW/UL/#\"\ndecoder = \"meokon\"\n[[webhook]]\nname = \"duty\"\nurl = \"http://127.0.0.1:9/\"\n",
+    );
+    site.write(
+        "devices.csv",
+        &format!("{DEVICES}HY-2,hydrant,西门消火栓,meokon:SHMK21060001,S1-C1-G2,西门,\n")
+            .replace("modbus:line/1", "native:HY-1"),
+    );
+    let station = site.start().await;
+    let golden: toml::Table =
+        std::fs::read_to_string(root().join("tests/golden/meokon.toml")).unwrap().parse().unwrap();
+    let samples = golden["sample"].as_array().unwrap();
+    let sample = samples.iter().find(|sample| sample["name"].as_str().unwrap().contains("knocked")).unwrap();
+    publish(station.mqtt_port, "GIOT-GW/UL/SHMK21060001", sample["payload"].as_str().unwrap(), &[]).await;
+    for rule in ["hydrant-hit", "hydrant-tilted", "hydrant-discharge"] {
+        assert_eq!(alarm(&station, "HY-2", rule).await["class"], "supervisory");
+    }
+    station.stop().await;
+}

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod card;
+mod centre;
 mod channels;
 mod commands;
 mod crash;
@@ -12,6 +13,7 @@ mod disk;
 mod field;
 mod fieldwork;
 mod flood;
+mod gbt26875;
 mod handling;
 mod http;
 mod influx;

@@ -26,6 +26,8 @@ pub fn context() -> Context {
         "lora:a84041ffff1c2d3e",
         "frigate:gate-east",
         "frigate:lift-2",
+        "meokon:SHMK19060013",
+        "meokon:SHMK21060001",
     ];
     let devices = ADDRESSES.iter().zip(0..).map(|(address, at)| Device {
         ix: DeviceIx(at),
@@ -64,6 +66,10 @@ pub fn chirpstack(data: &[u8]) {
 
 pub fn frigate(data: &[u8]) {
     message(Family::Frigate, data);
+}
+
+pub fn meokon(data: &[u8]) {
+    message(Family::Meokon, data);
 }
 
 /// First byte: bit 0 retained, bit 1 DUP. Then the topic up to a line break, then the payload.

@@ -7,12 +7,14 @@
 
 mod files;
 mod frames;
+mod gbt26875;
 mod messages;
 mod records;
 
 pub use files::{cells, devices, people, rules_toml, station_toml};
 pub use frames::{frames, topics};
-pub use messages::{chirpstack, context, frigate, modbus, native, zigbee2mqtt};
+pub use gbt26875::gbt26875;
+pub use messages::{chirpstack, context, frigate, meokon, modbus, native, zigbee2mqtt};
 pub use records::{MOMENT, journal, line, snapshot, station};
 
 /// A target: it panics when something that must be true is not.
@@ -24,9 +26,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("zigbee2mqtt", zigbee2mqtt),
     ("chirpstack", chirpstack),
     ("frigate", frigate),
+    ("meokon", meokon),
     ("modbus", modbus),
     ("topics", topics),
     ("frames", frames),
+    ("gbt26875", gbt26875),
     ("station_toml", station_toml),
     ("rules_toml", rules_toml),
     ("cells", cells),

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use gateway::app::App;
+use gateway::app::{Addresses, App};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,7 @@ decoder = "zigbee2mqtt"
         Station {
             http: format!("http://{}", addresses.http),
             mqtt_port: addresses.listener.expect("it has a listener").port(),
+            addresses,
             client: reqwest::Client::new(),
             stop,
             task,
@@ -114,6 +115,7 @@ decoder = "zigbee2mqtt"
 pub struct Station {
     pub http: String,
     pub mqtt_port: u16,
+    pub addresses: Addresses,
     pub client: reqwest::Client,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,

@@ -4,6 +4,7 @@
 
 mod channels;
 pub mod filters;
+mod gbt26875;
 mod ladders;
 mod modbus;
 mod mqtt;
@@ -46,6 +47,7 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
         push_in::check(inputs.station, config, inputs.folder);
         modbus::check(inputs.station, config, inputs.registry);
+        gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);
         }

@@ -131,6 +131,12 @@ fn summary(path: &Path, loaded: &Loaded, registry: Option<&[RegistryFile]>, rows
     if config.listener.is_some() {
         parts.push("the listener".into());
     }
+    if config.gbt26875.is_some() {
+        parts.push("transmission devices".into());
+    }
+    if config.centre.is_some() {
+        parts.push("the city's centre".into());
+    }
     for (count, one, many) in [
         (config.brokers.len(), "broker", "brokers"),
         (units, "Modbus unit", "Modbus units"),

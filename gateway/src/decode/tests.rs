@@ -196,7 +196,8 @@ mod properties {
             Just(Family::Native),
             Just(Family::Zigbee2mqtt),
             Just(Family::Chirpstack),
-            Just(Family::Frigate)
+            Just(Family::Frigate),
+            Just(Family::Meokon)
         ]
     }
 

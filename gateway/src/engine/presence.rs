@@ -95,7 +95,9 @@ impl Known {
 }
 
 fn fire_bit(metric: Metric) -> Option<u8> {
-    (metric.spec().fire && metric.number() < 8).then(|| 1 << metric.number())
+    // The first five are their own numbers; these bits are in snapshots.
+    let bit = if metric == Metric::FIRE_ALARM { 5 } else { metric.number() };
+    (metric.spec().fire && bit < 8).then(|| 1 << bit)
 }
 
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rumqttc::QoS;
 use tokio::time::timeout;
 
+use super::gbt26875;
 use super::listener::ListenerHandle;
 use super::mqtt::publisher::Publisher;
 use crate::decode::filter_matches;
@@ -21,6 +22,8 @@ pub struct Commands {
     pub listener: Option<ListenerHandle>,
     /// Brokers with `commands = true`.
     pub brokers: Vec<Broker>,
+    /// To transmission devices, who are asked and answer.
+    pub gbt26875: Option<gbt26875::Handle>,
 }
 
 pub struct Broker {

@@ -55,6 +55,30 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         "Poll cycles that took longer than their time.",
     ),
     ("gridwarden_modbus_stray_bytes_total", Counter, &["bus"], "Bytes thrown away between Modbus answers."),
+    ("gridwarden_gbt26875_connections", Gauge, &[], "TCP connections of transmission devices."),
+    (
+        "gridwarden_gbt26875_refused_total",
+        Counter,
+        &[],
+        "Peers outside the networks of transmission devices.",
+    ),
+    ("gridwarden_gbt26875_frames_total", Counter, &[], "Whole frames of transmission devices."),
+    (
+        "gridwarden_gbt26875_duplicates_total",
+        Counter,
+        &[],
+        "Frames that came again and were confirmed again, taken once.",
+    ),
+    ("gridwarden_gbt26875_denied_total", Counter, &[], "Frames that were denied."),
+    ("gridwarden_gbt26875_noise_bytes_total", Counter, &[], "Bytes between frames that were thrown away."),
+    ("gridwarden_gbt26875_questions_total", Counter, &[], "Questions to transmission devices."),
+    ("gridwarden_gbt26875_unanswered_total", Counter, &[], "Questions that no transmission device answered."),
+    (
+        "gridwarden_centre_reports_total",
+        Counter,
+        &["outcome"],
+        "Reports to the city's centre: confirmed, failed, refused.",
+    ),
     // Engine and store.
     ("gridwarden_readings_total", Counter, &[], "Values committed to the journal."),
     (

@@ -91,6 +91,10 @@ metrics! {
     49 SMOKE_SEEN "smoke_seen" "" flag;
     50 MESSAGES_PER_MINUTE "messages_per_minute" "/min" number;
     51 MESSAGES_THINNED "messages_thinned" "" number;
+    52 FIRE_ALARM "fire_alarm" "" fire;
+    53 SUPERVISORY "supervisory" "" flag;
+    54 MANUAL_MODE "manual_mode" "" flag;
+    55 ROLL_CALL "roll_call" "" flag;
 }
 
 impl Metric {

@@ -53,6 +53,7 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
         ("native:", Family::Native, "native"),
         ("z2m:", Family::Zigbee2mqtt, "zigbee2mqtt"),
         ("frigate:", Family::Frigate, "frigate"),
+        ("meokon:", Family::Meokon, "meokon"),
     ] {
         let first =
             registry.devices().iter().find(|device| !device.retired && device.address.starts_with(prefix));

@@ -46,10 +46,11 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
         && config.brokers.is_empty()
         && config.buses.is_empty()
         && config.push_in.is_empty()
+        && config.gbt26875.is_none()
     {
         page.wrong(
             page.at("station"),
-            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus or a `[[push_in]]`",
+            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus, a `[[push_in]]` or `[gbt26875]`",
         );
     }
 }

@@ -56,7 +56,7 @@ const KINDS: &[(&str, DeviceKind)] = &[
 
 /// How a message finds its device; what comes before the first colon of an address.
 const ADDRESSES: &[&str] =
-    &["native", "z2m", "lora", "frigate", "modbus", "mqtt", "imei", "ctwing", "huawei"];
+    &["native", "z2m", "lora", "frigate", "modbus", "mqtt", "imei", "ctwing", "huawei", "gbt26875", "meokon"];
 
 pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
     read_devices(file, bytes)?.whole()
@@ -127,7 +127,7 @@ fn address(table: &mut Table<'_>, row: &[Field], id: &str) -> Placed<String> {
         field.text.split_once(':').filter(|(path, rest)| ADDRESSES.contains(path) && !rest.is_empty());
     if known.is_none() {
         let message = format!(
-            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>` or `modbus:<bus>/<unit>`",
+            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>`, `meokon:<number>` or `modbus:<bus>/<unit>`",
             field.text
         );
         table.wrong(field.at, message);
@@ -143,9 +143,37 @@ fn address(table: &mut Table<'_>, row: &[Field], id: &str) -> Placed<String> {
             ),
         );
     }
+    if let Some(("gbt26875", rest)) = known
+        && !is_station(rest)
+    {
+        table.wrong(
+            field.at,
+            format!(
+                "`{}` names nothing behind a transmission device; write `gbt26875:889` for the device itself, `gbt26875:889/1.1` for system 1 of type 1 behind it, `gbt26875:889/1.1/10.2` for its component in zone 10, point 2",
+                field.text
+            ),
+        );
+    }
     // A DevEUI is printed in capitals on the label, and small in the messages.
     let value = if field.text.starts_with("lora:") { field.text.to_lowercase() } else { field.text };
     Placed { value, at: field.at }
+}
+
+/// `889`, `889/1.1` or `889/1.1/10.2`, as decode/gbt26875.rs reads it: 48 bits, two bytes, two words.
+fn is_station(text: &str) -> bool {
+    let pair = |part: &str, most: u64| {
+        part.split_once('.').is_some_and(|(a, b)| [a, b].into_iter().all(|number| up_to(number, most)))
+    };
+    let mut parts = text.split('/');
+    parts.next().is_some_and(|device| up_to(device, (1 << 48) - 1))
+        && parts.next().is_none_or(|system| pair(system, 255))
+        && parts.next().is_none_or(|place| pair(place, 65_535))
+        && parts.next().is_none()
+}
+
+/// A number as it is written back: the address is looked up letter by letter.
+fn up_to(text: &str, most: u64) -> bool {
+    text.parse::<u64>().is_ok_and(|number| number <= most && number.to_string() == text)
 }
 
 /// Several codes are joined by `;`, or by `、` or `|` where `;` separates the columns.

@@ -66,6 +66,9 @@ async fn a_drill_is_told_as_a_drill_also_after_a_restart_and_ends_when_it_burns(
 async fn a_roll_call_asks_everybody_below_and_lists_who_answered() {
     let receiver = Receiver::start().await;
     let site = Site::new(&receiver.config());
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    let ladder = "[[ladder]]\nname = \"roll-call\"\nstep = [{ after_s = 0, who = [\"lead\"], channels = [\"duty\"] }]\n";
+    site.write("rules.toml", &format!("{rules}\n{ladder}"));
     let station = site.start().await;
     let call = post(&station, "/api/v1/roll-calls", json!({ "cell": "S1-C1" })).await;
     let people = call["people"].as_array().unwrap();

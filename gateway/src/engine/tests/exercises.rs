@@ -72,7 +72,7 @@ fn a_drill_is_over_when_it_is_resolved_or_nobody_answers() {
     let mut engine = engine();
     play(&mut engine, &[(0, drill(2, SignalClass::Fire)), (5, ack(1)), (9, resolve(1))], true);
     assert_eq!(engine.open_alarms().count(), 0, "nobody has to verify it");
-    let found = play(&mut engine, &[(20, drill(2, SignalClass::Fire)), (9_000, Does::Waits)], true);
+    let found = play(&mut engine, &[(20, drill(2, SignalClass::Fire)), (3_000, Does::Waits)], true);
     assert_eq!(engine.open_alarms().count(), 0, "it ends with its ladder, and no alarm says that nobody answered");
     let last: Vec<_> = found.iter().rev().take(3).map(|(_, line)| line.as_str()).collect();
     assert_eq!(last, ["withdraw A-2", "A-2 Closed Closed", "A-2 Unanswered Unacknowledged"]);

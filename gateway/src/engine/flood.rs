@@ -232,12 +232,7 @@ fn take(pages: &mut BTreeMap<String, VecDeque<Steady>>, person: &str, limit: Pag
     }
 }
 
-fn within(
-    pages: &BTreeMap<String, VecDeque<Steady>>,
-    person: &str,
-    limit: PageLimit,
-    now: Steady,
-) -> usize {
+fn within(pages: &BTreeMap<String, VecDeque<Steady>>, person: &str, limit: PageLimit, now: Steady) -> usize {
     let sent = pages.get(person).into_iter().flatten().rev();
     sent.take_while(|at| now < **at + limit.within).count()
 }

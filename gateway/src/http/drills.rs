@@ -94,14 +94,18 @@ pub async fn begin(
     match class {
         SignalClass::Fire | SignalClass::Supervisory | SignalClass::Trouble => (),
         SignalClass::Disabled | SignalClass::Test => {
-            return Err(ApiError::body("kind", "nobody is called for it; write fire, supervisory or trouble"));
+            return Err(ApiError::body(
+                "kind",
+                "nobody is called for it; write fire, supervisory or trouble",
+            ));
         }
     }
     let note = note(body.note)?;
     let cell = {
         let registry = &api.world.load().registry;
         let cell = registry.cell_by_code(&body.cell).filter(|cell| !cell.retired);
-        let cell = cell.ok_or_else(|| ApiError::body("cell", format!("there is no cell `{}`", body.cell)))?.ix;
+        let cell =
+            cell.ok_or_else(|| ApiError::body("cell", format!("there is no cell `{}`", body.cell)))?.ix;
         actor.0.may(Right::Exercise, cell, registry, api.clock.now().wall)?;
         cell
     };
@@ -181,7 +185,8 @@ pub(super) async fn exercises(
     let mut found = Vec::new();
     for _ in 0..LOOKS_MAX {
         let (cells, classes) = (cells.clone(), vec![SignalClass::Test]);
-        let page = api.store.alarms(Query { classes, cells, before, limit: LOOK, ..Query::default() }).await?;
+        let page =
+            api.store.alarms(Query { classes, cells, before, limit: LOOK, ..Query::default() }).await?;
         let last = page.last().map(|alarm| alarm.id).filter(|_| page.len() == LOOK as usize);
         found.extend(page.into_iter().filter(&wanted));
         if most < found.len() {

@@ -148,7 +148,9 @@ impl From<Refusal> for ApiError {
                 (StatusCode::CONFLICT, "already-out-of-service", "It is out of service already")
             }
             Refusal::DrillGoesOn(_) => (StatusCode::CONFLICT, "drill-goes-on", "There is a drill already"),
-            Refusal::RealAlarm(_) => (StatusCode::CONFLICT, "real-alarm", "Something real calls people there"),
+            Refusal::RealAlarm(_) => {
+                (StatusCode::CONFLICT, "real-alarm", "Something real calls people there")
+            }
             Refusal::NoLadder(_) => (StatusCode::CONFLICT, "no-ladder", "Nobody would be called"),
             Refusal::NobodyToAsk => (StatusCode::CONFLICT, "nobody-to-ask", "There is nobody to ask"),
             Refusal::NotRaised => (StatusCode::NOT_FOUND, "no-such-alarm", "There is no such open alarm"),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::alarms::{note, no_alarm};
+use super::alarms::{no_alarm, note};
 use super::auth::{Actor, Caller};
 use super::drills::{ExerciseFilter, exercises};
 use super::extract::{self, Body, Params};

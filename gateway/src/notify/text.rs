@@ -212,16 +212,32 @@ mod tests {
     fn an_exercise_cannot_be_mistaken() {
         let exercise = |plays, ended_by| ExerciseView { plays, asked: None, by: "chen".into(), ended_by };
         for (text, drill, of, says) in [
-            ("【演练】[DRILL] 火警演练 fire drill, 杉湖一格", true, exercise(Some(SignalClass::Fire), None), "请勿拨打 119"),
-            ("【演练】[DRILL] 演练中止，真实警情 A-18", true, exercise(Some(SignalClass::Fire), Some("A-18".into())), "演练已结束"),
-            ("【查岗】[ROLL CALL] 王丽，请应答 are you there?", false, exercise(None, None), "This is a roll-call"),
+            (
+                "【演练】[DRILL] 火警演练 fire drill, 杉湖一格",
+                true,
+                exercise(Some(SignalClass::Fire), None),
+                "请勿拨打 119",
+            ),
+            (
+                "【演练】[DRILL] 演练中止，真实警情 A-18",
+                true,
+                exercise(Some(SignalClass::Fire), Some("A-18".into())),
+                "演练已结束",
+            ),
+            (
+                "【查岗】[ROLL CALL] 王丽，请应答 are you there?",
+                false,
+                exercise(None, None),
+                "This is a roll-call",
+            ),
         ] {
             let mut notice = notice(SignalClass::Test);
             (notice.alarm.text, notice.alarm.drill) = (text.into(), drill);
             notice.alarm.exercise = Some(of);
             let mark: String = text.chars().take(4).collect();
             let words = Text::of(&notice);
-            for shown in [words.within(2_048), words.within(60), words.line(), characters(&words.line(), 20)] {
+            for shown in [words.within(2_048), words.within(60), words.line(), characters(&words.line(), 20)]
+            {
                 assert!(shown.starts_with(&mark) && !shown.contains("【火警】"), "{shown}");
             }
             assert!(words.within(2_048).contains(says), "{}", words.within(2_048));

@@ -117,9 +117,7 @@ impl RuleBook {
                 problems.add("roll_call", format!("there is no ladder `{}`", name.get_ref()));
                 None
             }),
-            None => {
-                book.ladder_named(ROLL_CALL_LADDER).or_else(|| book.ladder_for(SignalClass::Trouble))
-            }
+            None => book.ladder_named(ROLL_CALL_LADDER).or_else(|| book.ladder_for(SignalClass::Trouble)),
         };
         let silences = rules
             .rules

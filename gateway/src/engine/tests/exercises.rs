@@ -73,7 +73,11 @@ fn a_drill_is_over_when_it_is_resolved_or_nobody_answers() {
     play(&mut engine, &[(0, drill(2, SignalClass::Fire)), (5, ack(1)), (9, resolve(1))], true);
     assert_eq!(engine.open_alarms().count(), 0, "nobody has to verify it");
     let found = play(&mut engine, &[(20, drill(2, SignalClass::Fire)), (3_000, Does::Waits)], true);
-    assert_eq!(engine.open_alarms().count(), 0, "it ends with its ladder, and no alarm says that nobody answered");
+    assert_eq!(
+        engine.open_alarms().count(),
+        0,
+        "it ends with its ladder, and no alarm says that nobody answered"
+    );
     let last: Vec<_> = found.iter().rev().take(3).map(|(_, line)| line.as_str()).collect();
     assert_eq!(last, ["withdraw A-2", "A-2 Closed Closed", "A-2 Unanswered Unacknowledged"]);
 }
@@ -110,7 +114,8 @@ fn what_is_real_ends_the_drill_at_once() {
         (2, roll_call(&[(2, "bob")]), false),
     ] {
         let mut engine = engine();
-        let drill = Does::Acts("dora", Deed::Drill { cell: CellIx(drilled), class: SignalClass::Fire, note: None });
+        let drill =
+            Does::Acts("dora", Deed::Drill { cell: CellIx(drilled), class: SignalClass::Fire, note: None });
         let found = play(&mut engine, &[(0, drill), (1, real.clone())], true);
         assert_eq!(engine.open_alarms().all(|alarm| alarm.id != AlarmId(1)), ends, "{drilled} {real:?}");
         assert_eq!(found.iter().any(|(_, line)| line.contains("/over/")), ends, "{found:?}");
@@ -146,15 +151,24 @@ fn a_drill_does_not_begin_where_something_calls() {
         (smoke(true), 2, SignalClass::Fire, Some("A-1 is real and calls people there")),
         (smoke(true), 0, SignalClass::Trouble, Some("A-1 is real and calls people there")),
         (smoke(true), 3, SignalClass::Fire, None),
-        (drill(1, SignalClass::Fire), 2, SignalClass::Supervisory, Some("there is a drill already, or one above or below: A-1")),
+        (
+            drill(1, SignalClass::Fire),
+            2,
+            SignalClass::Supervisory,
+            Some("there is a drill already, or one above or below: A-1"),
+        ),
         (drill(3, SignalClass::Fire), 2, SignalClass::Supervisory, None),
         (Does::Waits, 2, SignalClass::Trouble, Some("rules.toml has no ladder for trouble")),
     ] {
         let mut engine = engine();
         let found = play(&mut engine, &[(0, before.clone()), (1, drill(cell, class))], true);
         // A trouble's drill is refused for want of a ladder before anything else.
-        let says = if class == SignalClass::Trouble { Some("rules.toml has no ladder for trouble") } else { says };
-        let last = found.last().map(|(_, line)| line.as_str()).filter(|line| !line.contains(['/', ' ']) || says.is_some());
+        let says =
+            if class == SignalClass::Trouble { Some("rules.toml has no ladder for trouble") } else { says };
+        let last = found
+            .last()
+            .map(|(_, line)| line.as_str())
+            .filter(|line| !line.contains(['/', ' ']) || says.is_some());
         assert_eq!(last.filter(|_| says.is_some()), says, "{before:?} {found:?}");
         assert_eq!(engine.open_alarms().any(|alarm| alarm.id.0 == 2), says.is_none(), "{before:?}");
     }
@@ -165,7 +179,11 @@ fn a_drill_does_not_begin_where_something_calls() {
 fn what_is_in_hand_keeps_no_drill_away_but_a_fire_does() {
     for (class, refused) in [(SignalClass::Fire, true), (SignalClass::Supervisory, false)] {
         let mut engine = engine();
-        play(&mut engine, &[(0, raise(2, class, "seen")), (1, ack(1)), (2, drill(2, SignalClass::Fire))], true);
+        play(
+            &mut engine,
+            &[(0, raise(2, class, "seen")), (1, ack(1)), (2, drill(2, SignalClass::Fire))],
+            true,
+        );
         assert_eq!(engine.open_alarms().count() == 1, refused, "{class:?}");
     }
 }

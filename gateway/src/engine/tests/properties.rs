@@ -78,7 +78,9 @@ fn deed() -> impl Strategy<Value = Does> {
             17 => Deed::BeginMaintenance { cell: CellIx(later % 6), device: None, until, reason },
             18 => Deed::EndMaintenance { alarm, note },
             19 => Deed::Drill { cell: CellIx(later % 6), class: SignalClass::Fire, note },
-            20 => Deed::RollCall { people: vec![(CellIx(2), "ann".into()), (CellIx(1), "carl".into())], note },
+            20 => {
+                Deed::RollCall { people: vec![(CellIx(2), "ann".into()), (CellIx(1), "carl".into())], note }
+            }
             _ => Deed::Roster,
         }
     });

@@ -44,9 +44,9 @@ use std::sync::Arc;
 
 use condition::{Change, Condition, Conditions, Place, Verdict};
 use freshness::Weight;
+pub use nearest::WhoIsNearest;
 use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
-pub use nearest::WhoIsNearest;
 pub use review::judge_closed;
 use rules::{Basis, RuleBook, RuleIx};
 
@@ -205,7 +205,8 @@ impl Engine {
     pub fn apply(&mut self, batch: &Batch) -> Applied {
         let (registry, rules) = (self.registry.clone(), self.rules.clone());
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
-        let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
+        let mut turn =
+            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
         let forgave = self.forgive_own_absence(now.steady);
         let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);

@@ -40,7 +40,10 @@ async fn fire(station: &Station, receiver: &Receiver, text: &str) -> (String, Va
     let told = eventually("somebody is told", 20, || async {
         receiver.deliveries().into_iter().find(|delivery| delivery.json["alarm"]["id"] == *id)
     });
-    (told.await.json["alert"]["person"]["id"].as_str().unwrap().to_owned(), station.get(&format!("/api/v1/alarms/{id}")).await)
+    (
+        told.await.json["alert"]["person"]["id"].as_str().unwrap().to_owned(),
+        station.get(&format!("/api/v1/alarms/{id}")).await,
+    )
 }
 
 #[tokio::test]
@@ -62,8 +65,12 @@ async fn the_nearest_is_called_and_no_position_is_written() {
 
     let (told, alarm) = fire(&station, &receiver, "smoke in the hall").await;
     assert_eq!(told, "chen-jie", "she stands above the cell, and is the only one known to be near");
-    let details: Vec<_> = alarm["history"].as_array().unwrap().iter().map(|line| line["detail"].to_string()).collect();
-    assert!(details.iter().any(|line| line.contains("the nearest: chen-jie within 50 m by duty")), "{details:#?}");
+    let details: Vec<_> =
+        alarm["history"].as_array().unwrap().iter().map(|line| line["detail"].to_string()).collect();
+    assert!(
+        details.iter().any(|line| line.contains("the nearest: chen-jie within 50 m by duty")),
+        "{details:#?}"
+    );
 
     assert_eq!(position(reqwest::Method::DELETE).send().await.unwrap().status(), 204);
     let (told, alarm) = fire(&station, &receiver, "smoke in the yard").await;

@@ -161,18 +161,12 @@ impl OpenAlarms {
     }
 
     /// Whether so many parts of a storm were raised within the time.
-    fn storms(
-        &self,
-        storm: (Failure, CellIx),
-        at_least: u32,
-        within: Millis,
-        turn: &Turn<'_>,
-    ) -> bool {
+    fn storms(&self, storm: (Failure, CellIx), at_least: u32, within: Millis, turn: &Turn<'_>) -> bool {
         let recent = |open: &&Open| turn.now.steady.since(open.alarm.raised_steady) <= within;
         let places = places(storm.0, storm.1, turn).into_iter();
-        let parts = places.flat_map(|cell| self.of_cell(cell).take_while(recent)).filter(|open| {
-            is_active(&open.alarm) && parts_of(open, turn).any(|part| part == storm)
-        });
+        let parts = places
+            .flat_map(|cell| self.of_cell(cell).take_while(recent))
+            .filter(|open| is_active(&open.alarm) && parts_of(open, turn).any(|part| part == storm));
         parts.take(at_least as usize).count() == at_least as usize
     }
 

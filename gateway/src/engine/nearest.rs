@@ -73,7 +73,8 @@ impl OpenAlarms {
         let channels = question.channels.join(", ");
         let is_new = |person: &&str| !question.told.iter().any(|told| told == person);
         let near = people.iter().take(question.count as usize);
-        let words: Vec<_> = near.clone().map(|(person, metres)| format!("{person} within {metres} m")).collect();
+        let words: Vec<_> =
+            near.clone().map(|(person, metres)| format!("{person} within {metres} m")).collect();
         let mut found: Vec<&str> = near.map(|(person, _)| person.as_str()).filter(is_new).collect();
         let mut detail = format!("step {step}, the nearest: {} by {channels}", words.join(", "));
         if found.is_empty() {

@@ -87,12 +87,9 @@ pub fn timeline(
 fn words(who: &Who) -> String {
     match who {
         Who::Nearest(_) => format!("{who} by last position, else the lead"),
-        Who::Responsible
-        | Who::Role(_)
-        | Who::Up(_)
-        | Who::Person(_)
-        | Who::Team(_)
-        | Who::Teams => who.to_string(),
+        Who::Responsible | Who::Role(_) | Who::Up(_) | Who::Person(_) | Who::Team(_) | Who::Teams => {
+            who.to_string()
+        }
     }
 }
 

@@ -31,7 +31,9 @@ use crate::engine::repetition::Repetitions;
 use crate::engine::{Answer, Applied, Effect, Engine, WhoIsNearest};
 use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Action, Alarm, AlarmId, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, What};
+use crate::model::{
+    Action, Alarm, AlarmId, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, What,
+};
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};

@@ -499,7 +499,9 @@ impl Who {
         }
         match text.split_once(':')? {
             ("up", levels) => levels.parse().ok().filter(|&levels| 0 < levels).map(Self::Up),
-            ("nearest", count) => count.parse().ok().filter(|count| (1..=20).contains(count)).map(Self::Nearest),
+            ("nearest", count) => {
+                count.parse().ok().filter(|count| (1..=20).contains(count)).map(Self::Nearest)
+            }
             ("person", id) if !id.is_empty() => Some(Self::Person(id.to_owned())),
             ("team", name) if !name.is_empty() => Some(Self::Team(name.to_owned())),
             (_, _) => None,

@@ -270,9 +270,7 @@ fn taken_apart(devices: std::ops::Range<u32>, from: u64, every: u64) -> Vec<(u64
 fn about(script: &[(u64, Does)], alarms: &[&str]) -> Vec<String> {
     let found = play(&mut street(), script, false);
     assert_eq!(found, play(&mut street(), script, true));
-    let wanted = |line: &String| {
-        alarms.iter().any(|id| line.split([' ', '/']).any(|word| word == *id))
-    };
+    let wanted = |line: &String| alarms.iter().any(|id| line.split([' ', '/']).any(|word| word == *id));
     found.into_iter().filter(|(_, line)| wanted(line)).map(|(at, line)| format!("{at} {line}")).collect()
 }
 
@@ -283,7 +281,10 @@ fn a_storm_is_one_card_that_grows() {
     let mut engine = street();
     play(&mut engine, &script[..10], true);
     let storm = engine.open_alarms().last().expect("the tenth begins it");
-    assert_eq!((storm.rule.as_str(), storm.class, storm.cell), ("alarm-storm", SignalClass::Trouble, CellIx(1)));
+    assert_eq!(
+        (storm.rule.as_str(), storm.class, storm.cell),
+        ("alarm-storm", SignalClass::Trouble, CellIx(1))
+    );
     assert_eq!(storm.text, "报警集中 alarm storm: 10 alarms of class trouble in 2 cells, cell community");
 
     assert_eq!(
@@ -315,7 +316,10 @@ fn a_storm_ends_and_what_is_left_calls() {
     let mut script = taken_apart(0..10, 0, 1);
     script.extend((0..7).map(|ix| (300 + u64::from(ix), flag(ix, "tamper", false))));
     let storm = about(&script, &["A-11"]);
-    assert_eq!(storm[2..], ["306 A-11 Returned ReturnedUnacknowledged", "306 A-11 Closed Closed", "306 withdraw A-11"]);
+    assert_eq!(
+        storm[2..],
+        ["306 A-11 Returned ReturnedUnacknowledged", "306 A-11 Closed Closed", "306 withdraw A-11"]
+    );
     let left = about(&script, &["A-8", "A-9", "A-10"]);
     let calls = left.iter().filter(|line| line.starts_with("306") && line.contains('/')).count();
     assert_eq!(calls, 3, "{left:?}");
@@ -328,9 +332,13 @@ fn what_is_no_storm() {
     let many = taken_apart(0..10, 0, 1);
     let other_ladder = [many.clone(), vec![(20, flag(11, "fault", true))]].concat();
     let later = [many.clone(), vec![(700, flag(11, "tamper", true))]].concat();
-    for (script, storm, alone) in
-        [(slow, false, None), (few, false, None), (many, true, None), (other_ladder, true, Some("A-12")), (later, true, Some("A-12"))]
-    {
+    for (script, storm, alone) in [
+        (slow, false, None),
+        (few, false, None),
+        (many, true, None),
+        (other_ladder, true, Some("A-12")),
+        (later, true, Some("A-12")),
+    ] {
         let mut engine = street();
         play(&mut engine, &script, true);
         assert_eq!(engine.open_alarms().any(|alarm| alarm.rule == "alarm-storm"), storm, "{script:?}");

@@ -36,7 +36,11 @@ fn the_others_are_told_at_once_and_the_nearest_when_they_are_known() {
     assert_eq!((question.cell, question.device), (CellIx(2), Some(KITCHEN)));
     assert_eq!(question.besides, ["carl"], "who was told by the step already");
 
-    let script = [(0, smoke(true)), (121, nearest(2, &[("bob", 50), ("ann", 400)])), (122, nearest(2, &[("dora", 50)]))];
+    let script = [
+        (0, smoke(true)),
+        (121, nearest(2, &[("bob", 50), ("ann", 400)])),
+        (122, nearest(2, &[("dora", 50)])),
+    ];
     assert_eq!(
         lines(&script),
         [

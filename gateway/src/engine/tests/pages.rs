@@ -133,7 +133,8 @@ fn nobody_else_notices() {
 
 fn event() -> impl Strategy<Value = Does> {
     const WHO: [&str; 3] = ["ann", "bob", "carl"];
-    let class = prop::sample::select(&[SignalClass::Fire, SignalClass::Supervisory, SignalClass::Trouble][..]);
+    let class =
+        prop::sample::select(&[SignalClass::Fire, SignalClass::Supervisory, SignalClass::Trouble][..]);
     let text = prop::sample::select(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"][..]);
     let alarm = || (1u64..40).prop_map(AlarmId);
     let who = || prop::sample::select(&WHO[..]);

@@ -57,7 +57,7 @@ fn the_others_are_told_at_once_and_the_nearest_when_they_are_known() {
     play(&mut engine, &[(120, Does::Waits)], false);
     let event = script[1].1.clone().event(now(121_000).wall);
     let applied = engine.apply(&Batch { seq: 9, now: now(121_000), events: event.into_iter().collect() });
-    let details: Vec<_> = applied.effects.iter().filter_map(|effect| match effect {
+    let details = applied.effects.iter().filter_map(|effect| match effect {
         Effect::Alarm(_, entry) if entry.what == What::Escalated => Some(entry.detail.as_str()),
         Effect::Alarm(..) | Effect::Tell(_) | Effect::Withdraw(_) => None,
     });

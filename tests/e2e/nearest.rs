@@ -51,9 +51,9 @@ async fn the_nearest_is_called_and_no_position_is_written() {
     let receiver = Receiver::start().await;
     let site = Site::new(&receiver.config());
     let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
-    let (before, fire) = rules.split_once("name = \"fire\"").unwrap();
-    let fire = fire.replacen("who = [\"responsible\"]", "who = [\"nearest\"]", 1);
-    site.write("rules.toml", &format!("{before}name = \"fire\"{fire}"));
+    let (before, after) = rules.split_once("name = \"fire\"").unwrap();
+    let after = after.replacen("who = [\"responsible\"]", "who = [\"nearest\"]", 1);
+    site.write("rules.toml", &format!("{before}name = \"fire\"{after}"));
     let station = site.start().await;
     let cookie = log_in(&site, &station, "chen-jie").await;
     let position = |method: reqwest::Method| {

@@ -26,6 +26,9 @@ pub(super) enum Failure {
     Storm(SignalClass),
 }
 
+/// Of the open alarms so many are looked at to tell whether a storm begins or goes on: more come within its time only when there is one somewhere.
+const LOOKED_AT_MAX: usize = 2_000;
+
 /// Rule name of its alarm, whatever its class.
 const STORM: &str = "alarm-storm";
 
@@ -160,13 +163,12 @@ impl OpenAlarms {
         places(failure, cell, turn).into_iter().flat_map(|cell| self.of_cell(cell)).filter(is_part)
     }
 
-    /// Whether so many parts of a storm were raised within the time.
+    /// Whether so many parts of a storm were raised within the time. Asked for nearly every alarm, so it looks at the newest only, wherever they are.
     fn storms(&self, storm: (Failure, CellIx), at_least: u32, within: Millis, turn: &Turn<'_>) -> bool {
         let recent = |open: &&Open| turn.now.steady.since(open.alarm.raised_steady) <= within;
-        let places = places(storm.0, storm.1, turn).into_iter();
-        let parts = places
-            .flat_map(|cell| self.of_cell(cell).take_while(recent))
-            .filter(|open| is_active(&open.alarm) && parts_of(open, turn).any(|part| part == storm));
+        let newest = self.iter().rev().take(LOOKED_AT_MAX).take_while(recent);
+        let parts =
+            newest.filter(|open| is_active(&open.alarm) && parts_of(open, turn).any(|part| part == storm));
         parts.take(at_least as usize).count() == at_least as usize
     }
 
@@ -222,6 +224,9 @@ impl OpenAlarms {
         (failure, cell): (Failure, CellIx),
         ladder: Option<LadderIx>,
     ) -> bool {
+        if self.failures.contains_key(&(failure, cell)) {
+            return false;
+        }
         let limits = turn.rules.incidents();
         let within = match failure {
             Failure::CellDark => limits.dark_within,
@@ -232,7 +237,7 @@ impl OpenAlarms {
                 .filter(|_| ladder.is_some()) // Else nobody is called by any of them.
                 .filter(|within| self.storms((failure, cell), limits.storm_alarms_min, *within, turn)),
         };
-        let Some(within) = within.filter(|_| !self.failures.contains_key(&(failure, cell))) else {
+        let Some(within) = within else {
             return false;
         };
         let is_recent = |open: &&Open| {

@@ -1,6 +1,7 @@
 //! Tasks that touch the world: sources bring messages in, the driver commits them, senders carry them on.
 
 pub mod acks;
+pub mod camera;
 pub mod centre;
 pub mod commands;
 pub mod driver;
@@ -17,5 +18,6 @@ pub mod outlast;
 pub mod own_trouble;
 pub mod roster;
 pub mod self_watch;
+pub mod stills;
 pub mod tls;
 pub mod wear;

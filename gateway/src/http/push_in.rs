@@ -1,4 +1,4 @@
-//! Doors for operators' platforms: `POST /in/<secret>`, answered when the message is on disk.
+//! Doors for operators' platforms and for cameras: `POST /in/<secret>`, answered when the message is on disk.
 //!
 //! A platform cannot send our token, so the last part of its address is the secret; whoever asks for another finds nothing there. 200 is an acknowledgement: after the commit, and within
 //! [`ANSWER_WITHIN`], because senders wait five seconds at the most. When the disk does not answer it is 503 and the platform sends again. What is read and of no use becomes a dead letter
@@ -25,6 +25,7 @@ use crate::io::acks::AckLine;
 use crate::io::inlet::{Inbound, Safe};
 use crate::io::intake::letter;
 use crate::io::listener::pace::Pace;
+use crate::io::stills::Stills;
 use crate::model::Event;
 
 /// Under the five seconds of the impatient, with a second for the way.
@@ -38,7 +39,11 @@ pub struct DoorError {
 }
 
 #[derive(Default)]
-pub struct Doors(Vec<Door>);
+pub struct Doors {
+    doors: Vec<Door>,
+    /// Where pictures of cameras go.
+    stills: Option<Stills>,
+}
 
 struct Door {
     name: String,
@@ -50,7 +55,7 @@ struct Door {
 
 impl Doors {
     /// `folder` is where station.toml stands.
-    pub fn open(doors: &[PushIn], folder: &FilePath) -> Result<Self, DoorError> {
+    pub fn open(doors: &[PushIn], folder: &FilePath, stills: Stills) -> Result<Self, DoorError> {
         let open = |door: &PushIn| {
             let name = door.name.get_ref().clone();
             let secret =
@@ -64,19 +69,20 @@ impl Doors {
                 pace: Mutex::new(pace),
             })
         };
-        doors.iter().map(open).collect::<Result<_, _>>().map(Self)
+        let doors = doors.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { doors, stills: Some(stills) })
     }
 
     /// Compares with every secret to the end, so that the time of an answer tells nothing.
     fn find(&self, secret: &str) -> Option<&Door> {
         let hash: [u8; 32] = Sha256::digest(secret).into();
         let (mut found, mut at) = (Choice::from(0), 0);
-        for (place, door) in (0u32..).zip(&self.0) {
+        for (place, door) in (0u32..).zip(&self.doors) {
             let same = door.hash.ct_eq(&hash);
             at.conditional_assign(&place, same);
             found |= same;
         }
-        self.0.get(at as usize).filter(|_| bool::from(found))
+        self.doors.get(at as usize).filter(|_| bool::from(found))
     }
 }
 
@@ -123,10 +129,15 @@ pub async fn take(
         return Err(ApiError::status(StatusCode::TOO_MANY_REQUESTS, detail));
     }
     let source = format!("push_in:{}", door.name);
-    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &message, reason)).collect();
+    // Of what may tell of people, a dead letter keeps only what was read.
+    let kept = Message { payload: decoded.shown.as_deref().unwrap_or(message.payload), ..message };
+    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &kept, reason)).collect();
     let mut line = AckLine::default();
     let safe = Safe::Ticket(line.issue(()));
     let stored = async {
+        if let Some(stills) = &api.push_in.stills {
+            stills.keep_all(decoded.stills).await;
+        }
         api.inlet.send(Inbound { events: decoded.events, dead, safe, ..Inbound::default() }).await?;
         line.ready().await;
         Ok::<_, ApiError>(())

@@ -77,9 +77,11 @@ const EVENTS: &[(&str, Meaning)] = &[
     ("humanRecognition", Meaning::Alive),
 ];
 
+type Flags = &'static [(Metric, bool)];
+
 /// What a door station's codes set and clear: major, minor, flags.
 #[rustfmt::skip]
-const DOOR_EVENTS: &[(u32, u32, &[(Metric, bool)])] = &[
+const DOOR_EVENTS: &[(u32, u32, Flags)] = &[
     (1, 0x404, &[(Metric::TAMPER, true)]),
     (1, 0x405, &[(Metric::TAMPER, false)]),
     (1, 0x406, &[(Metric::TAMPER, true)]),
@@ -279,8 +281,7 @@ fn tell_door(alert: &Alert, device: DeviceIx, outcome: &mut Outcome<'_>) -> Want
         return None;
     }
     outcome.report(device, alert.at(), Quality::Good, values);
-    let flag = flags.iter().find_map(|(flag, set)| camera::wanted(*flag, *set, device, alert.at(), outcome));
-    flag
+    flags.iter().find_map(|(flag, set)| camera::wanted(*flag, *set, device, alert.at(), outcome))
 }
 
 #[cfg(test)]

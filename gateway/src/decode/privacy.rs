@@ -68,7 +68,8 @@ fn clean(json: &mut Value) {
             let is_person = fields.keys().any(|key| OF_A_PERSON.contains(&key.to_lowercase().as_str()));
             fields.retain(|key, _| {
                 let key = key.to_lowercase();
-                !ABOUT_PEOPLE.contains(&key.as_str()) && !(is_person && key == NAMED)
+                let of_a_person = is_person && key == NAMED;
+                !of_a_person && !ABOUT_PEOPLE.contains(&key.as_str())
             });
             fields.values_mut().for_each(clean);
         }

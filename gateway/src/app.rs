@@ -373,7 +373,7 @@ impl App {
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             push: opened.push,
             reports: opened.reports,
-            push_in: http::push_in::Doors::open(&config.push_in, folder, stills)?,
+            push_in: http::push_in::Doors::open(&config.push_in, folder)?.with_stills(stills),
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),

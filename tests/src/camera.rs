@@ -148,7 +148,10 @@ async fn answer(mut call: TcpStream, shared: &Shared) -> Option<()> {
         shared.nonce.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
         if target.contains("picture") || target.contains("snapshot") {
             shared.seen.lock().unwrap_or_else(PoisonError::into_inner).pictures += 1;
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", shared.picture.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                shared.picture.len()
+            );
             call.write_all(head.as_bytes()).await.ok()?;
             call.write_all(&shared.picture).await.ok()?;
             continue;

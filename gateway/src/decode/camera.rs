@@ -127,7 +127,13 @@ pub fn tell(told: &Told<'_>, device: DeviceIx, address: &str, outcome: &mut Outc
 }
 
 /// The picture of an event of safety that has begun.
-pub fn wanted(flag: Metric, begins: bool, device: DeviceIx, at: Option<Timestamp>, outcome: &Outcome<'_>) -> Wanted {
+pub fn wanted(
+    flag: Metric,
+    begins: bool,
+    device: DeviceIx,
+    at: Option<Timestamp>,
+    outcome: &Outcome<'_>,
+) -> Wanted {
     (begins && KEPT.contains(&flag)).then(|| (device, flag, at.unwrap_or(outcome.received())))
 }
 

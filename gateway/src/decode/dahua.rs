@@ -130,7 +130,9 @@ fn text(body: &[u8], own: &str, wanted: &mut Wanted, outcome: &mut Outcome<'_>) 
     let text = String::from_utf8_lossy(body); // Of the data nothing is read that must be UTF-8.
     let text = text.trim();
     if text.eq_ignore_ascii_case("Heartbeat") {
-        if let Some(device) = outcome.find(&format!("dahua:{own}")).or_else(|| outcome.find(&format!("dahua:{own}/1"))) {
+        if let Some(device) =
+            outcome.find(&format!("dahua:{own}")).or_else(|| outcome.find(&format!("dahua:{own}/1")))
+        {
             outcome.alive(device);
         }
         return;
@@ -144,13 +146,16 @@ fn text(body: &[u8], own: &str, wanted: &mut Wanted, outcome: &mut Outcome<'_>) 
         }
     } else {
         // An event is one line, but its data may go on over the next ones.
-        let starts = text.match_indices("Code=").filter(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
+        let starts =
+            text.match_indices("Code=").filter(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b'\n');
         let starts: Vec<usize> = starts.map(|(at, _)| at).take(REPORTS_MAX).collect();
         let ends = starts.iter().skip(1).copied().chain([text.len()]);
         starts.iter().zip(ends).filter_map(|(from, to)| Said::from_line(text[*from..to].trim())).collect()
     };
     if said.is_empty() {
-        return outcome.reject("the message holds no event; it must be `Code=…;action=…;index=…` or JSON with `Code`".into());
+        return outcome.reject(
+            "the message holds no event; it must be `Code=…;action=…;index=…` or JSON with `Code`".into(),
+        );
     }
     for said in said {
         outcome.show(said.shown());

@@ -169,7 +169,9 @@ fn text(body: &[u8], own: Option<&str>, wanted: &mut Wanted, outcome: &mut Outco
             outcome.show(alert.shown());
             *wanted = tell_alert(&alert, own, outcome);
         }
-        Err(why) => outcome.reject(format!("the message is no {ROOT}: {why}; let the camera push its events as XML or JSON")),
+        Err(why) => outcome.reject(format!(
+            "the message is no {ROOT}: {why}; let the camera push its events as XML or JSON"
+        )),
     }
 }
 
@@ -247,10 +249,13 @@ fn find(
     let known = addresses.iter().find_map(|address| Some((outcome.find(address)?, address.clone())));
     if known.is_none() {
         // Named as it would be registered: a camera by itself, a recorder's by its channel.
-        let named = if only { addresses.iter().find(|address| !address.contains('/')) } else { addresses.first() };
+        let named =
+            if only { addresses.iter().find(|address| !address.contains('/')) } else { addresses.first() };
         match named {
             Some(address) => _ = outcome.device(address),
-            None => outcome.reject("the event names no camera; it must have a macAddress or an ipAddress".into()),
+            None => {
+                outcome.reject("the event names no camera; it must have a macAddress or an ipAddress".into())
+            }
         }
     }
     known
@@ -259,7 +264,8 @@ fn find(
 fn tell_door(alert: &Alert, device: DeviceIx, outcome: &mut Outcome<'_>) -> Wanted {
     let minor = alert.number("subEventType").or_else(|| alert.number("minorEventType"));
     let codes = alert.number("majorEventType").zip(minor);
-    let known = codes.and_then(|codes| DOOR_EVENTS.iter().find(|(major, minor, _)| (*major, *minor) == codes));
+    let known =
+        codes.and_then(|codes| DOOR_EVENTS.iter().find(|(major, minor, _)| (*major, *minor) == codes));
     let flags = known.map_or(&[][..], |(_, _, flags)| flags);
     let mut values = Values::new();
     flags.iter().for_each(|(flag, set)| values.set_flag(*flag, *set));

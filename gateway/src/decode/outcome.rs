@@ -1,9 +1,9 @@
 //! Gathers what one message becomes: events and rejects, both bounded, each device looked up in the registry.
 
+use super::camera::{Meanings, Still};
 use super::scalar::{shortened, shortened_to};
 use super::time::{Stamp, stamp};
 use super::values::{VALUES_MAX, Values};
-use super::camera::{Meanings, Still};
 use super::{Context, Decoded, Message, Reject};
 use crate::model::{DeviceIx, Event, Freshness, Quality, Report};
 use crate::units::Timestamp;

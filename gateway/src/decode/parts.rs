@@ -247,7 +247,8 @@ mod tests {
     fn an_event_without_a_length_is_there_when_its_xml_ends() {
         let mut parts = Parts::new(MAX);
         let mut found = Vec::new();
-        let body = b"--b\r\nContent-Type: application/xml\r\n\r\n<EventNotificationAlert>1</EventNotificationAlert>";
+        let body =
+            b"--b\r\nContent-Type: application/xml\r\n\r\n<EventNotificationAlert>1</EventNotificationAlert>";
         parts.take(body, &mut |part| found.push(part)).unwrap();
         assert_eq!(found.len(), 1, "before the next boundary");
         parts.take(b"\r\n--b\r\nContent-Length: 2\r\n\r\nok", &mut |part| found.push(part)).unwrap();
@@ -256,7 +257,12 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_read_over_and_what_does_not_end_is_an_error() {
-        let large = [&b"--b\r\nContent-Length: 3000\r\n\r\n"[..], &[b'x'; 3_000], b"\r\n--b\r\nContent-Length: 2\r\n\r\nok"].concat();
+        let large = [
+            &b"--b\r\nContent-Length: 3000\r\n\r\n"[..],
+            &[b'x'; 3_000],
+            b"\r\n--b\r\nContent-Length: 2\r\n\r\nok",
+        ]
+        .concat();
         let mut parts = Parts::new(MAX);
         let mut found = Vec::new();
         parts.take(&large, &mut |part| found.push(part)).unwrap();
@@ -275,7 +281,10 @@ mod tests {
 
     #[test]
     fn a_push_may_lack_its_end() {
-        assert_eq!(texts(&Parts::of(b"--b\r\nContent-Length: 9\r\n\r\nshort", MAX).unwrap()), [("", "short")]);
+        assert_eq!(
+            texts(&Parts::of(b"--b\r\nContent-Length: 9\r\n\r\nshort", MAX).unwrap()),
+            [("", "short")]
+        );
         assert_eq!(Parts::of(b"", MAX), Ok(vec![]));
     }
 

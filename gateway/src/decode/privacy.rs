@@ -98,8 +98,14 @@ mod tests {
         let frigate = json!({ "type": "new", "after": { "camera": "gate", "label": "person", "sub_label": ["王桂兰", 0.98],
             "recognized_license_plate": "苏A12345", "data": "{\"snapshot\":{\"face\":1},\"box\":2}" } });
         for (message, kept) in [
-            (door, json!({ "eventType": "AccessControllerEvent", "AccessControllerEvent": { "majorEventType": 5, "doorNo": 1 } })),
-            (frigate, json!({ "type": "new", "after": { "camera": "gate", "label": "person", "data": "{\"box\":2}" } })),
+            (
+                door,
+                json!({ "eventType": "AccessControllerEvent", "AccessControllerEvent": { "majorEventType": 5, "doorNo": 1 } }),
+            ),
+            (
+                frigate,
+                json!({ "type": "new", "after": { "camera": "gate", "label": "person", "data": "{\"box\":2}" } }),
+            ),
         ] {
             let bytes = message.to_string();
             let found: Value = serde_json::from_slice(&without_people(bytes.as_bytes())).unwrap();
@@ -109,7 +115,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_cleaned_is_not_kept() {
-        for payload in [&b"\xff\xd8\xff\xe0 a face"[..], b"<name>x</name><cardNo>1</cardNo>", b"{\"sub_label\":\"cut"] {
+        for payload in
+            [&b"\xff\xd8\xff\xe0 a face"[..], b"<name>x</name><cardNo>1</cardNo>", b"{\"sub_label\":\"cut"]
+        {
             assert_eq!(without_people(payload), &b""[..]);
         }
         for payload in [&b"{\"smoke\":true,\"name\":\"kitchen\"}"[..], b"no JSON", b"", b"\x00\xff\x00"] {

@@ -42,11 +42,7 @@ pub fn decode(sender: Sender, message: &Message<'_>, context: &Context) -> Decod
     outcome.finish()
 }
 
-fn enveloped<'a>(
-    read: fn(&Value, &mut Outcome<'a>),
-    outcome: &mut Outcome<'a>,
-    message: &Message<'_>,
-) {
+fn enveloped<'a>(read: fn(&Value, &mut Outcome<'a>), outcome: &mut Outcome<'a>, message: &Message<'_>) {
     match serde_json::from_slice(message.payload) {
         Ok(envelope) => read(&envelope, outcome),
         Err(error) => outcome.unreadable(&error),

@@ -55,7 +55,7 @@ struct Door {
 
 impl Doors {
     /// `folder` is where station.toml stands.
-    pub fn open(doors: &[PushIn], folder: &FilePath, stills: Stills) -> Result<Self, DoorError> {
+    pub fn open(doors: &[PushIn], folder: &FilePath) -> Result<Self, DoorError> {
         let open = |door: &PushIn| {
             let name = door.name.get_ref().clone();
             let secret =
@@ -70,7 +70,12 @@ impl Doors {
             })
         };
         let doors = doors.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { doors, stills: Some(stills) })
+        Ok(Self { doors, stills: None })
+    }
+
+    /// Pictures of cameras are kept.
+    pub fn with_stills(self, stills: Stills) -> Self {
+        Self { stills: Some(stills), ..self }
     }
 
     /// Compares with every secret to the end, so that the time of an answer tells nothing.

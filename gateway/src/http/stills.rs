@@ -40,7 +40,12 @@ pub struct StillList {
     pub items: Vec<StillView>,
 }
 
-fn seen<'a>(api: &Api, caller: &Caller, registry: &'a Registry, device: Option<&'a Device>) -> Option<&'a Device> {
+fn seen<'a>(
+    api: &Api,
+    caller: &Caller,
+    registry: &'a Registry,
+    device: Option<&'a Device>,
+) -> Option<&'a Device> {
     let area = caller.area(Right::Attachments, registry, api.clock.now().wall);
     device.filter(|device| area.has_device(device, registry))
 }

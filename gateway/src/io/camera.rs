@@ -45,9 +45,13 @@ enum Ended {
     Unreachable(String),
     #[error("the camera answers {0}; check `url` and the rights of `user`")]
     Refused(StatusCode),
-    #[error("the camera refuses user or password; the next try is in half an hour, because cameras lock an account after a few: correct them in station.toml and restart")]
+    #[error(
+        "the camera refuses user or password; the next try is in half an hour, because cameras lock an account after a few: correct them in station.toml and restart"
+    )]
     WrongPassword,
-    #[error("the camera offers no Digest authentication; switch it on in the camera, because Basic shows the password to everybody")]
+    #[error(
+        "the camera offers no Digest authentication; switch it on in the camera, because Basic shows the password to everybody"
+    )]
     NoDigest,
     #[error("the camera said nothing whole for {} s", .0.as_secs())]
     Silent(Duration),
@@ -98,11 +102,7 @@ pub enum CameraError {
 
 impl Camera {
     /// `folder` is where station.toml stands.
-    pub fn new(
-        config: &config::Camera,
-        folder: &std::path::Path,
-        ends: Ends,
-    ) -> Result<Self, CameraError> {
+    pub fn new(config: &config::Camera, folder: &std::path::Path, ends: Ends) -> Result<Self, CameraError> {
         let name = config.name.get_ref().clone();
         let password = config
             .password
@@ -144,7 +144,8 @@ impl Camera {
                 () = stop.cancelled() => return Ok(()),
                 ended = self.follow(&mut heard) => ended,
             };
-            metrics::counter!("gridwarden_camera_reconnects_total", "camera" => self.name.clone()).increment(1);
+            metrics::counter!("gridwarden_camera_reconnects_total", "camera" => self.name.clone())
+                .increment(1);
             self.check.wrong(ended.to_string());
             if let Some(since) = heard {
                 (told, backoff) = (false, Backoff::default());

@@ -189,9 +189,8 @@ fn make_room(connection: &Connection, size: u64, limits: Limits) -> rusqlite::Re
         if unint(kept) + size <= limits.bytes_max {
             return Ok(());
         }
-        let oldest: Option<i64> = connection
-            .prepare_cached("SELECT min(number) FROM stills")?
-            .query_row((), |row| row.get(0))?;
+        let oldest: Option<i64> =
+            connection.prepare_cached("SELECT min(number) FROM stills")?.query_row((), |row| row.get(0))?;
         match oldest {
             None => return Ok(()),
             Some(number) => remove(connection, number)?,

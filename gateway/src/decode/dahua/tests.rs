@@ -9,8 +9,13 @@ use crate::units::Timestamp;
 
 fn decoded(payload: &[u8]) -> Decoded {
     let context = samples::context(&["dahua:gate", "dahua:gate/2"]);
-    let message =
-        Message { topic: "gate", payload, retained: false, dup: false, received: Timestamp(1_724_671_948_000) };
+    let message = Message {
+        topic: "gate",
+        payload,
+        retained: false,
+        dup: false,
+        received: Timestamp(1_724_671_948_000),
+    };
     decode(Sender::Dahua, &message, &context)
 }
 
@@ -75,8 +80,16 @@ fn neither_faces_nor_cards_leave_this_place() {
         "CardNo=0012345678 WangGuilan",
     ] {
         let decoded = decoded(text.as_bytes());
-        let kept = format!("{:?} {:?} {}", decoded.events, decoded.rejects, String::from_utf8_lossy(&decoded.shown.clone().unwrap()));
-        assert!(!decoded.rejects.is_empty() && !kept.contains("WangGuilan") && !kept.contains("0012345678"), "{kept}");
+        let kept = format!(
+            "{:?} {:?} {}",
+            decoded.events,
+            decoded.rejects,
+            String::from_utf8_lossy(&decoded.shown.clone().unwrap())
+        );
+        assert!(
+            !decoded.rejects.is_empty() && !kept.contains("WangGuilan") && !kept.contains("0012345678"),
+            "{kept}"
+        );
     }
 }
 

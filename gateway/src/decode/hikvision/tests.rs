@@ -112,7 +112,10 @@ fn what_a_camera_tells_in_either_name_space() {
 fn an_unknown_event_is_a_sign_of_life_and_says_how_to_give_it_a_meaning() {
     let decoded = decoded(xml(VER20, ONE, 1, "IO", "active").as_bytes());
     assert_eq!(decoded.events.len(), 1);
-    assert!(decoded.rejects[0].0.contains("`IO`") && decoded.rejects[0].0.contains("[[camera_event]]"), "{decoded:?}");
+    assert!(
+        decoded.rejects[0].0.contains("`IO`") && decoded.rejects[0].0.contains("[[camera_event]]"),
+        "{decoded:?}"
+    );
 }
 
 #[test]
@@ -182,12 +185,19 @@ fn one_picture_of_an_event_of_safety_is_kept_and_none_of_a_face() {
     let picture: &[u8] = b"\xff\xd8\xff\xe0 a picture";
     let fire = xml(VER20, ONE, 1, "fireDetection", "active");
     let stills = |message: &str| {
-        let body = parts(&[("application/xml; charset=\"UTF-8\"", message.as_bytes()), ("image/jpeg", picture), ("image/jpeg", picture)]);
+        let body = parts(&[
+            ("application/xml; charset=\"UTF-8\"", message.as_bytes()),
+            ("image/jpeg", picture),
+            ("image/jpeg", picture),
+        ]);
         decoded(&body).stills
     };
     let kept = stills(&fire);
     assert_eq!(kept.len(), 1, "one of an event");
-    assert_eq!((kept[0].device.0, kept[0].event, kept[0].at), (CAMERA, Metric::FLAME, Timestamp(AT_S * 1000)));
+    assert_eq!(
+        (kept[0].device.0, kept[0].event, kept[0].at),
+        (CAMERA, Metric::FLAME, Timestamp(AT_S * 1000))
+    );
     for event in ["faceSnap", "facedetection", "faceCapture", "ANPR", "VMD", "linedetection"] {
         assert!(stills(&fire.replace("fireDetection", event)).is_empty(), "{event}");
     }
@@ -207,9 +217,15 @@ fn no_name_card_or_face_leaves_this_place() {
     );
     let broken = strange.trim_end_matches('}').to_owned();
     let broken_xml = as_xml.replace("</EventNotificationAlert>", "");
-    for message in [known, strange.clone(), as_xml, broken, broken_xml, strange.replace("eventType", "kind")] {
+    for message in [known, strange.clone(), as_xml, broken, broken_xml, strange.replace("eventType", "kind")]
+    {
         let decoded = decoded(message.as_bytes());
-        let kept = format!("{:?} {:?} {}", decoded.events, decoded.rejects, String::from_utf8_lossy(&decoded.shown.clone().unwrap()));
+        let kept = format!(
+            "{:?} {:?} {}",
+            decoded.events,
+            decoded.rejects,
+            String::from_utf8_lossy(&decoded.shown.clone().unwrap())
+        );
         for secret in ["王桂兰", "0012345678", "E-4711", "FaceRect"] {
             assert!(!kept.contains(secret), "{secret} in {kept}");
         }

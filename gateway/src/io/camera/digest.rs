@@ -182,25 +182,39 @@ mod tests {
     #[test]
     fn the_answers_of_the_standards() {
         let common = "realm=\"http-auth@example.org\", qop=\"auth, auth-int\", nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"";
-        let (md5, sha) = (format!("Digest {common}, algorithm=MD5"), format!("Digest {common}, algorithm=SHA-256"));
+        let (md5, sha) =
+            (format!("Digest {common}, algorithm=MD5"), format!("Digest {common}, algorithm=SHA-256"));
         let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
         let weak = answered(&[&md5], "Circle of Life", cnonce);
         assert!(weak.contains("response=\"8ca523f5e9506fed4657c9700eebdbec\""), "{weak}");
         let strong = answered(&[&md5, &sha], "Circle of Life", cnonce);
-        assert!(strong.contains("753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"), "{strong}");
+        assert!(
+            strong.contains("753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+            "{strong}"
+        );
         assert!(strong.contains("nc=00000001") && strong.contains("opaque=\"FQhe/"), "{strong}");
-        assert_eq!(answered(&[&format!("{md5}, Basic realm=\"x\", {sha}")], "Circle of Life", cnonce), strong, "in one header");
+        assert_eq!(
+            answered(&[&format!("{md5}, Basic realm=\"x\", {sha}")], "Circle of Life", cnonce),
+            strong,
+            "in one header"
+        );
 
         let old = "Digest realm=\"testrealm@host.com\", qop=\"auth,auth-int\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
         let answer = answered(&[old], "Circle Of Life", "0a4f113b");
-        assert!(answer.contains("6629fae49393a05397450978507c4ef1") && !answer.contains("algorithm"), "{answer}");
+        assert!(
+            answer.contains("6629fae49393a05397450978507c4ef1") && !answer.contains("algorithm"),
+            "{answer}"
+        );
     }
 
     #[test]
     fn a_nonce_is_used_again_until_it_is_too_old_and_a_wrong_password_is_seen() {
-        let challenge = |nonce: &str, stale: &str| format!("Digest realm=\"IP Camera\", qop=\"auth\", nonce=\"{nonce}\"{stale}");
+        let challenge = |nonce: &str, stale: &str| {
+            format!("Digest realm=\"IP Camera\", qop=\"auth\", nonce=\"{nonce}\"{stale}")
+        };
         let mut session = Session::new("events".into(), "x".into());
-        let mut said = |nonce: &str, stale: &str| session.challenged([challenge(nonce, stale).as_str()].into_iter());
+        let mut said =
+            |nonce: &str, stale: &str| session.challenged([challenge(nonce, stale).as_str()].into_iter());
         assert_eq!(said("a", ""), Verdict::Answer);
         let mut session = Session::new("events".into(), "x".into());
         session.challenged([challenge("a", "").as_str()].into_iter());
@@ -208,9 +222,16 @@ mod tests {
             let header = session.authorization("GET", URI, "c").unwrap();
             assert!(header.contains(&format!("nc={count:08x}")), "{header}");
         }
-        assert_eq!(session.challenged([challenge("b", "").as_str()].into_iter()), Verdict::Answer, "it was used before");
+        assert_eq!(
+            session.challenged([challenge("b", "").as_str()].into_iter()),
+            Verdict::Answer,
+            "it was used before"
+        );
         session.authorization("GET", URI, "c");
-        assert_eq!(session.challenged([challenge("c", ", stale=TRUE").as_str()].into_iter()), Verdict::Answer);
+        assert_eq!(
+            session.challenged([challenge("c", ", stale=TRUE").as_str()].into_iter()),
+            Verdict::Answer
+        );
         session.authorization("GET", URI, "c");
         assert_eq!(session.challenged([challenge("d", "").as_str()].into_iter()), Verdict::WrongPassword);
         assert_eq!(session.challenged(["Basic realm=\"IP Camera\""].into_iter()), Verdict::NoDigest);

@@ -157,8 +157,9 @@ impl Engine {
 
     /// What is known of flats moves to the rules of the same name; an alarm for a flat that is no longer watched comes to its end.
     pub(super) fn move_flats(&mut self, turn: &mut Turn<'_>, place: impl Fn(Place) -> Option<Place>) {
+        let rules = turn.rules;
         for (old, calm) in self.flats.drain() {
-            match place(old).filter(|new| turn.rules.flat(*new).is_some()) {
+            match place(old).filter(|new| rules.flat(*new).is_some()) {
                 Some(new) => self.flats.put(new, calm),
                 None => {
                     if let Some(new) = place(old) {
@@ -172,8 +173,9 @@ impl Engine {
 
     /// A live report of a device, which may stand in a flat.
     pub(super) fn somebody_there(&mut self, turn: &mut Turn<'_>, report: &Report) {
-        for &place in turn.rules.flats_of(report.device) {
-            let Some(flat) = turn.rules.flat(place) else { continue };
+        let rules = turn.rules;
+        for &place in rules.flats_of(report.device) {
+            let Some(flat) = rules.flat(place) else { continue };
             let mut there = false;
             for value in report.values.iter().filter(|value| flat.metrics.contains(&value.metric)) {
                 there |= self.flats.shows_somebody(report.device, value);
@@ -189,8 +191,8 @@ impl Engine {
     /// The hours of a flat are over.
     pub(super) fn nobody_there(&mut self, turn: &mut Turn<'_>, place: Place) {
         let Some(calm) = self.flats.forget(place) else { return };
-        let Some(flat) = turn.rules.flat(place) else { return };
-        let now = turn.now;
+        let (rules, now) = (turn.rules, turn.now);
+        let Some(flat) = rules.flat(place) else { return };
         let heard = |device: &DeviceIx| self.presence.row(*device).is_some_and(|row| row.seen().online == Some(true));
         let blind = !flat.devices.iter().all(heard);
         let later = if let Some(leave) = flat.leave.filter(|leave| leave.covers(now.wall)) {

@@ -50,6 +50,7 @@ fn registry() -> std::sync::Arc<Registry> {
         contact: "李奶奶".into(),
         phone: "13800000000".into(),
         neighbours: "3栋邻里一组".into(),
+        leave: None,
     };
     let building = Building {
         cell: "G1".into(),

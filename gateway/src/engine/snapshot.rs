@@ -19,6 +19,7 @@ use super::open::{Open, OpenAlarms};
 use super::presence::{Known, Presence, Silence};
 use super::rate::{SAMPLES_MAX, Window};
 use super::rules::{RuleBook, RuleIx};
+use super::stillness::{Calm, Flats};
 use super::{Engine, FireMark, Key, Place, SnapshotError};
 use crate::grid::Registry;
 use crate::model::{Alarm, DeviceIx, Metric};
@@ -46,6 +47,13 @@ struct State<Open> {
 #[derive(Default, Serialize, Deserialize)]
 struct Later {
     pages: Pages,
+}
+
+/// What stands behind [`Later`] since flats are watched; a snapshot may end before it.
+#[derive(Default, Serialize, Deserialize)]
+struct FlatRows {
+    calm: Vec<(At, Calm)>,
+    flags: Vec<(DeviceIx, Metric, bool)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +144,7 @@ impl Engine {
             self.conditions.iter().map(|(place, state)| (refs.at(place), state.clone())).collect();
         let rates = self.rates.iter().map(|(place, window)| (refs.at(*place), window.clone())).collect();
         let fires = self.fires.iter().map(|(place, mark)| (refs.at(*place), *mark)).collect();
+        let calm = self.flats.rows().map(|(place, calm)| (refs.at(place), calm.clone())).collect();
         let alarms = self
             .alarms
             .iter()
@@ -157,7 +166,8 @@ impl Engine {
             alarms,
         };
         let later = Later { pages: self.pages.clone() };
-        sealed(&postcard::to_stdvec(&(state, later)).expect("memory takes every byte"))
+        let flats = FlatRows { calm, flags: self.flats.flags() };
+        sealed(&postcard::to_stdvec(&(state, later, flats)).expect("memory takes every byte"))
     }
 
     /// Continue from a snapshot, with the registry and rules it was taken under. When they have changed since, call [`Engine::reconfigure`]
@@ -167,7 +177,7 @@ impl Engine {
         registry: Arc<Registry>,
         rules: Arc<RuleBook>,
     ) -> Result<Self, SnapshotError> {
-        let (state, later) = read(snapshot)?;
+        let (state, later, flats) = read(snapshot)?;
         let positions: Vec<Option<RuleIx>> = state
             .rules
             .iter()
@@ -205,6 +215,10 @@ impl Engine {
             };
             alarms.push(Open { alarm, key, run });
         }
+        let mut calm = Vec::with_capacity(flats.calm.len());
+        for (at, row) in flats.calm {
+            calm.extend(place(at)?.map(|place| (place, row)));
+        }
         let known =
             state.known.iter().map(|row| row.known(state.now)).collect::<Result<Vec<_>, SnapshotError>>()?;
         let mut engine = Self {
@@ -218,13 +232,15 @@ impl Engine {
             fires,
             alarms: OpenAlarms::from_rows(state.last_alarm, alarms),
             pages: later.pages,
+            flats: Flats::from_rows(calm, flats.flags),
         };
         engine.arm_new_devices();
+        engine.arm_new_flats();
         Ok(engine)
     }
 }
 
-fn read(snapshot: &[u8]) -> Result<(State<OpenRow>, Later), SnapshotError> {
+fn read(snapshot: &[u8]) -> Result<(State<OpenRow>, Later, FlatRows), SnapshotError> {
     let Some((&version, rest)) = snapshot.split_first() else {
         return Err(SnapshotError::Nonsense("it is empty"));
     };
@@ -238,15 +254,17 @@ fn read(snapshot: &[u8]) -> Result<(State<OpenRow>, Later), SnapshotError> {
     };
     if version == 1 {
         let former: State<v1::OpenRow> = postcard::from_bytes(bytes)?;
-        return Ok((former.with(OpenRow::from), Later::default()));
+        return Ok((former.with(OpenRow::from), Later::default(), FlatRows::default()));
     }
     if version == 2 {
         let (former, rest) = postcard::take_from_bytes(bytes)?;
         // Else the byte of its version is damaged.
-        let whole = rest.is_empty().then(|| (former, Later::default()));
+        let whole = rest.is_empty().then(|| (former, Later::default(), FlatRows::default()));
         return whole.ok_or(SnapshotError::Nonsense("something follows it"));
     }
-    Ok(postcard::from_bytes(bytes)?)
+    let ((state, later), rest) = postcard::take_from_bytes(bytes)?;
+    let flats = if rest.is_empty() { FlatRows::default() } else { postcard::from_bytes(rest)? };
+    Ok((state, later, flats))
 }
 
 impl<Open> State<Open> {

@@ -21,6 +21,7 @@ mod reconfigure;
 mod salvage;
 mod selection;
 mod snapshots;
+mod stillness;
 mod timeline;
 mod variants;
 

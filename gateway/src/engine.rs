@@ -13,6 +13,7 @@ pub mod backoff;
 mod condition;
 mod deeds;
 mod due;
+mod exercise;
 mod failure;
 mod flood;
 mod freshness;
@@ -107,6 +108,14 @@ pub enum Refusal {
     NoMaintenance(AlarmId),
     #[error("it is out of service already: {0}")]
     AlreadyOutOfService(AlarmId),
+    #[error("there is a drill already, or one above or below: {0}")]
+    DrillGoesOn(AlarmId),
+    #[error("{0} is real and calls people there")]
+    RealAlarm(AlarmId),
+    #[error("rules.toml has no ladder for {0}")]
+    NoLadder(&'static str),
+    #[error("none of these people can be asked: they have left, or are being asked already")]
+    NobodyToAsk,
 }
 
 /// What one batch led to.
@@ -305,8 +314,12 @@ impl Engine {
             let condition = self.conditions.next_due().filter(|(at, _)| *at <= now);
             let step = self.alarms.next_due().filter(|(at, _)| *at <= now);
             let calm = self.flats.next_due().filter(|(at, _)| *at <= now);
-            let times =
-                [silence.map(|due| due.0), condition.map(|due| due.0), step.map(|due| due.0), calm.map(|due| due.0)];
+            let times = [
+                silence.map(|due| due.0),
+                condition.map(|due| due.0),
+                step.map(|due| due.0),
+                calm.map(|due| due.0),
+            ];
             let Some(first) = times.into_iter().flatten().min() else { return matured };
             matured = true;
             if let Some((at, device)) = silence
@@ -412,9 +425,7 @@ impl Engine {
             Basis::State { .. }
             | Basis::Threshold { .. }
             | Basis::Presence { .. }
-            | Basis::Stillness { .. } => {
-                rule.basis.verdict(value.value)?
-            }
+            | Basis::Stillness { .. } => rule.basis.verdict(value.value)?,
         };
         let counts =
             value.quality != Quality::Bad || (verdict == Verdict::Abnormal && is_fire_flag(turn, place.1));

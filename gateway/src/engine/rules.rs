@@ -40,10 +40,22 @@ pub struct RuleBook {
     allowance: Allowance,
     page_limit: PageLimit,
     incidents: Incidents,
+    /// What a roll-call climbs.
+    roll_call: Option<LadderIx>,
+    roll_calls: RollCalls,
     /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
     watched: Vec<u32>,
     flats: BTreeMap<(DeviceIx, RuleIx), Flat>,
     flats_of: HashMap<DeviceIx, Vec<(DeviceIx, RuleIx)>>,
+}
+
+/// Roll-calls by the clock.
+#[derive(Debug, Default)]
+pub struct RollCalls {
+    /// At the station.
+    pub minutes_of_day: Vec<u16>,
+    /// In and below which everybody on duty is asked.
+    pub cells: Vec<CellIx>,
 }
 
 /// When several alarms are one thing.
@@ -72,12 +84,30 @@ pub(super) struct Rule {
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Basis {
-    State { flag: Metric, is: bool, quiet: Option<Millis> },
-    Threshold { metric: Metric, side: Side, limit: f64, clear: Option<f64> },
-    Rate { metric: Metric, rising: bool, by: f64, within: Millis },
-    Presence { gone_after_s: u32 },
+    State {
+        flag: Metric,
+        is: bool,
+        quiet: Option<Millis>,
+    },
+    Threshold {
+        metric: Metric,
+        side: Side,
+        limit: f64,
+        clear: Option<f64>,
+    },
+    Rate {
+        metric: Metric,
+        rising: bool,
+        by: f64,
+        within: Millis,
+    },
+    Presence {
+        gone_after_s: u32,
+    },
     /// Nobody does anything in a flat; what shows it stands in [`Flat`].
-    Stillness { hours: Millis },
+    Stillness {
+        hours: Millis,
+    },
 }
 
 /// A household that a rule for stillness watches, with the sensors behind its door.
@@ -118,7 +148,9 @@ impl Basis {
     pub fn quiet(&self) -> Option<Millis> {
         match *self {
             Self::State { quiet, .. } => quiet,
-            Self::Threshold { .. } | Self::Rate { .. } | Self::Presence { .. } | Self::Stillness { .. } => None,
+            Self::Threshold { .. } | Self::Rate { .. } | Self::Presence { .. } | Self::Stillness { .. } => {
+                None
+            }
         }
     }
 
@@ -279,6 +311,16 @@ impl RuleBook {
         self.rules.iter().filter(|rule| rule.class == class).find_map(|rule| rule.ladder)
     }
 
+    /// The roll-calls that are due at a moment, to the minute.
+    pub fn roll_call_at(&self, at: Timestamp) -> Option<&[CellIx]> {
+        let calls = &self.roll_calls;
+        calls.minutes_of_day.contains(&self.minute_of_day(at)).then_some(calls.cells.as_slice())
+    }
+
+    pub(super) fn roll_call(&self) -> Option<LadderIx> {
+        self.roll_call
+    }
+
     fn profile(&self, device: DeviceIx) -> Option<&Profile> {
         self.profiles.get(self.devices.get(device.at())?.profile as usize)
     }
@@ -302,7 +344,9 @@ impl RuleBook {
     pub(super) fn gone_after_s(&self, device: DeviceIx) -> Option<u32> {
         match self.rule(self.presence(device)?).basis {
             Basis::Presence { gone_after_s } => Some(gone_after_s),
-            Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. } | Basis::Stillness { .. } => None,
+            Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. } | Basis::Stillness { .. } => {
+                None
+            }
         }
     }
 

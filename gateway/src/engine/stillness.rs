@@ -150,7 +150,10 @@ impl Engine {
         let rules = self.rules.clone();
         for flat in rules.flats() {
             if !self.flats.knows(flat.place()) {
-                self.flats.put(flat.place(), Calm { due: self.hours_from(flat.place(), self.now.wall), blind: false });
+                self.flats.put(
+                    flat.place(),
+                    Calm { due: self.hours_from(flat.place(), self.now.wall), blind: false },
+                );
             }
         }
     }
@@ -193,7 +196,8 @@ impl Engine {
         let Some(calm) = self.flats.forget(place) else { return };
         let (rules, now) = (turn.rules, turn.now);
         let Some(flat) = rules.flat(place) else { return };
-        let heard = |device: &DeviceIx| self.presence.row(*device).is_some_and(|row| row.seen().online == Some(true));
+        let heard =
+            |device: &DeviceIx| self.presence.row(*device).is_some_and(|row| row.seen().online == Some(true));
         let blind = !flat.devices.iter().all(heard);
         let later = if let Some(leave) = flat.leave.filter(|leave| leave.covers(now.wall)) {
             // Back from it there are all the hours again.

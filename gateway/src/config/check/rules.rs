@@ -65,8 +65,13 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
 }
 
 fn check_condition(page: &mut Page<'_>, rule: &Rule) {
-    let conditions =
-        [rule.state.is_some(), rule.threshold.is_some(), rule.rate.is_some(), rule.presence.is_some(), rule.stillness.is_some()];
+    let conditions = [
+        rule.state.is_some(),
+        rule.threshold.is_some(),
+        rule.rate.is_some(),
+        rule.presence.is_some(),
+        rule.stillness.is_some(),
+    ];
     if conditions.iter().filter(|is| **is).count() != 1 {
         page.wrong(
             rule.name.span(),
@@ -103,11 +108,20 @@ fn check_stillness(page: &mut Page<'_>, rule: &Rule, all: &[Rule]) {
     for name in &stillness.metrics {
         if Metric::from_name(name.get_ref()).is_none() {
             let known: Vec<_> = Metric::all().map(Metric::name).collect();
-            page.wrong(name.span(), format!("there is no metric `{}`; {}", name.get_ref(), instead(name.get_ref(), known)));
+            page.wrong(
+                name.span(),
+                format!("there is no metric `{}`; {}", name.get_ref(), instead(name.get_ref(), known)),
+            );
         }
     }
     if stillness.help.is_empty() {
-        page.wrong(rule.name.span(), format!("the rule `{}` is for no household; write `help` such as `lives_alone`", rule.name.get_ref()));
+        page.wrong(
+            rule.name.span(),
+            format!(
+                "the rule `{}` is for no household; write `help` such as `lives_alone`",
+                rule.name.get_ref()
+            ),
+        );
     }
     if *rule.class.get_ref() == SignalClass::Fire {
         page.wrong(rule.class.span(), "that nobody is heard is no fire; write `class = \"supervisory\"`");

@@ -84,7 +84,8 @@ fn moves(device: DeviceIx, metric: &'static str, value: f64) -> Does {
 
 /// The same with and without restarts.
 fn found(rows: Rows, script: &[(u64, Does)]) -> Vec<(u64, String)> {
-    let [plain, restarted] = [false, true].map(|restarts| play(&mut engine_of(rows.clone()), script, restarts));
+    let [plain, restarted] =
+        [false, true].map(|restarts| play(&mut engine_of(rows.clone()), script, restarts));
     assert_eq!(plain, restarted, "a restart changes nothing");
     plain
 }
@@ -118,7 +119,9 @@ fn whatever_somebody_does_begins_the_hours_anew() {
         // The door's own heartbeat says a moment later that it is closed: that is a sign, too, but of another device.
         expect(flat(&[Help::LivesAlone], None), &script, &[(next, RAISED)]);
     }
-    for (device, metric, value) in [(ROOM, "motion", 0.0), (ROOM, "flow", 0.0), (ROOM, "temperature", 30.0), (NEXT_DOOR, "motion", 1.0)] {
+    for (device, metric, value) in
+        [(ROOM, "motion", 0.0), (ROOM, "flow", 0.0), (ROOM, "temperature", 30.0), (NEXT_DOOR, "motion", 1.0)]
+    {
         let script = alive(FIRST_EVENING + 10, |_, _| false, &[(40_000, moves(device, metric, value))]);
         expect(flat(&[Help::LivesAlone], None), &script, &[(FIRST_EVENING, RAISED)]);
     }

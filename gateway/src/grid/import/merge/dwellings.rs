@@ -51,7 +51,10 @@ impl Merge<'_> {
             let before = known.get(&key).and_then(|&at| self.rows.households[at].leave);
             let zone = &self.rows.zone;
             let leave = leave.map_or(before, |told| {
-                told.map(|(from, until)| Leave { from: from.at(zone), until: until.map(|until| until.at(zone)) })
+                told.map(|(from, until)| Leave {
+                    from: from.at(zone),
+                    until: until.map(|until| until.at(zone)),
+                })
             });
             let household = &Household { leave, ..household.clone() };
             match (known.get(&key).copied(), retired) {

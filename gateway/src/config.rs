@@ -233,8 +233,8 @@ pub struct PushIn {
     pub sender: crate::decode::push::Sender,
     /// The last part of the address; platforms send no token of ours.
     pub secret: Secret,
-    #[serde(default = "defaults::push_in_kb")]
-    pub max_kb: Spanned<u32>,
+    /// 64, or 4,096 for cameras, which send pictures.
+    pub max_kb: Option<Spanned<u32>>,
     /// Averaged; more is refused with 429, except what is urgent.
     #[serde(default = "defaults::push_in_per_s")]
     pub messages_per_s_max: Spanned<u32>,
@@ -277,6 +277,13 @@ pub struct CameraEvent {
     /// Ids of the devices it holds for; all when left out.
     #[serde(default)]
     pub devices: Vec<Spanned<String>>,
+}
+
+impl PushIn {
+    pub fn bytes_max(&self) -> usize {
+        let usual = if self.sender.is_camera() { 4_096 } else { 64 };
+        self.max_kb.as_ref().map_or(usual, |max| *max.get_ref()) as usize * 1024
+    }
 }
 
 /// One Modbus line or connection: one request at a time.
@@ -583,7 +590,6 @@ mod defaults {
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
-        push_in_kb: u32 = 64;
         push_in_per_s: u32 = 200;
         camera_silent_s: u32 = 60;
         modbus_timeout_ms: u32 = 1_000;

@@ -13,7 +13,7 @@ const PEOPLE: [&str; 3] = ["王桂兰", "0012345678", "E-4711"];
 
 fn site(receiver: &Receiver, more: &str) -> Site {
     let site = Site::new(&format!(
-        "{}[[push_in]]\nname = \"cameras\"\nsender = \"hikvision\"\nsecret = {{ file = \"door\" }}\nmax_kb = 4096\n\
+        "{}[[push_in]]\nname = \"cameras\"\nsender = \"hikvision\"\nsecret = {{ file = \"door\" }}\n\
          [[camera_event]]\nevent = \"fielddetection\"\nflag = \"fire_lane_blocked\"\ndevices = [\"CAM-1\"]\n{more}",
         receiver.config()
     ));
@@ -117,6 +117,23 @@ async fn a_pushed_event_raises_an_alarm_whose_card_names_the_picture() {
         (alarm["card"]["camera"]["still"]["id"] == "S-1").then_some(())
     })
     .await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_is_too_large_costs_no_event() {
+    let receiver = Receiver::start().await;
+    let site = site(&receiver, "");
+    let station = site.start().await;
+    let mac = "<macAddress>44:19:B6:00:00:01</macAddress>";
+    let large = vec![7; 5 << 20];
+    let body = [part("application/xml", alert(mac, "smokedetection").as_bytes()), part("image/jpeg", &large)]
+        .concat();
+    // The camera may find the door shut before it has sent all of it.
+    let sent = station.client.post(format!("{}/in/{SECRET}", station.http)).body(body).send().await;
+    assert!(sent.is_err() || sent.is_ok_and(|answer| answer.status() == StatusCode::OK));
+    eventually("the alarm", 20, || async { receiver.heard_of("A-1").then_some(()) }).await;
+    assert_eq!(station.get("/api/v1/devices/CAM-1/stills").await["items"].as_array().unwrap().len(), 0);
     station.stop().await;
 }
 

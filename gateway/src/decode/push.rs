@@ -31,6 +31,16 @@ pub enum Sender {
     Dahua,
 }
 
+impl Sender {
+    /// Sends pictures, and the event before them.
+    pub fn is_camera(self) -> bool {
+        match self {
+            Self::Hikvision | Self::Dahua => true,
+            Self::Ctwing | Self::Huawei => false,
+        }
+    }
+}
+
 pub fn decode(sender: Sender, message: &Message<'_>, context: &Context) -> Decoded {
     let mut outcome = Outcome::new(message, context);
     match sender {

@@ -8,12 +8,14 @@ use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::Api;
 use super::problem::ApiError;
@@ -30,6 +32,8 @@ use crate::model::Event;
 
 /// Under the five seconds of the impatient, with a second for the way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+/// Messages of one door that are read at the same time.
+const READ_AT_ONCE: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the secret of the door `{name}` (`[[push_in]]`) is not usable")]
@@ -50,6 +54,8 @@ struct Door {
     sender: Sender,
     hash: [u8; 32],
     bytes_max: usize,
+    /// Of messages that may hold pictures only so many are in memory.
+    reading: Semaphore,
     pace: Mutex<Pace>,
 }
 
@@ -65,7 +71,8 @@ impl Doors {
                 name,
                 sender: door.sender,
                 hash: Sha256::digest(secret).into(),
-                bytes_max: *door.max_kb.get_ref() as usize * 1024,
+                bytes_max: door.bytes_max(),
+                reading: Semaphore::new(READ_AT_ONCE),
                 pace: Mutex::new(pace),
             })
         };
@@ -115,10 +122,16 @@ pub async fn take(
     let late = || {
         ApiError::status(StatusCode::SERVICE_UNAVAILABLE, "It could not be stored in time; send it again.")
     };
-    let payload = timeout(ANSWER_WITHIN, to_bytes(body, door.bytes_max))
-        .await
-        .map_err(|_| late())?
-        .map_err(|_| large())?;
+    let deadline = now() + ANSWER_WITHIN;
+    let whole = async {
+        let _turn = door.reading.acquire().await.ok();
+        start_of(body, door.bytes_max).await
+    };
+    let (payload, whole) = timeout_at(deadline, whole).await.map_err(|_| late())?.ok_or_else(late)?;
+    // A camera's event stands before its pictures: what is too large costs the picture, not the event.
+    if !whole && !door.sender.is_camera() {
+        return Err(large());
+    }
     let message = Message {
         topic: &door.name,
         payload: &payload,
@@ -147,6 +160,21 @@ pub async fn take(
         line.ready().await;
         Ok::<_, ApiError>(())
     };
-    timeout(ANSWER_WITHIN, stored).await.map_err(|_| late())??;
+    timeout_at(deadline, stored).await.map_err(|_| late())??;
     Ok("{}")
+}
+
+/// At most so many bytes, and whether that is all. `None`: the sender broke off.
+async fn start_of(body: Body, bytes_max: usize) -> Option<(Vec<u8>, bool)> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        let room = bytes_max - bytes.len();
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if room < chunk.len() {
+            return Some((bytes, false));
+        }
+    }
+    Some((bytes, true))
 }

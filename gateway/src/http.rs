@@ -44,6 +44,7 @@ pub mod rules;
 pub mod session;
 pub mod staffing;
 pub mod station;
+pub mod stills;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -173,6 +174,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
+        .routes(routes!(stills::list))
+        .routes(routes!(stills::one))
         .routes(routes!(commands::command))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))

@@ -13,6 +13,7 @@ mod document;
 mod drain;
 mod figures;
 mod growth;
+mod history;
 mod made_up;
 mod modbus;
 mod mqtt;
@@ -32,12 +33,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Part = (&'static str, fn() -> Section);
 
 /// In the order of the document: a message's way, then what is around it.
-const PARTS: [Part; 18] = [
+const PARTS: [Part; 19] = [
     ("decode", pure::decoding),
     ("engine", pure::engine),
     ("encode", pure::encoding),
     ("disk", disk::syncs),
     ("store", disk::store),
+    ("history", history::history),
     ("listener", mqtt::listener),
     ("broker", mqtt::broker),
     ("database", database::database),

@@ -199,7 +199,10 @@ impl Unrecorded {
         let mut alerts = self.lock();
         let held = alerts.get(&row.alert.key);
         let (stored, withdrawn) = held.map_or((true, false), |held| (held.stored, held.withdrawn));
-        let row = Row { attempts: row.attempts + 1, ..row };
+        let mut row = Row { attempts: row.attempts + 1, ..row };
+        if stored && matches!(outcome, Outcome::Delivered { .. } | Outcome::GaveUp { .. }) {
+            row.card = None; // In a storm thousands wait to be recorded, and nobody is sent this one again.
+        }
         let state = match outcome {
             Outcome::Retry { next_at, .. } if !stored && !withdrawn => State::Waiting { next_at },
             outcome @ (Outcome::Delivered { .. }

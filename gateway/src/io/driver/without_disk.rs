@@ -53,7 +53,13 @@ pub fn alerts(commit: &Commit, wanted: impl Fn(&Alert) -> bool) -> Vec<Row> {
             Effect::Tell(alert) if wanted(alert) => {
                 if let Some(&alarm) = alarms.get(&alert.alarm) {
                     let card = cards.get(&alarm.id).map(|&card| Box::new(card.clone()));
-                    rows.push(Row { id: 0, alert: alert.clone(), alarm: alarm.clone(), attempts: 0, card });
+                    rows.push(Row {
+                        id: 0,
+                        alert: alert.clone(),
+                        alarm: Box::new(alarm.clone()),
+                        attempts: 0,
+                        card,
+                    });
                 }
             }
             Effect::Tell(_) | Effect::Withdraw(_) => (),

@@ -68,7 +68,8 @@ check: web
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-# Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that; `ONLY=city-30` takes half an hour.
+# Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that. Only when asked for:
+# `ONLY=start`, with 5 GB of journal, and `ONLY=city-30`, which takes half an hour.
 bench: setup-bench web
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
 	$(CARGO) bench --locked -p tests --features measure --bench city -- $(ONLY)

@@ -146,7 +146,7 @@ pub fn latency() -> Section {
             runs[0].push(floor(&mut receiver).await);
             runs[1].push(fires(station.mqtt, &mut receiver, &mut devices).await);
             // Long enough for all fires of the run; what is left of it is waited for.
-            let messages = format!("{:.0}", most / 2.0 * 6.0);
+            let messages = format!("{:.0}", most / 2.0 * 4.0);
             let beside = start_load(
                 &station.folder,
                 station.mqtt,

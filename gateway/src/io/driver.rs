@@ -32,7 +32,8 @@ use crate::engine::{Answer, Applied, Effect, Engine, WhoIsNearest};
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{
-    Action, Alarm, AlarmId, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, What,
+    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, SignalClass,
+    What,
 };
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
@@ -454,6 +455,7 @@ impl<D: Disk> Driver<D> {
     /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
     async fn persist(&mut self, decided: Decided, give_up: &CancellationToken) -> anyhow::Result<()> {
         let started = crate::clock::instant();
+        self.announce_fires(&decided.commit);
         let mut attempt = without_disk::attempt(&self.store, &decided);
         match tokio::time::timeout(without_disk::STALLED, &mut attempt).await {
             Ok(Ok(committed)) => {
@@ -466,8 +468,26 @@ impl<D: Disk> Driver<D> {
         }
     }
 
-    /// It is on disk: acknowledge, answer, show.
+    /// Fires are told from memory as soon as they are stored: reading them back from the outbox would cost as long as the commit.
+    fn announce_fires(&self, commit: &Commit) {
+        let is_fire = |alert: &Alert| alert.class == SignalClass::Fire;
+        let fires = commit.effects.iter().filter(|effect| match effect {
+            Effect::Tell(alert) => is_fire(alert),
+            Effect::Alarm(..) | Effect::Withdraw(_) => false,
+        });
+        let fires = fires.count();
+        if 0 < fires && self.unrecorded.has_room_for(fires) {
+            self.unrecorded.committing(without_disk::alerts(commit, is_fire));
+        }
+    }
+
+    /// It is on disk: tell, acknowledge, answer, show.
     fn settle(&mut self, decided: Decided, entries: Vec<u64>) {
+        let told = decided.commit.effects.iter().filter_map(|effect| match effect {
+            Effect::Tell(alert) => Some(alert.key.as_str()),
+            Effect::Alarm(..) | Effect::Withdraw(_) => None,
+        });
+        self.unrecorded.committed(told);
         decided.tickets.into_iter().for_each(Ticket::done);
         for (asker, answer) in decided.askers.into_iter().zip(decided.answers) {
             debug_assert_eq!(asker.0, answer.0, "one answer per action, in order");

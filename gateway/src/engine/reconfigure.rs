@@ -46,7 +46,7 @@ impl Engine {
             .into_iter()
             .filter_map(|(old, mark)| Some((place(old)?, mark)))
             .collect();
-        for (alarm, why) in self.move_alarms(&rules, &place) {
+        for (alarm, why) in self.move_alarms(&rules, place) {
             self.alarms.close(&mut turn, alarm, why);
         }
         for alarm in self.alarms.ids() {

@@ -291,12 +291,14 @@ impl Driver {
             | Deed::Suspend { alarm, .. }
             | Deed::Resume { alarm, .. }
             | Deed::Shelve { alarm, .. }
-            | Deed::Unshelve { alarm, .. } => {
+            | Deed::Unshelve { alarm, .. }
+            | Deed::Nearest { alarm, .. } => {
                 let missing = of(alarm).is_none();
                 let why = if missing { Refusal::NoSuchAlarm(alarm) } else { Refusal::NotAcknowledged(alarm) };
                 return Ok(Err(why));
             }
             Deed::EndMaintenance { alarm, .. } => return Ok(Err(Refusal::NoMaintenance(alarm))),
+            Deed::Drill { .. } | Deed::RollCall { .. } => return Ok(Err(Refusal::NobodyToAsk)),
             Deed::End { .. } | Deed::BeginMaintenance { .. } | Deed::Roster => {
                 return Ok(Err(Refusal::NotRaised));
             }

@@ -16,6 +16,8 @@ pub struct Rules {
     pub flood: FloodLimits,
     #[serde(default)]
     pub incidents: IncidentLimits,
+    #[serde(default)]
+    pub roll_call: RollCall,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -81,6 +83,10 @@ pub struct IncidentLimits {
     pub dark_within_s: Spanned<u32>,
     /// Low pressure at hydrants of two cells with one parent within this time is a failure of the main; 0: never.
     pub main_within_s: Spanned<u32>,
+    /// So many alarms of one class, trouble or supervisory, in cells with one parent …
+    pub storm_alarms_min: Spanned<u32>,
+    /// … within this time are one storm; 0: never.
+    pub storm_within_s: Spanned<u32>,
 }
 
 impl Default for IncidentLimits {
@@ -91,7 +97,34 @@ impl Default for IncidentLimits {
             dark_devices_min: value(5),
             dark_within_s: value(120),
             main_within_s: value(300),
+            storm_alarms_min: value(10),
+            storm_within_s: value(600),
         }
+    }
+}
+
+/// 查岗: who is asked when whether they are there. How long they have, and who hears that they did not answer, is the ladder's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollCall {
+    /// Its first step asks the person in question, whatever `who` says. Left out: the ladder `roll-call`, else the first of class trouble.
+    pub ladder: Option<Spanned<String>>,
+    /// Hours of the day at which everybody on duty is asked, such as `02:00`.
+    pub times: Vec<Spanned<TimeOfDay>>,
+    /// Only those on duty in or below these cells (codes).
+    pub cells: Vec<Spanned<String>>,
+}
+
+/// In minutes since midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeOfDay(pub u16);
+
+impl TryFrom<String> for TimeOfDay {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let time = minute(text.trim()).filter(|minute| *minute < MINUTES_OF_DAY);
+        time.map(Self).ok_or_else(|| format!("`{text}` is no time of the day; write one such as `02:00`"))
     }
 }
 
@@ -234,7 +267,8 @@ pub struct Step {
     /// Seconds since the ladder began; the first step of a fire ladder is 0. Rising.
     pub after_s: Spanned<u32>,
     /// `responsible` (whoever answers for the cell now), `lead`, `deputy`, `worker`, `helper` (of the cell), any other role (of the cell or the
-    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, or `person:<id>`.
+    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, `nearest` or `nearest:2` … (of those
+    /// on duty there, by their last position), or `person:<id>`.
     pub who: Vec<Spanned<String>>,
     /// Names of `[[webhook]]`s, or `mqtt`.
     pub channels: Vec<Spanned<String>>,

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Turn;
+use super::nearest::Question;
 use super::open::UNANSWERED;
 use super::rules::{Begins, Ladder, LadderIx, RuleBook, Step, Who};
 use crate::grid::{Person, Registry, Role};
@@ -50,6 +51,8 @@ impl Run {
 pub(super) struct Climb {
     pub lines: Vec<Line>,
     pub alerts: Vec<Alert>,
+    /// Who is nearest.
+    pub questions: Vec<Question>,
     /// The top was reached long ago, and nobody answered.
     pub unanswered: bool,
 }
@@ -75,19 +78,21 @@ pub(super) fn begin(alarm: &mut Alarm, run: &mut Run, ladder: Option<LadderIx>, 
     *run = Run { steps_taken, next_step: 0, began: now, last_step_at: now };
 }
 
-/// As [`begin`], but the first step is to tell the owner.
+/// As [`begin`], but the first step is to tell the owner, who is `as_what`.
 pub(super) fn begin_with_owner(
     alarm: &mut Alarm,
     run: &mut Run,
     ladder: Option<LadderIx>,
     turn: &Turn<'_>,
+    as_what: &str,
 ) -> Climb {
     begin(alarm, run, ladder, turn);
-    let mut told = tell_owner(alarm, run, turn);
+    let mut told = tell_owner(alarm, run, turn, as_what);
     run.next_step = 1;
     let more = climb(alarm, run, turn);
     told.lines.extend(more.lines);
     told.alerts.extend(more.alerts);
+    told.questions.extend(more.questions);
     told
 }
 
@@ -107,14 +112,14 @@ pub(super) fn go_on(alarm: &mut Alarm, run: &mut Run, ladder: Option<LadderIx>, 
 }
 
 /// Tells the owner by the channels of the ladder's first step, whatever the ladder does.
-pub(super) fn tell_owner(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>) -> Climb {
+pub(super) fn tell_owner(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, as_what: &str) -> Climb {
     let mut climb = Climb::default();
     let first = standing_on(alarm, turn.rules).and_then(|ladder| ladder.steps.first());
     if let (Some(step), Some(owner)) = (first, alarm.owner.clone()) {
         let number = count(alarm, run, turn);
-        let title = format!("step {number}, the new owner");
+        let title = format!("step {number}, {as_what}");
         let line = format!("{title}: {owner} by {}", step.channels.join(", "));
-        climb.alerts.extend(alerts(alarm, number, Some(&owner), &step.channels, turn));
+        climb.alerts.extend(call(alarm, number, Some(&owner), &step.channels, turn));
         climb.lines.push(Line { what: What::Escalated, who: None, detail: line });
     }
     climb
@@ -137,7 +142,7 @@ fn standing_on<'a>(alarm: &Alarm, rules: &'a RuleBook) -> Option<&'a Ladder> {
 }
 
 fn begins(alarm: &Alarm, turn: &Turn<'_>) -> Begins {
-    Begins { class: alarm.class, cell: alarm.cell, at: turn.now.wall }
+    Begins { class: alarm.calls_as(), cell: alarm.cell, at: turn.now.wall }
 }
 
 /// Whether it is worth an alarm of its own that nobody answered one of this class.
@@ -162,7 +167,8 @@ fn climb_from(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, mut at_once: bo
     let mut climb = Climb::default();
     loop {
         let begins = begins(alarm, turn);
-        let worth_it = is_missed(alarm.class) && alarm.rule != UNANSWERED;
+        // An exercise that nobody answered is over, and counts as such.
+        let worth_it = (is_missed(alarm.class) && alarm.rule != UNANSWERED) || alarm.exercise().is_some();
         let Some(position) = &mut alarm.ladder else { break };
         if position.next_at.is_none() {
             break;
@@ -212,8 +218,12 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
     let title = format!("step {number}, ladder `{}`", position.ladder);
     let channels = step.channels.join(", ");
     let mut people: Vec<&str> = Vec::new();
-    let mut next_owner = None;
+    let (mut next_owner, mut nearest) = (None, None);
     for who in &step.who {
+        if let Who::Nearest(count) = who {
+            nearest = Some(*count);
+            continue;
+        }
         for person in find(who, (alarm.cell, alarm.device), turn.registry, turn.now.wall) {
             if matches!(who, Who::Up(_)) {
                 next_owner.get_or_insert(person.id.as_str());
@@ -223,11 +233,11 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
             }
         }
     }
-    if people.is_empty() || step.channels.is_empty() {
+    if (people.is_empty() && nearest.is_none()) || step.channels.is_empty() {
         let detail = if step.channels.is_empty() {
             format!("{title}: names no channel")
-        } else if alarm.class == SignalClass::Fire {
-            climb.alerts.extend(alerts(alarm, number, None, &step.channels, turn));
+        } else if alarm.calls_as() == SignalClass::Fire {
+            climb.alerts.extend(call(alarm, number, None, &step.channels, turn));
             format!("{title}: found nobody; sent to {channels} without a person")
         } else {
             format!("{title}: found nobody")
@@ -236,27 +246,49 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
         return false;
     }
     for person in &people {
-        climb.alerts.extend(alerts(alarm, number, Some(person), &step.channels, turn));
+        climb.alerts.extend(call(alarm, number, Some(person), &step.channels, turn));
     }
     let moved = next_owner.filter(|next| alarm.owner.as_deref() != Some(next)).map(str::to_owned);
     if moved.is_some() {
         alarm.owner.clone_from(&moved);
     }
-    let detail = format!("{title}: {} by {channels}", people.join(", "));
+    let mut words = people.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if let Some(count) = nearest {
+        words.push(format!("the nearest {count}"));
+        let told = people.iter().map(ToString::to_string).collect();
+        let channels = step.channels.clone();
+        climb.questions.push(Question { alarm: alarm.id, step: number, count, channels, told });
+    }
+    let detail = format!("{title}: {} by {channels}", words.join(", "));
     climb.lines.push(Line { what: What::Escalated, who: moved, detail });
     true
 }
 
-fn alerts(
+/// Calls a person, or a channel without one; an exercise remembers it.
+pub(super) fn call(
+    alarm: &mut Alarm,
+    step: u32,
+    person: Option<&str>,
+    channels: &[String],
+    turn: &Turn<'_>,
+) -> Vec<Alert> {
+    if let Some(exercise) = &mut alarm.handling.exercise {
+        exercise.note_told(person, channels, turn.now.wall);
+    }
+    alerts(alarm, step, person, channels, turn)
+}
+
+pub(super) fn alerts(
     alarm: &Alarm,
     step: u32,
     person: Option<&str>,
     channels: &[String],
     turn: &Turn<'_>,
 ) -> Vec<Alert> {
+    let number = if step == Alert::OVER { "over".to_owned() } else { step.to_string() };
     let alert = |channel: &String| Alert {
         // With the moment: were the station to lose this alarm with its disk, the next to get its number must not look like a repetition.
-        key: format!("{}/{step}/{}/{channel}@{}", alarm.id, person.unwrap_or("-"), alarm.raised.0),
+        key: format!("{}/{number}/{}/{channel}@{}", alarm.id, person.unwrap_or("-"), alarm.raised.0),
         alarm: alarm.id,
         class: alarm.class,
         channel: channel.clone(),
@@ -295,6 +327,11 @@ pub(super) fn find<'a>(
             .and_then(|cell| registry.responsible(cell, at))
             .into_iter()
             .collect(),
+        // Instead of those who are nearest, when nobody has said where he is.
+        Who::Nearest(_) => match with_role(Role::Lead, cell) {
+            leads if leads.is_empty() => registry.responsible(cell, at).into_iter().collect(),
+            leads => leads,
+        },
         Who::Person(id) => registry.person(id).into_iter().filter(|person| !person.retired).collect(),
         Who::Team(name) => registry.team(name, at),
         Who::Teams => {

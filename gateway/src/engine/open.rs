@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{self, Again};
-use super::failure::{Failure, part_of};
+use super::exercise::{DRILL, ROLL_CALL};
+use super::failure::{Failure, parts_of};
 use super::ladder::{self, Climb, Run};
+use super::nearest::Question;
 use super::rules::{LadderIx, RuleIx};
 use super::{Effect, Turn, hold, incident};
 use crate::config::rules::Close;
@@ -33,8 +35,18 @@ pub(super) const HAZARD: &str = "hazard";
 pub(super) const REPORTED: &str = "reported";
 
 /// Names that no rule of rules.toml stands behind.
-pub(super) const OWN_NAMES: [&str; 7] =
-    [MANUAL, UNANSWERED, MAINTENANCE, HAZARD, REPORTED, Failure::CellDark.rule(), Failure::Main.rule()];
+pub(super) const OWN_NAMES: [&str; 10] = [
+    MANUAL,
+    UNANSWERED,
+    MAINTENANCE,
+    HAZARD,
+    REPORTED,
+    DRILL,
+    ROLL_CALL,
+    Failure::CellDark.rule(),
+    Failure::Main.rule(),
+    Failure::Storm(SignalClass::Trouble).rule(),
+];
 
 /// Cell of an alarm whose device stands in none.
 pub(super) const NOWHERE: CellIx = CellIx(u32::MAX);
@@ -90,6 +102,9 @@ pub(super) struct OpenAlarms {
     due: BTreeSet<(Steady, AlarmId)>,
     /// Places out of service.
     windows: BTreeSet<AlarmId>,
+    pub(super) drills: BTreeSet<AlarmId>,
+    /// Who is nearest to some of them; answered in the next batch.
+    pub(super) questions: Vec<Question>,
     /// Failures that stand, by what they are and where.
     pub(super) failures: BTreeMap<(Failure, CellIx), AlarmId>,
     last: u64,
@@ -145,6 +160,7 @@ impl OpenAlarms {
         }
         self.by_cell.remove(&(open.alarm.cell, id));
         self.windows.remove(&id);
+        self.drills.remove(&id);
         if let Some(failure) = Failure::of(&open.alarm) {
             self.failures.remove(&(failure, open.alarm.cell));
         }
@@ -163,6 +179,9 @@ impl OpenAlarms {
             if open.alarm.rule == MAINTENANCE {
                 self.windows.insert(open.alarm.id);
             }
+            if open.alarm.drill().is_some() {
+                self.drills.insert(open.alarm.id);
+            }
             if let Some(failure) = Failure::of(&open.alarm) {
                 self.failures.insert((failure, open.alarm.cell), open.alarm.id);
             }
@@ -172,7 +191,7 @@ impl OpenAlarms {
     }
 
     /// The next number, and an alarm as it is before anybody knows of it.
-    fn new_alarm(&mut self, turn: &Turn<'_>, new: &New) -> Alarm {
+    pub(super) fn new_alarm(&mut self, turn: &Turn<'_>, new: &New) -> Alarm {
         self.last += 1;
         Alarm {
             id: AlarmId(self.last),
@@ -230,6 +249,7 @@ impl OpenAlarms {
             Some(failure) => self.grow(turn, failure),
             None => self.look_for_failure(turn, id),
         }
+        self.end_drills(turn, id);
         id
     }
 
@@ -277,7 +297,7 @@ impl OpenAlarms {
 
     pub fn returned(&mut self, turn: &mut Turn<'_>, id: AlarmId, why: &str) {
         let Some(mut open) = self.take(id) else { return };
-        let part = part_of(&open, turn);
+        let parts = parts_of(&open, turn);
         if alarm::returned(&mut open.alarm, turn.now.wall) {
             turn.record(&open.alarm, What::Returned, None, why.to_owned());
             let suppressed = open.alarm.handling.held.as_ref();
@@ -288,7 +308,7 @@ impl OpenAlarms {
             }
         }
         self.put(open);
-        if let Some((failure, cell)) = part {
+        for (failure, cell) in parts {
             self.look_whether_over(turn, failure, cell);
         }
     }
@@ -320,6 +340,7 @@ impl OpenAlarms {
         };
         turn.record_start(&open.alarm, What::ActiveAgain, None, why.to_owned(), climb);
         self.put(open);
+        self.end_drills(turn, id);
     }
 
     /// The ladder it stood on is gone: it starts at the foot of the one that is now meant for it.
@@ -405,6 +426,9 @@ impl OpenAlarms {
 
     /// Closes it when nothing remains to be done.
     pub(super) fn settle(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
+        if open.alarm.asked().is_some() && open.alarm.is_answered() {
+            return self.end(open, turn, "");
+        }
         let mode = match open.key {
             Some(key) => turn.rules.rule(key.rule).close,
             None if Failure::of(&open.alarm).is_some() => Close::Returned,
@@ -417,6 +441,7 @@ impl OpenAlarms {
 
     pub(super) fn end(&mut self, open: &mut Open, turn: &mut Turn<'_>, why: &str) {
         self.answered(open, turn);
+        self.questions.retain(|question| question.alarm != open.alarm.id);
         let climbs = next_at(&open.alarm).is_some() || open.alarm.acknowledged.is_none();
         alarm::close(&mut open.alarm, turn.now.wall);
         turn.record(&open.alarm, What::Closed, None, why.to_owned());
@@ -429,7 +454,7 @@ impl OpenAlarms {
         if Failure::of(&open.alarm).is_some() {
             self.release(turn, open.alarm.id, "on its own again");
         }
-        if let Some((failure, cell)) = part_of(open, turn) {
+        for (failure, cell) in parts_of(open, turn) {
             self.look_whether_over(turn, failure, cell);
         }
     }
@@ -449,6 +474,7 @@ fn due(alarm: &Alarm) -> Option<Steady> {
 pub(super) fn ladder_of(open: &Open, turn: &Turn<'_>) -> Option<LadderIx> {
     match open.key {
         Some(key) => turn.rules.rule(key.rule).ladder,
-        None => turn.rules.ladder_for(open.alarm.class),
+        None if open.alarm.asked().is_some() => turn.rules.roll_call(),
+        None => turn.rules.ladder_for(open.alarm.calls_as()),
     }
 }

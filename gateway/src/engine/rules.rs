@@ -37,8 +37,20 @@ pub struct RuleBook {
     allowance: Allowance,
     page_limit: PageLimit,
     incidents: Incidents,
+    /// What a roll-call climbs.
+    roll_call: Option<LadderIx>,
+    roll_calls: RollCalls,
     /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
     watched: Vec<u32>,
+}
+
+/// Roll-calls by the clock.
+#[derive(Debug, Default)]
+pub struct RollCalls {
+    /// At the station.
+    pub minutes_of_day: Vec<u16>,
+    /// In and below which everybody on duty is asked.
+    pub cells: Vec<CellIx>,
 }
 
 /// When several alarms are one thing.
@@ -49,6 +61,8 @@ pub(super) struct Incidents {
     pub dark_devices_min: u32,
     pub dark_within: Option<Millis>,
     pub main_within: Option<Millis>,
+    pub storm_alarms_min: u32,
+    pub storm_within: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -158,6 +172,8 @@ pub(super) enum Who {
     Team(String),
     /// The people of every team for the cell, for one above it, or for the device.
     Teams,
+    /// So many of those on duty, by where they were last.
+    Nearest(u32),
 }
 
 /// As in rules.toml.
@@ -170,6 +186,7 @@ impl std::fmt::Display for Who {
             Self::Person(id) => write!(f, "person:{id}"),
             Self::Team(name) => write!(f, "team:{name}"),
             Self::Teams => f.write_str("team"),
+            Self::Nearest(count) => write!(f, "nearest:{count}"),
         }
     }
 }
@@ -250,6 +267,16 @@ impl RuleBook {
     /// The ladder for an alarm that a person raised: that of the first rule of this class that has one.
     pub(super) fn ladder_for(&self, class: SignalClass) -> Option<LadderIx> {
         self.rules.iter().filter(|rule| rule.class == class).find_map(|rule| rule.ladder)
+    }
+
+    /// The roll-calls that are due at a moment, to the minute.
+    pub fn roll_call_at(&self, at: Timestamp) -> Option<&[CellIx]> {
+        let calls = &self.roll_calls;
+        calls.minutes_of_day.contains(&self.minute_of_day(at)).then_some(calls.cells.as_slice())
+    }
+
+    pub(super) fn roll_call(&self) -> Option<LadderIx> {
+        self.roll_call
     }
 
     fn profile(&self, device: DeviceIx) -> Option<&Profile> {

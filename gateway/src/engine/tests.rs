@@ -5,6 +5,7 @@
 
 mod alarms;
 mod conditions;
+mod exercises;
 mod failures;
 mod flood;
 mod handling;
@@ -13,6 +14,7 @@ mod incidents;
 mod kept;
 mod ladders;
 mod late;
+mod nearest;
 mod owners;
 mod pages;
 mod presence;

@@ -185,8 +185,11 @@ fn about(deed: &mut Deed) -> Option<&mut AlarmId> {
         | Deed::Resume { alarm, .. }
         | Deed::Shelve { alarm, .. }
         | Deed::Unshelve { alarm, .. }
+        | Deed::Nearest { alarm, .. }
         | Deed::EndMaintenance { alarm, .. } => Some(alarm),
         Deed::Raise { .. }
+        | Deed::Drill { .. }
+        | Deed::RollCall { .. }
         | Deed::Report { .. }
         | Deed::End { .. }
         | Deed::BeginMaintenance { .. }

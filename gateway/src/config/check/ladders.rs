@@ -56,6 +56,23 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, config: Option<&Config>, regist
         }
         check_way(page, rules, ladder);
     }
+    if let Some(wanted) = &rules.roll_call.ladder
+        && !rules.ladders.iter().any(|known| known.name.get_ref() == wanted.get_ref())
+    {
+        let known: BTreeSet<&str> = rules.ladders.iter().map(|known| known.name.get_ref().as_str()).collect();
+        let wrong =
+            format!("there is no ladder `{}`; {}", wanted.get_ref(), instead(wanted.get_ref(), known));
+        page.wrong(wanted.span(), wrong);
+    }
+    let cells = registry.map(Registry::cells).unwrap_or_default();
+    for code in rules.roll_call.cells.iter().filter(|_| !cells.is_empty()) {
+        if !cells.iter().any(|cell| !cell.retired && cell.code == *code.get_ref()) {
+            let known = cells.iter().filter(|cell| !cell.retired).map(|cell| cell.code.as_str());
+            let near = nearest(code.get_ref(), known)
+                .map_or("correct the code".to_owned(), |near| format!("did you mean `{near}`?"));
+            page.warn(code.span(), format!("there is no cell `{}` in service; {near}", code.get_ref()));
+        }
+    }
 }
 
 /// Of the ladders of one name the last, and only the last, is for whatever the others are not for.
@@ -142,7 +159,7 @@ fn check_step(
 
 fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Registry>) {
     let text = who.get_ref().as_str();
-    if text == "responsible" || text == "team" || Role::from_name(text).is_some() {
+    if ["responsible", "team", "nearest"].contains(&text) || Role::from_name(text).is_some() {
         return;
     }
     match text.split_once(':') {
@@ -150,6 +167,11 @@ fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Regis
         Some(("up", _)) => page.wrong(
             who.span(),
             format!("`{text}` names no level; write `up:1` for the parent cell, `up:2` for the one above"),
+        ),
+        Some(("nearest", count)) if count.parse::<u8>().is_ok_and(|count| (1..=20).contains(&count)) => (),
+        Some(("nearest", _)) => page.wrong(
+            who.span(),
+            format!("`{text}` names no number of people; write `nearest`, or `nearest:2` up to `nearest:20`"),
         ),
         Some(("person", id)) => {
             if let Some(registry) =
@@ -174,7 +196,7 @@ fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Regis
             let known: Vec<&str> = ["responsible"]
                 .into_iter()
                 .chain(roles)
-                .chain(["up:1", "team", "team:<name>", "person:<id>"])
+                .chain(["up:1", "team", "team:<name>", "nearest", "person:<id>"])
                 .collect();
             page.wrong(who.span(), format!("`{text}` is nobody; {}", instead(text, known)));
         }

@@ -13,7 +13,8 @@ use serde_spanned::Spanned;
 use super::super::flood::PageLimit;
 use super::super::rate_limit::Allowance;
 use super::{
-    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who,
+    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, RollCalls, Rule, RuleBook, RuleIx, Selected, Side,
+    Step, Who,
 };
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
@@ -25,6 +26,8 @@ pub(super) const BUILT_IN_SILENCE: &str = "built-in-silence";
 const BUILT_IN_GONE_AFTER_S: u32 = 30;
 /// Judges how much a device says, when no rule of rules.toml looks at `messages_per_minute`.
 const BUILT_IN_FLOOD: &str = "built-in-flood";
+/// What a roll-call climbs when rules.toml names no other.
+const ROLL_CALL_LADDER: &str = "roll-call";
 
 /// Something in rules.toml that cannot be used with this registry, and was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +108,16 @@ impl RuleBook {
             allowance,
             page_limit: PageLimit::from(&rules.flood),
             incidents: incidents(&rules.incidents),
+            roll_call: None,
+            roll_calls: roll_calls(&rules.roll_call, registry, &mut problems),
             watched: Vec::new(),
+        };
+        book.roll_call = match &rules.roll_call.ladder {
+            Some(name) => book.ladder_named(name.get_ref()).or_else(|| {
+                problems.add("roll_call", format!("there is no ladder `{}`", name.get_ref()));
+                None
+            }),
+            None => book.ladder_named(ROLL_CALL_LADDER).or_else(|| book.ladder_for(SignalClass::Trouble)),
         };
         let silences = rules
             .rules
@@ -120,6 +132,21 @@ impl RuleBook {
     }
 }
 
+fn roll_calls(wanted: &typed::RollCall, registry: &Registry, problems: &mut Problems) -> RollCalls {
+    let mut cells = Vec::new();
+    for code in &wanted.cells {
+        match registry.cell_by_code(code.get_ref()) {
+            Some(cell) => cells.push(cell.ix),
+            None => problems.add("roll_call", format!("there is no cell `{}`", code.get_ref())),
+        }
+    }
+    let everywhere = registry.cells().iter().filter(|cell| cell.parent.is_none()).map(|cell| cell.ix);
+    if wanted.cells.is_empty() {
+        cells = everywhere.collect();
+    }
+    RollCalls { minutes_of_day: wanted.times.iter().map(|time| time.get_ref().0).collect(), cells }
+}
+
 fn incidents(limits: &typed::IncidentLimits) -> Incidents {
     let within = |value| Some(seconds(value)).filter(|time| Millis(0) < *time);
     Incidents {
@@ -127,6 +154,8 @@ fn incidents(limits: &typed::IncidentLimits) -> Incidents {
         dark_devices_min: *limits.dark_devices_min.get_ref(),
         dark_within: within(&limits.dark_within_s),
         main_within: within(&limits.main_within_s),
+        storm_alarms_min: *limits.storm_alarms_min.get_ref(),
+        storm_within: within(&limits.storm_within_s),
     }
 }
 
@@ -443,7 +472,7 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
             None => problems.add(
                 ladder.name.get_ref(),
                 format!(
-                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>` or `person:<id>`",
+                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>`, `nearest` or `person:<id>`",
                     text.get_ref()
                 ),
             ),
@@ -454,7 +483,7 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
 }
 
 impl Who {
-    /// `responsible`, the name of a role, `up:1` …, `team`, `team:<name>` or `person:<id>`.
+    /// `responsible`, the name of a role, `up:1` …, `team`, `team:<name>`, `nearest`, `nearest:2` … or `person:<id>`.
     fn parse(text: &str) -> Option<Self> {
         if text == "responsible" {
             return Some(Self::Responsible);
@@ -462,11 +491,17 @@ impl Who {
         if text == "team" {
             return Some(Self::Teams);
         }
+        if text == "nearest" {
+            return Some(Self::Nearest(1));
+        }
         if let Some(role) = Role::from_name(text) {
             return Some(Self::Role(role));
         }
         match text.split_once(':')? {
             ("up", levels) => levels.parse().ok().filter(|&levels| 0 < levels).map(Self::Up),
+            ("nearest", count) => {
+                count.parse().ok().filter(|count| (1..=20).contains(count)).map(Self::Nearest)
+            }
             ("person", id) if !id.is_empty() => Some(Self::Person(id.to_owned())),
             ("team", name) if !name.is_empty() => Some(Self::Team(name.to_owned())),
             (_, _) => None,

@@ -43,10 +43,14 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 setup-run:
 	$(call debian,gcc=/usr/bin/gcc curl=/usr/bin/curl)
 
-setup-test: $(VENV)/.ready
+setup-test: $(VENV)/.ready dashboards/grafana/node_modules/.package-lock.json
 	$(call debian,gcc=/usr/bin/gcc mosquitto=/usr/sbin/mosquitto mosquitto-clients=/usr/bin/mosquitto_pub \
 	  victoria-metrics=/usr/bin/victoria-metrics influxdb=/usr/bin/influxd chromium=/usr/bin/chromium \
 	  mbpoll=/usr/bin/mbpoll socat=/usr/bin/socat openssl=/usr/bin/openssl faketime=/usr/bin/faketime)
+
+# Grafana's types and the parser of Flux, with which the dashboards are tested.
+dashboards/grafana/node_modules/.package-lock.json: dashboards/grafana/package-lock.json
+	cd dashboards/grafana && npm ci --silent --no-audit --no-fund
 
 $(VENV)/.ready: Makefile
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \

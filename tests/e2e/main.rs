@@ -14,6 +14,7 @@ mod field;
 mod fieldwork;
 mod flood;
 mod gbt26875;
+mod grafana;
 mod handling;
 mod http;
 mod influx;

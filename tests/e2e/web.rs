@@ -20,7 +20,7 @@ const DEVICES: u32 = 10_000;
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// Runs a script of tests/web/ against the station; fails with what it said.
-async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
+pub async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
     let mut node = Command::new("node");
     node.args(script).current_dir(root().join("tests/web")).stdin(Stdio::null());
     node.env("GRIDWARDEN_URL", url).env("GRIDWARDEN_TOKEN", token).envs(more.iter().cloned());

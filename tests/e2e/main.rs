@@ -28,6 +28,7 @@ mod oracle;
 mod page;
 mod path;
 mod people;
+mod phone;
 mod positions;
 mod push_in;
 mod reload;

@@ -164,12 +164,7 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         &["class"],
         "From raising until the first acknowledgement.",
     ),
-    (
-        "gridwarden_alarm_on_site_seconds",
-        Histogram,
-        &["class"],
-        "From raising until somebody was there.",
-    ),
+    ("gridwarden_alarm_on_site_seconds", Histogram, &["class"], "From raising until somebody was there."),
     (
         "gridwarden_alarm_resolved_seconds",
         Histogram,

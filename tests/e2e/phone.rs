@@ -25,7 +25,13 @@ async fn an_alarm_comes_by_web_push_is_shown_opened_and_acknowledged() {
         "[[channel.web_push]]\nname = \"push\"\ncontact = \"mailto:duty@street.example\"\nservices = [\"http://127.0.0.1:{port}\"]\n"
     ));
     let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
-    site.write("rules.toml", &rules.replace("\"mqtt\"", "\"push\"").replace("up:1", "responsible").replace("after_s = 60", "after_s = 30"));
+    site.write(
+        "rules.toml",
+        &rules
+            .replace("\"mqtt\"", "\"push\"")
+            .replace("up:1", "responsible")
+            .replace("after_s = 60", "after_s = 30"),
+    );
     let station = site.start().await;
     let more = [
         ("PUSH_PORT", port.to_string()),

@@ -1,10 +1,14 @@
-//! Alarms in the metrics: how many were raised, and how soon people answered, came and were done. For charts over months; single alarms are in the API.
+//! Alarms in the metrics: how many were raised, and how soon people answered, came and were done. For charts over months; single alarms are in the API. Drills and
+//! roll-calls are absent.
 //!
 //! Called once for each entry of an alarm's history that people see ([`crate::live::Live::alarm`]), which is after it is on disk.
 
 use crate::model::{Alarm, Entry, What};
 
 pub fn count(alarm: &Alarm, entry: &Entry) {
+    if alarm.exercise().is_some() {
+        return; // Nothing has happened.
+    }
     let class = alarm.class.name();
     let name = match entry.what {
         What::Raised => {

@@ -10,6 +10,13 @@ use super::web::run;
 const CELL: &str = "S1-C1-G1";
 const SPEC: [&str; 2] = ["--test", "--test-reporter=spec"];
 
+/// Without a ladder nobody can be asked whether he is there.
+pub fn with_roll_calls(site: &Site) {
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    let ladder = "[[ladder]]\nname = \"roll-call\"\n[[ladder.step]]\nafter_s = 0\nwho = [\"responsible\"]\nchannels = [\"mqtt\"]\n";
+    site.write("rules.toml", &format!("{rules}\n{ladder}"));
+}
+
 /// The one-time password of a new account for wang-li, who answers for [`CELL`].
 async fn account(site: &Site) -> String {
     let mut add = Command::new(program("gridwarden"));
@@ -69,5 +76,17 @@ async fn camera_and_microphone_of_the_phone() {
         ("QR", board["qr_svg"].as_str().unwrap().to_owned()),
     ];
     println!("{}", run(&station.http, site::TOKEN, &[SPEC[0], SPEC[1], "camera.test.mjs"], &more).await);
+    station.stop().await;
+}
+
+/// Prints the tables of docs/worker-app.md; `make stopwatch` has them written there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_on_a_slow_phone_with_a_stopwatch() {
+    let site = Site::new("");
+    with_roll_calls(&site);
+    let station = site.start().await;
+    let mut more = vec![("CELL", CELL.to_owned())];
+    more.extend(std::env::var("GRIDWARDEN_TABLES").ok().map(|file| ("TABLES", file)));
+    println!("{}", run(&station.http, site::TOKEN, &["stopwatch.mjs"], &more).await);
     station.stop().await;
 }

@@ -190,6 +190,7 @@ async fn every_page_in_every_size_and_language() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
     let site = Site::new("");
+    super::phone::with_roll_calls(&site);
     let station = site.start().await;
     let mut more = vec![("GRIDWARDEN_CELL", "S1-C1-G1".to_owned())];
     more.extend(std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder)));

@@ -21,7 +21,8 @@ async function start() {
   station.kill('SIGKILL');
   throw new Error('the station did not start');
 }
-const ended = (station, signal) => new Promise((gone) => (station.once('exit', gone), station.kill(signal)));
+const over = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
+const ended = (station, signal) => new Promise((gone) => (over(station) ? gone() : (station.once('exit', gone), station.kill(signal))));
 const raise = (text) => api('POST', '/api/v1/alarms', { cell: CELL, class: 'supervisory', text });
 const count = async (id, what) => (await api('GET', `/api/v1/alarms/${id}`)).history.filter((entry) => entry.what === what).length;
 

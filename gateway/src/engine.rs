@@ -20,6 +20,7 @@ mod freshness;
 mod hold;
 mod incident;
 mod ladder;
+mod nearest;
 mod open;
 mod owner;
 mod presence;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use condition::{Change, Condition, Conditions, Place, Verdict};
 use freshness::Weight;
+pub use nearest::WhoIsNearest;
 use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
 pub use review::judge_closed;
@@ -176,6 +178,8 @@ struct Turn<'a> {
     rules: &'a RuleBook,
     now: Now,
     effects: Vec<Effect>,
+    /// Put by steps of ladders.
+    questions: Vec<nearest::Question>,
 }
 
 impl Engine {
@@ -201,7 +205,8 @@ impl Engine {
     pub fn apply(&mut self, batch: &Batch) -> Applied {
         let (registry, rules) = (self.registry.clone(), self.rules.clone());
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
-        let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
+        let mut turn =
+            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
         let forgave = self.forgive_own_absence(now.steady);
         let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);
@@ -216,6 +221,7 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
+        self.alarms.questions.append(&mut turn.questions);
         let folded = self.pages.pass(&mut turn, &self.alarms);
         let idle = batch.events.is_empty() && !matured && !forgave && !folded;
         if idle {

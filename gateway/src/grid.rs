@@ -12,6 +12,7 @@ pub mod edit;
 pub mod import;
 pub mod locate;
 mod lookup;
+mod nearest;
 pub mod roster;
 pub mod shift;
 pub mod sound;

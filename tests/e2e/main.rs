@@ -23,6 +23,7 @@ mod learning;
 mod listener;
 mod modbus;
 mod mqtt;
+mod nearest;
 mod neighbours;
 mod notify;
 mod oracle;

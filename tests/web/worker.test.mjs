@@ -15,6 +15,15 @@ async function api(method, path, body) {
 let raised = 0;
 const raise = (kind = 'supervisory') => api('POST', '/api/v1/alarms', { cell: CELL, class: kind, text: `居民来电：地下室有烟 ${++raised}` });
 const count = async (id, what) => (await api('GET', `/api/v1/alarms/${id}`)).history.filter((entry) => entry.what === what).length;
+/** The page's queue sends it when it can, so the station is asked, not the page. */
+async function resolved(id) {
+  for (let tries = 0; tries < 600; tries += 1) {
+    const { alarm } = await api('GET', `/api/v1/alarms/${id}`);
+    if (alarm.resolved) return alarm.resolved;
+    await new Promise((next) => setTimeout(next, 100));
+  }
+  assert.fail(`${id} is not resolved within a minute`);
+}
 
 /** `worker: 'block'` where requests are caught on their way: those of a page with a service worker are not always seen. */
 async function phone(browser, { language = 'zh', theme = 'dark', worker = 'allow' } = {}) {
@@ -76,8 +85,8 @@ test('an alarm from the list to its end, in both languages', async () => {
     await page.locator('form .choices').nth(1).locator('button').first().click();
     await picture(page, `resolve-${language}`);
     await page.locator('form button.first').click();
-    await page.waitForFunction((id) => !location.hash.includes(id) || document.querySelector('#resolve')?.disabled !== false, fire.id);
-    assert.deepEqual((({ disposition, cause }) => ({ disposition, cause }))((await api('GET', `/api/v1/alarms/${fire.id}`)).alarm.resolved), { disposition: 'false_alarm', cause: 'cooking' });
+    const { disposition, cause } = await resolved(fire.id);
+    assert.deepEqual({ disposition, cause }, { disposition: 'false_alarm', cause: 'cooking' });
     for (const tab of ['hazard', 'patrol', 'settings']) {
       await page.locator(`#tab-${tab}`).click();
       await page.locator('h1').waitFor({ state: 'attached' });

@@ -83,6 +83,10 @@ pub struct IncidentLimits {
     pub dark_within_s: Spanned<u32>,
     /// Low pressure at hydrants of two cells with one parent within this time is a failure of the main; 0: never.
     pub main_within_s: Spanned<u32>,
+    /// So many alarms of one class, trouble or supervisory, in cells with one parent …
+    pub storm_alarms_min: Spanned<u32>,
+    /// … within this time are one storm; 0: never.
+    pub storm_within_s: Spanned<u32>,
 }
 
 impl Default for IncidentLimits {
@@ -93,6 +97,8 @@ impl Default for IncidentLimits {
             dark_devices_min: value(5),
             dark_within_s: value(120),
             main_within_s: value(300),
+            storm_alarms_min: value(10),
+            storm_within_s: value(600),
         }
     }
 }
@@ -261,7 +267,8 @@ pub struct Step {
     /// Seconds since the ladder began; the first step of a fire ladder is 0. Rising.
     pub after_s: Spanned<u32>,
     /// `responsible` (whoever answers for the cell now), `lead`, `deputy`, `worker`, `helper` (of the cell), any other role (of the cell or the
-    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, or `person:<id>`.
+    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, `nearest` or `nearest:2` … (of those
+    /// on duty there, by their last position), or `person:<id>`.
     pub who: Vec<Spanned<String>>,
     /// Names of `[[webhook]]`s, or `mqtt`.
     pub channels: Vec<Spanned<String>>,

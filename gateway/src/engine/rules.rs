@@ -61,6 +61,8 @@ pub(super) struct Incidents {
     pub dark_devices_min: u32,
     pub dark_within: Option<Millis>,
     pub main_within: Option<Millis>,
+    pub storm_alarms_min: u32,
+    pub storm_within: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -170,6 +172,8 @@ pub(super) enum Who {
     Team(String),
     /// The people of every team for the cell, for one above it, or for the device.
     Teams,
+    /// So many of those on duty, by where they were last.
+    Nearest(u32),
 }
 
 /// As in rules.toml.
@@ -182,6 +186,7 @@ impl std::fmt::Display for Who {
             Self::Person(id) => write!(f, "person:{id}"),
             Self::Team(name) => write!(f, "team:{name}"),
             Self::Teams => f.write_str("team"),
+            Self::Nearest(count) => write!(f, "nearest:{count}"),
         }
     }
 }

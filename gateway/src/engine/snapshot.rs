@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::condition::{Condition, Conditions};
 use super::flood::{FormerPages, Pages};
 use super::ladder::Run;
+use super::nearest::Question;
 use super::open::{Open, OpenAlarms};
 use super::presence::{Known, Presence, Silence};
 use super::rate::{SAMPLES_MAX, Window};
@@ -48,6 +49,7 @@ struct Later {
     pages: Pages,
     /// Of the open alarms that are exercises.
     exercises: BTreeMap<AlarmId, Exercise>,
+    questions: Vec<Question>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,7 +161,8 @@ impl Engine {
             alarms,
         };
         let exercises = self.alarms.exercises().map(|(id, exercise)| (id, exercise.clone())).collect();
-        let later = Later { pages: self.pages.clone(), exercises };
+        let questions = self.alarms.questions.clone();
+        let later = Later { pages: self.pages.clone(), exercises, questions };
         sealed(&postcard::to_stdvec(&(state, later)).expect("memory takes every byte"))
     }
 
@@ -223,6 +226,7 @@ impl Engine {
             alarms: OpenAlarms::from_rows(state.last_alarm, alarms),
             pages: later.pages,
         };
+        engine.alarms.questions = later.questions;
         engine.arm_new_devices();
         Ok(engine)
     }

@@ -14,6 +14,7 @@ mod incidents;
 mod kept;
 mod ladders;
 mod late;
+mod nearest;
 mod owners;
 mod pages;
 mod presence;

@@ -23,14 +23,17 @@ use tokio_util::sync::CancellationToken;
 use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
 use super::letters::Letters;
+use super::own_trouble;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::repetition::Repetitions;
-use crate::engine::{Answer, Applied, Effect, Engine};
+use crate::engine::{Answer, Applied, Effect, Engine, WhoIsNearest};
 use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Alarm, AlarmId, Batch, DeadLetter, DeviceIx, Event, Freshness, Quality, What};
+use crate::model::{
+    Action, Alarm, AlarmId, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, What,
+};
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};
@@ -236,8 +239,28 @@ impl<D: Disk> Driver<D> {
         self.snapshot_at = ticks() + SNAPSHOT_AFTER;
     }
 
+    /// What the engine wants to know of people's positions: answered at once, with people and rounded distances only.
+    fn nearest(&self) -> Vec<Inbound> {
+        let (registry, now) = (self.world.load().registry.clone(), self.clock.now());
+        let where_is = |id: &str| self.live.positions.of(id, now).map(|known| known.lon_lat);
+        let answer = |asked: WhoIsNearest| {
+            let mut people =
+                registry.nearest((asked.cell, asked.device), now.wall, &where_is, &asked.besides);
+            people.truncate(asked.count);
+            let what = Deed::Nearest { alarm: asked.alarm, step: asked.step, people };
+            let action = Action { who: own_trouble::WHO.to_owned(), what };
+            let (nobody, _) = tokio::sync::oneshot::channel();
+            Inbound { events: vec![Event::Action(action)], safe: Safe::Answer(nobody), ..Inbound::default() }
+        };
+        self.engine.questions().map(answer).collect()
+    }
+
     /// Waits for something to do, and for what may share its commit.
     async fn gather(&mut self) -> Turn {
+        let answers = self.nearest();
+        if !answers.is_empty() {
+            return Turn::Batch(answers);
+        }
         let wakes = [self.engine.wake_at(), self.limit.wake_at(), self.letters.wake_at()];
         let wake = wakes.into_iter().flatten().min().map(|at| self.clock.instant_of(at));
         let due = async {

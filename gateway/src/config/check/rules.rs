@@ -25,6 +25,8 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
     range(page, "dark_devices_min", &rules.incidents.dark_devices_min, 2..=1_000_000);
     range(page, "dark_within_s", &rules.incidents.dark_within_s, 0..=86_400);
     range(page, "main_within_s", &rules.incidents.main_within_s, 0..=86_400);
+    range(page, "storm_alarms_min", &rules.incidents.storm_alarms_min, 3..=1_000);
+    range(page, "storm_within_s", &rules.incidents.storm_within_s, 0..=86_400);
     names(page, "rule", rules.rules.iter().map(|rule| &rule.name));
     for (i, rule) in rules.rules.iter().enumerate() {
         check_condition(page, rule);

@@ -154,6 +154,8 @@ fn incidents(limits: &typed::IncidentLimits) -> Incidents {
         dark_devices_min: *limits.dark_devices_min.get_ref(),
         dark_within: within(&limits.dark_within_s),
         main_within: within(&limits.main_within_s),
+        storm_alarms_min: *limits.storm_alarms_min.get_ref(),
+        storm_within: within(&limits.storm_within_s),
     }
 }
 
@@ -470,7 +472,7 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
             None => problems.add(
                 ladder.name.get_ref(),
                 format!(
-                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>` or `person:<id>`",
+                    "`{}` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>`, `nearest` or `person:<id>`",
                     text.get_ref()
                 ),
             ),
@@ -481,7 +483,7 @@ fn compiled_step(ladder: &typed::Ladder, step: &typed::Step, problems: &mut Prob
 }
 
 impl Who {
-    /// `responsible`, the name of a role, `up:1` …, `team`, `team:<name>` or `person:<id>`.
+    /// `responsible`, the name of a role, `up:1` …, `team`, `team:<name>`, `nearest`, `nearest:2` … or `person:<id>`.
     fn parse(text: &str) -> Option<Self> {
         if text == "responsible" {
             return Some(Self::Responsible);
@@ -489,11 +491,17 @@ impl Who {
         if text == "team" {
             return Some(Self::Teams);
         }
+        if text == "nearest" {
+            return Some(Self::Nearest(1));
+        }
         if let Some(role) = Role::from_name(text) {
             return Some(Self::Role(role));
         }
         match text.split_once(':')? {
             ("up", levels) => levels.parse().ok().filter(|&levels| 0 < levels).map(Self::Up),
+            ("nearest", count) => {
+                count.parse().ok().filter(|count| (1..=20).contains(count)).map(Self::Nearest)
+            }
             ("person", id) if !id.is_empty() => Some(Self::Person(id.to_owned())),
             ("team", name) if !name.is_empty() => Some(Self::Team(name.to_owned())),
             (_, _) => None,

@@ -33,6 +33,7 @@ mod review;
 pub mod rules;
 mod salvage;
 mod snapshot;
+mod stillness;
 mod text;
 pub mod timeline;
 
@@ -49,6 +50,7 @@ use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
 pub use review::judge_closed;
 use rules::{Basis, RuleBook, RuleIx};
+use stillness::Flats;
 
 use crate::grid::Registry;
 use crate::model::{
@@ -170,6 +172,7 @@ pub struct Engine {
     fires: BTreeMap<Place, FireMark>,
     alarms: OpenAlarms,
     pages: flood::Pages,
+    flats: Flats,
 }
 
 /// What one call works with, and what it led to so far.
@@ -196,8 +199,10 @@ impl Engine {
             fires: BTreeMap::new(),
             alarms: OpenAlarms::default(),
             pages: flood::Pages::default(),
+            flats: Flats::default(),
         };
         engine.arm_new_devices();
+        engine.arm_new_flats();
         engine
     }
 
@@ -239,7 +244,8 @@ impl Engine {
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
         let summary = self.pages.next_due(self.rules.page_limit());
-        [self.presence.wake_at(), condition, step, summary].into_iter().flatten().min()
+        let calm = self.flats.next_due().map(|(at, _)| at);
+        [self.presence.wake_at(), condition, step, summary, calm].into_iter().flatten().min()
     }
 
     /// Open alarms, oldest first.
@@ -264,6 +270,7 @@ impl Engine {
         let deaf = now.steady.since(since);
         self.presence.put_off(deaf);
         self.conditions.put_off(deaf);
+        self.flats.put_off(deaf);
         self.now = Now { wall: now.wall, steady: now.steady.max(self.now.steady) };
         self.busy = self.now.steady;
     }
@@ -273,7 +280,8 @@ impl Engine {
         let silence = self.presence.next_due(now).map(|(at, _)| at);
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
-        let first = [silence, condition, step].into_iter().flatten().min();
+        let calm = self.flats.next_due().map(|(at, _)| at);
+        let first = [silence, condition, step, calm].into_iter().flatten().min();
         first.is_some_and(|due| DEAF_FROM < now.since(due))
     }
 
@@ -297,6 +305,7 @@ impl Engine {
             let deaf = now.since(self.busy); // Not since `self.now`: an idle batch need not be in the journal.
             self.presence.put_off(deaf);
             self.conditions.put_off(deaf);
+            self.flats.put_off(deaf);
         }
         absent
     }
@@ -310,7 +319,13 @@ impl Engine {
             let silence = self.presence.next_due(now);
             let condition = self.conditions.next_due().filter(|(at, _)| *at <= now);
             let step = self.alarms.next_due().filter(|(at, _)| *at <= now);
-            let times = [silence.map(|due| due.0), condition.map(|due| due.0), step.map(|due| due.0)];
+            let calm = self.flats.next_due().filter(|(at, _)| *at <= now);
+            let times = [
+                silence.map(|due| due.0),
+                condition.map(|due| due.0),
+                step.map(|due| due.0),
+                calm.map(|due| due.0),
+            ];
             let Some(first) = times.into_iter().flatten().min() else { return matured };
             matured = true;
             if let Some((at, device)) = silence
@@ -325,8 +340,12 @@ impl Engine {
                     self.conditions.put(place, state);
                     self.follow(turn, place, change);
                 }
-            } else if let Some((_, alarm)) = step {
+            } else if let Some((at, alarm)) = step
+                && at == first
+            {
                 self.alarms.ripen(turn, alarm);
+            } else if let Some((_, place)) = calm {
+                self.nobody_there(turn, place);
             }
         }
     }
@@ -360,6 +379,9 @@ impl Engine {
         }
         if weight == Weight::Repetition {
             return;
+        }
+        if weight == Weight::Live {
+            self.somebody_there(turn, report);
         }
         let tested = || report.values.iter().any(|value| value.metric == Metric::TEST && value.value != 0.0);
         for (at, value) in report.values.iter().enumerate() {
@@ -406,9 +428,10 @@ impl Engine {
                 let window = self.rates.entry(place).or_default();
                 window.take(value.value, rising, by, within, turn.now.steady)
             }
-            Basis::State { .. } | Basis::Threshold { .. } | Basis::Presence { .. } => {
-                rule.basis.verdict(value.value)?
-            }
+            Basis::State { .. }
+            | Basis::Threshold { .. }
+            | Basis::Presence { .. }
+            | Basis::Stillness { .. } => rule.basis.verdict(value.value)?,
         };
         let counts =
             value.quality != Quality::Bad || (verdict == Verdict::Abnormal && is_fire_flag(turn, place.1));

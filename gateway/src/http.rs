@@ -45,6 +45,7 @@ pub mod rules;
 pub mod session;
 pub mod staffing;
 pub mod station;
+pub mod stills;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -178,6 +179,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
+        .routes(routes!(stills::list))
+        .routes(routes!(stills::one))
         .routes(routes!(commands::command))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))

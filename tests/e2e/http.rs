@@ -33,6 +33,8 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/dead-letters",
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
+    "get /api/v1/devices/{id}/stills",
+    "get /api/v1/stills/{id}",
     "get /api/v1/drills",
     "get /api/v1/events",
     "get /api/v1/ladders",

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::web::run;
 
 const CELL: &str = "S1-C1-G1";
-const SPEC: [&str; 2] = ["--test", "--test-reporter=spec"];
+const SPEC: [&str; 3] = ["--test", "--test-force-exit", "--test-reporter=spec"];
 
 /// Without a ladder nobody can be asked whether he is there.
 pub fn with_roll_calls(site: &Site) {
@@ -46,7 +46,10 @@ async fn an_alarm_comes_by_web_push_is_shown_opened_and_acknowledged() {
         ("NAME", "wang-li".into()),
         ("ONCE", account(&site).await),
     ];
-    println!("{}", run(&station.http, site::TOKEN, &[SPEC[0], SPEC[1], "push.test.mjs"], &more).await);
+    println!(
+        "{}",
+        run(&station.http, site::TOKEN, &[SPEC[0], SPEC[1], SPEC[2], "push.test.mjs"], &more).await
+    );
     station.stop().await;
 }
 
@@ -60,7 +63,7 @@ async fn the_station_is_killed_and_started_again_while_the_app_is_open() {
         ("CELL", CELL.into()),
     ];
     let url = format!("http://127.0.0.1:{http}");
-    println!("{}", run(&url, site::TOKEN, &[SPEC[0], SPEC[1], "restart.test.mjs"], &more).await);
+    println!("{}", run(&url, site::TOKEN, &[SPEC[0], SPEC[1], SPEC[2], "restart.test.mjs"], &more).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +78,10 @@ async fn camera_and_microphone_of_the_phone() {
         ("LINK", board["link"].as_str().unwrap().to_owned()),
         ("QR", board["qr_svg"].as_str().unwrap().to_owned()),
     ];
-    println!("{}", run(&station.http, site::TOKEN, &[SPEC[0], SPEC[1], "camera.test.mjs"], &more).await);
+    println!(
+        "{}",
+        run(&station.http, site::TOKEN, &[SPEC[0], SPEC[1], SPEC[2], "camera.test.mjs"], &more).await
+    );
     station.stop().await;
 }
 

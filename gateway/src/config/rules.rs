@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+use crate::grid::dwellings::Help;
 use crate::model::{DeviceKind, SignalClass};
 
 #[derive(Debug, Deserialize)]
@@ -128,7 +129,7 @@ impl TryFrom<String> for TimeOfDay {
     }
 }
 
-/// One rule: exactly one of `state`, `threshold`, `rate` and `presence`.
+/// One rule: exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -150,6 +151,7 @@ pub struct Rule {
     pub threshold: Option<ThresholdRule>,
     pub rate: Option<RateRule>,
     pub presence: Option<PresenceRule>,
+    pub stillness: Option<StillnessRule>,
     /// The condition must hold this long first. Not allowed for fire.
     #[serde(default = "no_delay")]
     pub raise_after_s: Spanned<u32>,
@@ -229,6 +231,25 @@ pub struct PresenceRule {
     pub gone_after_s: Spanned<u32>,
 }
 
+/// Nobody does anything in the flat of somebody who may need help: no flag changes, no number is above zero.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StillnessRule {
+    /// What shows that somebody is there, such as `door_open`, `motion` and `flow`.
+    pub metrics: Vec<Spanned<String>>,
+    /// Waking hours without any of it.
+    pub for_h: Spanned<u32>,
+    /// Hours of the day that do not count.
+    pub night: Option<Spanned<Hours>>,
+    /// Only households with one of these in the registry.
+    #[serde(default = "lives_alone")]
+    pub help: Vec<Spanned<Help>>,
+}
+
+fn lives_alone() -> Vec<Spanned<Help>> {
+    vec![Spanned::new(0..0, Help::LivesAlone)]
+}
+
 fn gone_after_s() -> Spanned<u32> {
     Spanned::new(0..0, 30)
 }
@@ -290,6 +311,14 @@ pub struct Hours {
 }
 
 impl Hours {
+    pub fn from_minute(self) -> u16 {
+        self.from_minute
+    }
+
+    pub fn until_minute(self) -> u16 {
+        self.until_minute
+    }
+
     pub fn has(self, minute_of_day: u16) -> bool {
         let (from, until) = (self.from_minute, self.until_minute);
         if from < until {

@@ -46,7 +46,7 @@ impl Engine {
             .into_iter()
             .filter_map(|(old, mark)| Some((place(old)?, mark)))
             .collect();
-        for (alarm, why) in self.move_alarms(&rules, place) {
+        for (alarm, why) in self.move_alarms(&rules, &place) {
             self.alarms.close(&mut turn, alarm, why);
         }
         for alarm in self.alarms.ids() {
@@ -58,6 +58,7 @@ impl Engine {
                 self.alarms.start_ladder_anew(&mut turn, alarm);
             }
         }
+        self.move_flats(&mut turn, place);
         self.alarms.look_at_failures(&mut turn);
         self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);

@@ -23,6 +23,7 @@ mod reconfigure;
 mod salvage;
 mod selection;
 mod snapshots;
+mod stillness;
 mod timeline;
 mod variants;
 

@@ -188,6 +188,8 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
 
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/devices/{id}/stills",        Need::Right(Right::Attachments)),
+    (Method::GET,    "/api/v1/stills/{id}",                Need::Right(Right::Attachments)),
     (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),
     (Method::GET,    "/api/v1/series",                      Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/cells",                       Need::Right(Right::Cells)),

@@ -88,6 +88,18 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         "Reports left out because their device sent too many.",
     ),
     (
+        "gridwarden_stills_dropped_total",
+        Counter,
+        &["why"],
+        "Pictures of cameras that were not kept: busy, damaged, size, store.",
+    ),
+    (
+        "gridwarden_camera_reconnects_total",
+        Counter,
+        &["camera"],
+        "Connections to cameras that were made anew.",
+    ),
+    (
         "gridwarden_frames_repeated_total",
         Counter,
         &[],

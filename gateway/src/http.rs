@@ -27,6 +27,7 @@ pub mod model;
 pub mod page;
 pub mod patrol;
 pub mod people;
+pub mod photos;
 pub mod positions;
 pub mod problem;
 pub mod proposals;
@@ -119,6 +120,8 @@ pub struct Own {
     running: repeats::Running,
     allowance: Mutex<resident::Allowance>,
     uploads: Semaphore,
+    awaited: Mutex<photos::Awaited>,
+    residents_uploads: Semaphore,
 }
 
 impl Default for Own {
@@ -134,6 +137,8 @@ impl Default for Own {
             running: repeats::Running::default(),
             allowance: Mutex::default(),
             uploads: Semaphore::new(attachments::UPLOADS_MAX),
+            awaited: Mutex::default(),
+            residents_uploads: Semaphore::new(photos::UPLOADS_MAX),
         }
     }
 }
@@ -189,6 +194,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(attachments::one))
         .routes(routes!(hazards::report))
         .routes(routes!(resident::front, resident::report))
+        .routes(routes!(photos::add))
         .routes(routes!(patrol::board))
         .routes(routes!(patrol::check_in, patrol::visits))
         .routes(routes!(patrol::points))

@@ -163,6 +163,7 @@ impl Live {
     }
 
     pub fn alarm(&self, number: u64, alarm: Alarm, entry: Entry) {
+        crate::metrics::alarms::count(&alarm, &entry);
         let _ = self.changes.send(Change::Alarm { number, alarm: Arc::new(alarm), entry: Arc::new(entry) });
     }
 }

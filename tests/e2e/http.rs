@@ -94,6 +94,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/patrol",
     "post /api/v1/push/subscriptions",
     "post /api/v1/report/{token}",
+    "post /api/v1/report/{token}/photo/{key}",
     "post /api/v1/roll-calls",
     "post /api/v1/proposals",
     "post /api/v1/proposals/{number}/accept",
@@ -115,6 +116,7 @@ const OPEN: &[&str] = &[
     "get /readyz",
     "get /api/v1/report/{token}", // What is printed on a board.
     "post /api/v1/report/{token}",
+    "post /api/v1/report/{token}/photo/{key}",
     "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
     "get /api/v1/ratings/{token}",                   // The same.
     "post /api/v1/ratings/{token}",

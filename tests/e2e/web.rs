@@ -20,7 +20,7 @@ const DEVICES: u32 = 10_000;
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// Runs a script of tests/web/ against the station; fails with what it said.
-async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
+pub async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
     let said = tempfile::NamedTempFile::new().unwrap();
     let writes = || std::fs::OpenOptions::new().append(true).open(said.path()).unwrap();
     let mut node = Command::new("node");
@@ -198,13 +198,23 @@ async fn every_page_in_every_size_and_language() {
     station.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
+async fn on_a_phone(script: &str) {
     let site = Site::new("");
+    super::phone::with_roll_calls(&site);
     let station = site.start().await;
     let mut more = vec![("GRIDWARDEN_CELL", "S1-C1-G1".to_owned())];
     more.extend(std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder)));
-    let script = ["--test", "--test-force-exit", "--test-reporter=spec", "worker.test.mjs"];
+    let script = ["--test", "--test-force-exit", "--test-reporter=spec", script];
     println!("{}", run(&station.http, site::TOKEN, &script, &more).await);
     station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
+    on_a_phone("worker.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_s_phone_on_duty_and_what_residents_say() {
+    on_a_phone("duty.test.mjs").await;
 }

@@ -211,6 +211,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/hazards",                     Need::Right(Right::Raise)),
     (Method::GET,    "/api/v1/report/{token}",              Need::Nothing),
     (Method::POST,   "/api/v1/report/{token}",              Need::Nothing),
+    (Method::POST,   "/api/v1/report/{token}/photo/{key}",  Need::Nothing),
     (Method::POST,   "/api/v1/cells/{code}/board",          Need::Right(Right::Roster)),
     (Method::POST,   "/api/v1/patrol",                      Need::Right(Right::Patrol)),
     (Method::GET,    "/api/v1/patrol",                      Need::Right(Right::Patrol)),

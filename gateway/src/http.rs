@@ -22,6 +22,7 @@ pub mod indicators;
 pub mod letters;
 pub mod listen;
 pub mod maintenance;
+pub mod modbus;
 pub mod model;
 pub mod page;
 pub mod patrol;
@@ -39,6 +40,7 @@ pub mod resident;
 pub mod rights;
 pub mod roster;
 pub mod rules;
+pub mod rules_file;
 pub mod session;
 pub mod staffing;
 pub mod station;
@@ -170,6 +172,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
         .routes(routes!(commands::command))
+        .routes(routes!(modbus::list))
+        .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
         .routes(routes!(people::people))
@@ -193,6 +197,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(rules::list))
         .routes(routes!(rules::ladder))
         .merge(files())
+        .merge(rules_files())
         .routes(routes!(session::log_in, session::me, session::log_out))
         .routes(routes!(session::invited))
         .routes(routes!(session::change_password))
@@ -216,6 +221,15 @@ fn files() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(imports::import))
         .layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
+}
+
+/// The same with the rules, in JSON.
+fn rules_files() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(rules_file::read, rules_file::save))
+        .routes(routes!(rules_file::check))
+        .routes(routes!(rules_file::begin_preview, rules_file::show_preview))
+        .layer(DefaultBodyLimit::max(rules_file::FILE_BYTES_MAX))
 }
 
 pub fn router(api: Arc<Api>) -> Router {

@@ -182,6 +182,8 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
     (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),
+    (Method::GET,    "/api/v1/modbus",                      Need::Right(Right::Registry)),
+    (Method::POST,   "/api/v1/modbus/{bus}/read",           Need::Right(Right::Registry)),
     (Method::GET,    "/api/v1/series",                      Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/cells",                       Need::Right(Right::Cells)),
     (Method::GET,    "/api/v1/cells/{code}",                Need::Right(Right::Cells)),
@@ -213,6 +215,11 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/dead-letters/{number}/again", Need::Right(Right::Registry)),
     (Method::POST,   "/api/v1/imports/{what}",              Need::Right(Right::Registry)),
     (Method::GET,    "/api/v1/rules",                       Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/rules/file",                  Need::Right(Right::Rules)),
+    (Method::PUT,    "/api/v1/rules/file",                  Need::Right(Right::Rules)),
+    (Method::POST,   "/api/v1/rules/check",                 Need::Right(Right::Rules)),
+    (Method::POST,   "/api/v1/rules/preview",               Need::Right(Right::Rules)),
+    (Method::GET,    "/api/v1/rules/preview",               Need::Right(Right::Rules)),
     (Method::GET,    "/api/v1/ladders",                     Need::Right(Right::Cells)),
 ];
 

@@ -10,7 +10,7 @@ export const en: Words = {
   skip: 'Skip to the alarms', nav: 'Pages',
   sending: 'Sending…', give: 'Send', notReached: 'The gateway was not reached.', silentGateway: 'The gateway has not answered for 20 s.',
   unsure: 'Nobody knows whether it took effect: look at the history, then try again.', minutes: 'min', hours: 'h', days: 'days', seconds: 's', ago: 'ago', since: 'for', metres: 'm', now: 'now', keys: 'Keys', menu: 'Menu', theme: 'Look',
-  page: { board: 'Overview', hydrants: 'Hydrants', charts: 'Charts', health: 'Devices', coverage: 'On duty', admin: 'Admin' },
+  page: { board: 'Overview', hydrants: 'Hydrants', charts: 'Charts', health: 'Devices', coverage: 'On duty', indicators: 'Indicators', admin: 'Admin' },
   themes: { auto: 'As the system', light: 'Light', dark: 'Dark' },
 
   cells: 'Cells', alarms: 'Alarms', devices: 'Devices', values: 'Newest values', noCells: 'No cells have been imported yet.', noCellsHint: 'Import a file of cells under Administration › Import, or run gridwarden import cells.', noAlarms: 'No alarms.',

@@ -10,7 +10,7 @@ export const zh = {
   skip: '跳到报警列表', nav: '页面',
   sending: '提交中……', give: '提交', notReached: '没有连上网关。', silentGateway: '网关 20 秒没有回答。', unsure: '不知道是否生效，请看经过，再试一次。',
   minutes: '分钟', hours: '小时', days: '天', seconds: '秒', ago: '前', since: '已过', metres: '米', now: '现在', keys: '快捷键', menu: '菜单', theme: '外观',
-  page: { board: '总览', hydrants: '消火栓', charts: '曲线', health: '设备状况', coverage: '值守', admin: '管理' },
+  page: { board: '总览', hydrants: '消火栓', charts: '曲线', health: '设备状况', coverage: '值守', indicators: '指标', admin: '管理' },
   themes: { auto: '跟随系统', light: '浅色', dark: '深色' },
 
   cells: '网格', alarms: '报警', devices: '设备', values: '最新读数', noCells: '还没有导入网格。', noCellsHint: '用“管理 › 导入”导入网格文件，或运行 gridwarden import cells。', noAlarms: '没有报警。',
@@ -53,7 +53,8 @@ export const zh = {
     'not-held': '它没有被挂账或静音。', 'already-verified': '别人已经核实。', 'already-said': '您已经提交过。', 'already-theirs': '已经在那个人手里。', 'own-work': '您经手过这条报警，要由别人核实。',
     'nobody-there': '没有人可以移交。', fire: '火警不能推迟。', 'bad-until': '时间不对：要在将来，也不能太远。', 'not-allowed': '本账号没有这个权限。', 'is-maintenance': '停用只能结束。',
     'no-maintenance': '停用已经结束。', 'bad-body': '填写的内容不能用。', 'bad-query': '查询条件不能用。', 'registry-changed': '别人刚改过名册：请再看一遍再决定。', 'unsound-roster': '与已有的名册对不上。',
-    'account-exists': '这个账号已经有了。', 'last-administrator': '这是最后一个管理员。', 'too-many-tries': '试得太多，请稍后再试。', 'invitation-gone': '邀请已用过或已过期。' } as Record<string, string>,
+    'account-exists': '这个账号已经有了。', 'last-administrator': '这是最后一个管理员。', 'too-many-tries': '试得太多，请稍后再试。', 'invitation-gone': '邀请已用过或已过期。',
+    'unit-refuses': '设备拒绝：没有这些寄存器，或不支持这个表。', 'unit-silent': '设备没有回答。请检查站号、波特率、校验和接线。', 'line-down': '线路打不开。', 'line-busy': '总线正忙，请稍后再试。' } as Record<string, string>,
   kind: { smoke_detector: '烟感', heat_detector: '温感', gas_detector: '燃气探测器', manual_call_point: '手报', hydrant: '消火栓', water_tank: '水箱', pump: '水泵', access_camera: '门禁摄像机', camera: '摄像机',
     door_sensor: '门磁', motion_sensor: '人体感应', panel: '主机', gateway: '网关', other: '其他' },
   metric: { smoke: '烟雾', heat_alarm: '温感报警', gas_alarm: '燃气报警', manual_alarm: '手报', flame: '火焰', test: '测试', tamper: '拆动', fault: '故障',

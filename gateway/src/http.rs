@@ -34,6 +34,7 @@ pub mod push;
 pub mod push_in;
 pub mod ratings;
 pub mod receipts;
+pub mod redraw;
 pub mod repeats;
 pub mod reports;
 pub mod resident;
@@ -176,6 +177,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
+        .routes(routes!(redraw::split))
+        .routes(routes!(redraw::merge))
         .routes(routes!(people::people))
         .routes(routes!(people::person, staffing::put_person, staffing::delete_person))
         .routes(routes!(staffing::post_duty, staffing::delete_duty))

@@ -81,6 +81,8 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/alarms/{id}/verify",
     "post /api/v1/alerts/{key}/receipts",
     "post /api/v1/cells/{code}/board",
+    "post /api/v1/cells/{code}/merge",
+    "post /api/v1/cells/{code}/split",
     "post /api/v1/channels/{name}/reports/{secret}",
     "post /api/v1/dead-letters/{number}/again",
     "post /api/v1/devices/{id}/command",

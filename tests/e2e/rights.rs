@@ -132,6 +132,10 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
             matters = true;
             Some(json!({ "cell": place.cell, "kind": "other" }))
         }
+        ("POST", "/api/v1/cells/{code}/split") => {
+            Some(json!({ "line": [[0, 0], [1, 1]], "code": "N", "name": "N", "dry_run": true }))
+        }
+        ("POST", "/api/v1/cells/{code}/merge") => Some(json!({ "others": [], "dry_run": true })),
         ("POST", "/api/v1/modbus/{bus}/read") => Some(json!({ "unit": 1, "start": 0, "count": 1 })),
         ("POST", "/api/v1/rules/check" | "/api/v1/rules/preview") => Some(json!({ "text": "" })),
         ("PUT", "/api/v1/rules/file") => Some(json!({ "text": "", "version": "" })),

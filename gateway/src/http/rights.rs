@@ -187,6 +187,8 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/series",                      Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/cells",                       Need::Right(Right::Cells)),
     (Method::GET,    "/api/v1/cells/{code}",                Need::Right(Right::Cells)),
+    (Method::POST,   "/api/v1/cells/{code}/split",          Need::Right(Right::Registry)),
+    (Method::POST,   "/api/v1/cells/{code}/merge",          Need::Right(Right::Registry)),
     (Method::GET,    "/api/v1/people",                      Need::Right(Right::People)),
     (Method::GET,    "/api/v1/people/{id}",                 Need::Right(Right::People)),
     (Method::PUT,    "/api/v1/people/{id}",                 Need::Right(Right::Roster)),

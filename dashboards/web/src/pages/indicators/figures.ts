@@ -34,8 +34,8 @@ export const perTenMinutes = (of: Indicators): number => of.alarms_per_hour / 6;
 export const stalePerDay = (of: Indicators, from: string, to: string): number => of.stale / Math.max((new Date(to).getTime() - new Date(from).getTime()) / DAY_MS, 1);
 
 /** Two digits that matter. */
-export const figure = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
-export const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+export const figure = (value: number): string => (String(Number(value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))));
+export const percent = (share: number): string => `${Number((share * 100).toFixed(share < 0.1 ? 1 : 0))} %`;
 
 /** Such as `2:05` or `1:10:00`; a dash when there was none. */
 export function span(ms: number | null): string {

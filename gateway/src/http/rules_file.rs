@@ -149,7 +149,7 @@ pub struct PreviewFound {
     /// The rules in force raise exactly what was raised. If not, rules or registry have changed since, and the trial is less to be believed.
     pub believed: bool,
     pub effect: Difference,
-    /// Rules whose fires would be missed or later: to be named by whoever saves them nevertheless.
+    /// Rules whose fires would be missed or later, and fire rules that are less sensitive or gone: to be named by whoever saves them nevertheless.
     pub fires_of: Vec<String>,
 }
 
@@ -174,14 +174,14 @@ impl PreviewView {
 
 impl PreviewFound {
     fn of(tried: &Tried) -> Self {
-        let fires = tried.fires_by_rule().unwrap_or_default();
+        let fires = tried.fires_of().unwrap_or_default();
         Self {
             from: tried.span.from.rfc3339(),
             to: tried.span.to.rfc3339(),
             events: tried.events,
             believed: tried.believed,
             effect: tried.difference.clone(),
-            fires_of: fires.into_keys().map(str::to_owned).collect(),
+            fires_of: fires.into_iter().map(str::to_owned).collect(),
         }
     }
 }
@@ -284,17 +284,17 @@ fn may_save(tried: &Tried, named: &[String]) -> Result<String, ApiError> {
         Err(ApiError::named(StatusCode::CONFLICT, "would-miss-fire", "A fire would be missed or told later", detail))
     };
     let Difference { fires_missed, fires_later, .. } = tried.difference;
-    let Some(fires) = tried.fires_by_rule() else {
+    let Some(fires) = tried.fires_of() else {
         return refused(format!("{fires_missed} fires would be missed and {fires_later} told later: too many."));
     };
-    let unsaid: Vec<&str> = fires.keys().copied().filter(|rule| !named.iter().any(|one| one == rule)).collect();
+    let unsaid: Vec<&str> = fires.iter().copied().filter(|rule| !named.iter().any(|one| one == rule)).collect();
     if !unsaid.is_empty() {
         return refused(format!(
-            "{fires_missed} fires would have been missed and {fires_later} told later, of the rules {}. To save them nevertheless, name these rules in `fires_missed_of`.",
+            "{fires_missed} fires would have been missed and {fires_later} told later, and these fire rules are or may be less sensitive: {}. To save them nevertheless, name these rules in `fires_missed_of`.",
             unsaid.join(", ")
         ));
     }
-    let named: Vec<&str> = fires.into_keys().collect();
+    let named: Vec<&str> = fires.into_iter().collect();
     Ok(if named.is_empty() { String::new() } else { format!("; fires missed or later of {}", named.join(", ")) })
 }
 
@@ -317,7 +317,7 @@ mod tests {
     use crate::replay::{Line, Span};
     use crate::units::Timestamp;
 
-    fn tried(classes: &[(&str, SignalClass)], fires_missed: u32) -> Tried {
+    fn tried(classes: &[(&str, SignalClass)], fires_missed: u32, weaker: &[&str]) -> Tried {
         let line = |(rule, class): &(&str, SignalClass)| Line {
             rule: (*rule).into(),
             class: *class,
@@ -336,15 +336,16 @@ mod tests {
             difference: Difference { fires_missed, gone_lines, ..Difference::default() },
             believed: true,
             events: 1,
+            weaker: weaker.iter().map(ToString::to_string).collect(),
         }
     }
 
     #[test]
     fn a_fire_that_would_be_missed_is_given_up_by_name_or_not_at_all() {
         use SignalClass::{Fire, Trouble};
-        let none = tried(&[("battery", Trouble)], 0);
+        let none = tried(&[("battery", Trouble)], 0, &[]);
         assert_eq!(may_save(&none, &[]).expect("no fire"), "");
-        let two = tried(&[("smoke", Fire), ("heat", Fire), ("battery", Trouble)], 2);
+        let two = tried(&[("smoke", Fire), ("heat", Fire), ("battery", Trouble)], 2, &[]);
         for named in [&[][..], &["smoke"], &["battery", "smoke"]] {
             let named: Vec<String> = named.iter().map(ToString::to_string).collect();
             let Err(ApiError::Refused(problem)) = may_save(&two, &named) else { panic!("{named:?} is enough") };
@@ -352,7 +353,10 @@ mod tests {
         }
         let both = ["heat".to_owned(), "smoke".to_owned()];
         assert!(may_save(&two, &both).expect("named").contains("heat, smoke"));
+        // A rule that is weaker is named, though the journal has seen no fire.
+        let quiet = tried(&[], 0, &["gas"]);
+        assert!(may_save(&quiet, &both).is_err() && may_save(&quiet, &["gas".to_owned()]).is_ok());
         // More than are listed cannot be named.
-        assert!(may_save(&tried(&[("smoke", Fire)], 201), &both).is_err());
+        assert!(may_save(&tried(&[("smoke", Fire)], 201, &[]), &both).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Rules that somebody is about to save, tried on the journal of the last days before they may be. One trial at a time, at half a core; a newer one takes the place of the one that runs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::rules::Rules;
 use crate::engine::rules::RuleBook;
 use crate::model::SignalClass;
+use crate::proposal::weaker_fire_rules;
 use crate::replay::{Difference, Line, Span, Trial};
 use crate::store::Store;
 use crate::units::{Millis, Timestamp};
@@ -55,16 +56,19 @@ pub struct Tried {
     pub believed: bool,
     /// Messages and deeds replayed; 0: the journal has nothing of that time.
     pub events: u64,
+    /// Fire rules that are gone, slower or less sensitive, whatever the journal has seen.
+    pub weaker: Vec<String>,
 }
 
 impl Tried {
-    /// Names of the rules whose fires would be missed or later; `None` when there are more than are listed.
-    pub fn fires_by_rule(&self) -> Option<BTreeMap<&str, usize>> {
+    /// Names of the rules whose fires would be missed or later, or could be; `None` when there are more than are listed.
+    pub fn fires_of(&self) -> Option<BTreeSet<&str>> {
         let Difference { fires_missed, fires_later, gone_lines, later_lines, .. } = &self.difference;
-        let mut rules = BTreeMap::new();
-        let fires = gone_lines.iter().chain(later_lines).filter(|line: &&Line| line.class == SignalClass::Fire);
-        fires.for_each(|line| *rules.entry(line.rule.as_str()).or_default() += 1);
-        (rules.values().sum::<usize>() == (fires_missed + fires_later) as usize).then_some(rules)
+        let lines = gone_lines.iter().chain(later_lines);
+        let fires: Vec<&Line> = lines.filter(|line| line.class == SignalClass::Fire).collect();
+        let listed = fires.len() == (fires_missed + fires_later) as usize;
+        let named = fires.into_iter().map(|line| line.rule.as_str());
+        listed.then(|| named.chain(self.weaker.iter().map(String::as_str)).collect())
     }
 }
 
@@ -124,6 +128,8 @@ impl Trials {
         let span = Span { from: now - Millis::from_secs(u64::from(preview.days) * 24 * 3600), to: now };
         let world = self.world.load_full();
         let rules = Rules::read(&preview.text).context("the rules that are tried")?;
+        let now_in_force = Rules::read(&world.rules_text).context("the rules in force")?;
+        let weaker = weaker_fire_rules(&now_in_force, &rules);
         let trial = Trial { rules: Arc::new(RuleBook::compile(&rules, &world.registry).0), without: None };
         let (registry, in_force) = (&world.registry, world.rules.clone());
         let rehearsal = rehearse(&self.store, registry, in_force, vec![trial], span, Pace::Half).await?;
@@ -134,6 +140,6 @@ impl Trials {
             }
             None => (Difference::default(), true, 0),
         };
-        Ok(Tried { in_force: world.rules_text.clone(), span, difference, believed, events })
+        Ok(Tried { in_force: world.rules_text.clone(), span, difference, believed, events, weaker })
     }
 }

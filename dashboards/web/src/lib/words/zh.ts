@@ -10,7 +10,7 @@ export const zh = {
   skip: '跳到报警列表', nav: '页面',
   sending: '提交中……', give: '提交', notReached: '没有连上网关。', silentGateway: '网关 20 秒没有回答。', unsure: '不知道是否生效，请看经过，再试一次。',
   minutes: '分钟', hours: '小时', days: '天', seconds: '秒', ago: '前', since: '已过', metres: '米', now: '现在', keys: '快捷键', menu: '菜单', theme: '外观',
-  page: { board: '总览', hydrants: '消火栓', charts: '曲线', health: '设备状况', coverage: '值守', indicators: '指标', admin: '管理' },
+  page: { board: '总览', hydrants: '消火栓', charts: '曲线', health: '设备状况', coverage: '值守', indicators: '指标', exercises: '演练', admin: '管理' },
   themes: { auto: '跟随系统', light: '浅色', dark: '深色' },
 
   cells: '网格', alarms: '报警', devices: '设备', values: '最新读数', noCells: '还没有导入网格。', noCellsHint: '用“管理 › 导入”导入网格文件，或运行 gridwarden import cells。', noAlarms: '没有报警。',
@@ -37,7 +37,7 @@ export const zh = {
   notLoaded: '读不到这条报警：', mayOnlyLook: '本账号只能查看，不能处置。', noDeeds: '这条报警已办结。', waitsFor: '等待另一个人核实。',
   card: '现场卡', noCard: '这条报警没有现场卡。', toDo: '要做的事', position: '坐标', building: '楼栋', floors: '层', basements: '层地下室', staircases: '个楼梯', lifts: '部电梯', household: '住户',
   people: '人', helpNeeded: '需要帮助', neighbours: '邻里互助组', noHousehold: '未登记，或本账号无权查看', hydrants: '最近的消火栓', noHydrants: '500 米内没有登记的消火栓。', atAlarm: '报警时',
-  sameCell: '同一网格', camera: '最近的摄像机', nearby: '附近报警', record: '该设备（含本次）', recordAlarms: '报警', recordReal: '真火', recordFalse: '误报', recordTests: '测试', recordFaults: '故障', times: '次',
+  sameCell: '同一网格', camera: '最近的摄像机', still: '抓拍', stills: '抓拍图片', stillGone: '图片已过保存期或不可查看', nearby: '附近报警', record: '该设备（含本次）', recordAlarms: '报警', recordReal: '真火', recordFalse: '误报', recordTests: '测试', recordFaults: '故障', times: '次',
   history: '经过', told: '通知了谁', nobodyTold: '还没有通知任何人。', repeats: '重复上报', need: '需要接警人数', heldUntil: '到', showOnMap: '在地图上显示', seeChart: '看曲线', incidentOf: '同一事件',
   reached: { queued: '未送出', accepted: '已送出，是否看到未知', shown: '已显示', opened: '已打开', acknowledged: '已接警' },
   outcome: { delivered: '', retry: '将重试', gave_up: '放弃', handed_on: '改由' },

@@ -117,3 +117,105 @@ test('rules: a mistake has its place, a missed fire must be named, and what was 
   assert.deepEqual(unexpected(complaints), []);
   await context.close();
 });
+
+test('a shift is dragged onto a cell, another one is put there by keys, and one ends', async () => {
+  const { page, complaints, context } = await open(browser, { width: 1600, height: 1000, hash: 'page=admin/shifts' });
+  await page.waitForSelector('[data-person="chen-jie"]');
+  const row = page.locator('.row:has([data-put="S1-C1-G2"]) .time');
+  const box = await row.boundingBox();
+  await page.locator('[data-person="chen-jie"]').dragTo(row, { targetPosition: { x: (box.width * (3 * 24 + 9.5)) / 168, y: box.height / 2 } });
+  await page.waitForSelector('#assign');
+  assert.equal(await page.locator('#assign [name=from]').inputValue(), '09:00');
+  assert.deepEqual(await page.locator('#assign fieldset input').evaluateAll((days) => days.map((day) => day.checked)), [false, false, false, true, false, false, false]);
+  assert.deepEqual(await serious(page), []);
+  await page.selectOption('#assign [name=role]', 'helper');
+  await page.click('#assign button.first');
+  await page.waitForSelector('.row:has([data-put="S1-C1-G2"]) .bar.helper:has-text("陈洁")', { timeout: 15_000 });
+  const known = await ask('/api/v1/people/chen-jie');
+  assert.ok(known.duties.some(({ cell, role, hours }) => cell === 'S1-C1-G2' && role === 'helper' && hours === 'Thu 09:00-17:00'), JSON.stringify(known.duties));
+  await picture(page, 'admin-shifts');
+
+  // By keys: choose the person, then the row; more hours of the same role stand in one duty.
+  await page.focus('[data-person="chen-jie"]');
+  await page.keyboard.press('Enter');
+  await page.focus('[data-put="S1-C1-G2"]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#assign');
+  await page.selectOption('#assign [name=role]', 'helper');
+  await page.fill('#assign [name=from]', '20:00');
+  await page.fill('#assign [name=until]', '22:00');
+  await page.focus('#assign button.first');
+  await page.keyboard.press('Enter');
+  await eventually('both are in one duty', async () => (await ask('/api/v1/people/chen-jie')).duties.some(({ hours }) => hours === 'Thu 09:00-17:00; Mon-Fri 20:00-22:00'));
+  await page.waitForSelector('#assign', { state: 'detached' });
+  await page.locator('.bar.helper').first().click();
+  await page.click('#assign button:has-text("结束这个班次")');
+  await page.waitForSelector('.bar.helper', { state: 'detached', timeout: 15_000 });
+  assert.deepEqual(unexpected(complaints), []);
+  await context.close();
+});
+
+test('a cell is split along a line, and what stood there goes along; put together again, its code is still known', async () => {
+  const { page, complaints, context } = await open(browser, { width: 1440, height: 1100, hash: `page=admin/cells&cell=S1-C1-G2` });
+  await page.waitForSelector('#board');
+  await page.click('text=拆分');
+  await page.fill('[name=code]', 'S1-C1-G3');
+  await page.fill('[name=name]', '三格');
+  // To the east by keys: the detectors in the middle stay, the hydrant at the edge goes.
+  for (const end of [0, 1]) {
+    await page.locator('#redraw circle').nth(end).focus();
+    for (let step = 0; step < 6; step += 1) await page.keyboard.press('ArrowRight');
+  }
+  await page.click('#redraw button.first');
+  await page.waitForSelector('.difference:has-text("device HY-1: S1-C1-G2 → S1-C1-G3")');
+  assert.equal(await page.locator('.difference:has-text("SD-4")').count(), 0);
+  assert.deepEqual(await serious(page), []);
+  await picture(page, 'admin-split');
+  await page.click('#apply');
+  await page.waitForSelector('.rows button:has-text("三格")', { timeout: 15_000 });
+  assert.deepEqual((await ask('/api/v1/devices/HY-1')).cells, ['S1-C1-G3']);
+  assert.equal((await ask('/api/v1/cells/S1-C1-G3')).responsible.id, 'zhang-wei', 'who answered for the ground still does');
+
+  await page.waitForSelector('text=合并');
+  await page.click('button:has-text("合并")');
+  await page.locator('.other-cell', { hasText: 'S1-C1-G3' }).locator('input').check();
+  await page.click('#redraw button.first');
+  await page.waitForSelector('.difference:has-text("- cell S1-C1-G3")');
+  await page.click('#apply');
+  await eventually('they are one', async () => (await ask('/api/v1/devices/HY-1')).cells[0] === 'S1-C1-G2');
+  assert.equal((await ask('/api/v1/cells/S1-C1-G3')).cell.retired, true, 'its code still finds it');
+  // A fire stands in the other one: it is not taken away under it.
+  const refused = await ask('/api/v1/cells/S1-C1-G2/merge', { method: 'POST', body: JSON.stringify({ others: ['S1-C1-G1'] }) });
+  assert.equal(refused.type, 'urn:gridwarden:problem:cell-in-use', JSON.stringify(refused));
+  const log = await ask('/api/v1/audit?what=cell.');
+  assert.deepEqual(log.items.map(({ what }) => what).slice(0, 2), ['cell.merge', 'cell.split']);
+  assert.deepEqual(unexpected(complaints), []);
+  await context.close();
+});
+
+test('a drill and a roll-call are begun, and who answered is seen as it happens', async () => {
+  const { page, complaints, context } = await open(browser, { width: 1440, height: 1000, hash: 'page=exercises' });
+  await page.waitForSelector('#begin-drills');
+  await page.fill('#begin-drills [name=cell]', 'S1-C1-G2');
+  await page.fill('#begin-drills [name=note]', '消防宣传月');
+  await page.click('#begin-drills button.first');
+  await page.waitForSelector('.sure');
+  await page.click('#begin-drills button.first');
+  await page.waitForSelector('#drills article:has-text("进行中")', { timeout: 15_000 });
+  await page.waitForSelector('p.drill[role=status]'); // And the whole page says that it is one.
+  const drill = await page.locator('#drills article header a').first().innerText();
+  assert.equal((await fetch(`${url}/api/v1/alarms/${drill}/acknowledge`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })).status, 200);
+  await page.waitForFunction(() => /首个接警 *\d+:\d\d/.test(document.querySelector('#drills .sums')?.innerText.replaceAll('\n', ' ')), undefined, { timeout: 15_000 });
+
+  await page.fill('#begin-roll-calls [name=cell]', 'S1');
+  await page.click('#begin-roll-calls button.first');
+  await page.click('#begin-roll-calls button.first');
+  await page.waitForSelector('#roll-calls li.waiting', { timeout: 15_000 });
+  assert.deepEqual(await serious(page), []);
+  const asked = await page.locator('#roll-calls li a').first().getAttribute('href');
+  assert.equal((await fetch(`${url}/api/v1/alarms/${asked.replace('#alarm=', '')}/acknowledge`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })).status, 200);
+  await page.waitForSelector('#roll-calls li.answered_by_another', { timeout: 15_000 });
+  await picture(page, 'exercises');
+  assert.deepEqual(unexpected(complaints), []);
+  await context.close();
+});

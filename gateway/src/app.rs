@@ -35,6 +35,7 @@ use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
 use crate::io::stills::Stills;
 use crate::io::{camera, commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
+use crate::learning::preview::Trials;
 use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -299,6 +300,7 @@ impl App {
         }
         for bus in &config.buses {
             let bus = modbus::Bus::new(bus)?;
+            commands.buses.push(bus.handle());
             tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
         }
 
@@ -352,6 +354,13 @@ impl App {
         });
         let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
         tasks.spawn("learning", learning.run(stop.clone()));
+        let trials = Trials {
+            store: store.clone(),
+            world: world.clone(),
+            clock,
+            previews: desk.previews.clone(),
+        };
+        tasks.spawn("rule previews", trials.run(stop.clone()));
         if let Some(config) = &config.centre {
             let centre = Centre::new(
                 config,

@@ -23,6 +23,7 @@ pub mod indicators;
 pub mod letters;
 pub mod listen;
 pub mod maintenance;
+pub mod modbus;
 pub mod model;
 pub mod page;
 pub mod patrol;
@@ -35,6 +36,7 @@ pub mod push;
 pub mod push_in;
 pub mod ratings;
 pub mod receipts;
+pub mod redraw;
 pub mod repeats;
 pub mod reports;
 pub mod resident;
@@ -42,6 +44,7 @@ pub mod rights;
 pub mod roll_calls;
 pub mod roster;
 pub mod rules;
+pub mod rules_file;
 pub mod session;
 pub mod staffing;
 pub mod station;
@@ -182,8 +185,12 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(stills::list))
         .routes(routes!(stills::one))
         .routes(routes!(commands::command))
+        .routes(routes!(modbus::list))
+        .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
+        .routes(routes!(redraw::split))
+        .routes(routes!(redraw::merge))
         .routes(routes!(people::people))
         .routes(routes!(people::person, staffing::put_person, staffing::delete_person))
         .routes(routes!(staffing::post_duty, staffing::delete_duty))
@@ -206,6 +213,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(rules::list))
         .routes(routes!(rules::ladder))
         .merge(files())
+        .merge(rules_files())
         .routes(routes!(session::log_in, session::me, session::log_out))
         .routes(routes!(session::invited))
         .routes(routes!(session::change_password))
@@ -229,6 +237,15 @@ fn files() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(imports::import))
         .layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
+}
+
+/// The same with the rules, in JSON.
+fn rules_files() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(rules_file::read, rules_file::save))
+        .routes(routes!(rules_file::check))
+        .routes(routes!(rules_file::begin_preview, rules_file::show_preview))
+        .layer(DefaultBodyLimit::max(rules_file::FILE_BYTES_MAX))
 }
 
 pub fn router(api: Arc<Api>) -> Router {

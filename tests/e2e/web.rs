@@ -3,6 +3,8 @@
 
 use std::process::Stdio;
 
+use firmware_sim::hydrants::Pressures;
+use firmware_sim::modbus::Hydrants;
 use gateway::grid::{Cell, Device, Registry, Rows};
 use gateway::model::*;
 use gateway::units::{Millis, Timestamp};
@@ -11,7 +13,10 @@ use serde_json::{Value as Json, json};
 use tests::neighbours::{eventually, root};
 use tests::site::{self, Site, program};
 use tests::station::{Station, TOKEN};
+use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// The grid of a city: as many cells as 369,000 households need at a hundred each.
 const CELLS: u32 = 3_689;
@@ -156,9 +161,61 @@ async fn publish(station: &site::Station, device: &str, message: Json) {
     assert!(publish.status().await.unwrap().success());
 }
 
+/// A simulated hydrant behind Modbus, as `[[modbus]]` names it.
+async fn hydrant(stop: &CancellationToken, servers: &mut JoinSet<anyhow::Result<()>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pressures = Pressures::default();
+    pressures.set(1, 350.0);
+    servers.spawn(Hydrants::new(pressures).serve_tcp(listener, stop.clone()));
+    format!("[[modbus]]\nname = \"hydrants\"\ntcp = \"{address}\"\n[[modbus.unit]]\nunit = 1\nmap = \"mpd-380\"\n")
+}
+
+/// Low pressure that was nothing five times, judged so by another: the station has something to propose.
+async fn five_false_alarms(station: &site::Station, judge: &str) {
+    for kilopascal in [138.0, 137.0, 136.0, 137.0, 138.0] {
+        publish(station, "HY-1", json!({ "values": { "pressure": kilopascal } })).await;
+        let alarm = eventually("the alarm", 10, || async {
+            let open = station.get("/api/v1/alarms?open=1&device=HY-1").await;
+            open["items"][0]["id"].as_str().map(str::to_owned)
+        })
+        .await;
+        assert_eq!(station.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({})).await.0, 200);
+        publish(station, "HY-1", json!({ "values": { "pressure": 210.0 } })).await;
+        eventually("its end", 10, || async {
+            let one = station.get(&format!("/api/v1/alarms/{alarm}")).await;
+            (one["alarm"]["state"] == "closed").then_some(())
+        })
+        .await;
+        let path = format!("{}/api/v1/alarms/{alarm}/evaluate", station.http);
+        let said = station.client.post(path).bearer_auth(judge).json(&json!({ "verdict": "false" }));
+        assert!(said.send().await.unwrap().status().is_success());
+    }
+}
+
+/// What only administrators do, each with the real program behind it: indicators and proposals, the Modbus probe, rules, cells, shifts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_administration_is_driven() {
+    let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
+    let site = Site::new(&hydrant(&stop, &mut servers).await);
+    let station = site.start().await;
+    let token = administrator(&site, &station).await;
+    publish(&station, "SD-1", json!({ "values": { "smoke": true } })).await;
+    five_false_alarms(&station, &token).await;
+    let more = std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder));
+    let more: Vec<_> = more.into_iter().collect();
+    let said = run(&station.http, &token, &["--test", "--test-reporter=spec", "admin.test.mjs"], &more).await;
+    println!("{said}");
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    assert!(rules.contains("from the page") && rules.contains("below = 137"), "{rules}");
+    station.stop().await;
+    stop.cancel();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_in_every_size_and_language() {
-    let site = Site::new("");
+    let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
+    let site = Site::new(&hydrant(&stop, &mut servers).await);
     let station = site.start().await;
     let token = administrator(&site, &station).await;
     for pressure in [310.0, 305.0, 120.0] {
@@ -196,6 +253,7 @@ async fn every_page_in_every_size_and_language() {
     .await;
     println!("{}", run(&station.http, &token, &["tasks.mjs"], &more).await);
     station.stop().await;
+    stop.cancel();
 }
 
 async fn on_a_phone(script: &str) {

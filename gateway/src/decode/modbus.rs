@@ -122,6 +122,28 @@ impl UnitPlan {
     }
 }
 
+/// What one field makes of words that somebody read by hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    pub metric: Metric,
+    /// Where the number itself stands.
+    pub at: Read,
+    pub value: Result<Value, String>,
+}
+
+impl UnitPlan {
+    /// For every field whose registers are all among those that were read.
+    pub fn made_of(&self, read: Read, words: &[u16]) -> Vec<Made> {
+        let whole = self.fields.iter().filter(|field| field.numbers().iter().all(|one| read.covers(*one)));
+        let made = whole.filter_map(|field| {
+            let layout = Layout::build(std::slice::from_ref(field), vec![read], read.count);
+            let value = field.value(&layout.spots[0], &[Some(words.to_vec())]);
+            Some(Made { metric: field.metric, at: field.numbers()[0], value: value.transpose()? })
+        });
+        made.collect()
+    }
+}
+
 impl Layout {
     fn build(fields: &[Field], reads: Vec<Read>, max_registers: u16) -> Self {
         let spot = |table: Table, address: u16, count: u16| {

@@ -25,7 +25,7 @@ use crate::store::Audit;
 /// A city's households are about so large.
 pub const FILE_BYTES_MAX: usize = 32 << 20;
 /// Somebody else may be faster this often.
-const TRIES: u32 = 5;
+pub const TRIES: u32 = 5;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

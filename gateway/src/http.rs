@@ -13,6 +13,7 @@ pub mod commands;
 pub mod deeds;
 pub mod document;
 pub mod events;
+pub mod explain;
 pub mod extract;
 pub mod grid;
 pub mod hazards;
@@ -42,6 +43,7 @@ pub mod rules;
 pub mod session;
 pub mod staffing;
 pub mod station;
+pub mod teams;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -116,6 +118,7 @@ pub struct Own {
     running: repeats::Running,
     allowance: Mutex<resident::Allowance>,
     uploads: Semaphore,
+    explanations: Semaphore,
 }
 
 impl Default for Own {
@@ -131,6 +134,7 @@ impl Default for Own {
             running: repeats::Running::default(),
             allowance: Mutex::default(),
             uploads: Semaphore::new(attachments::UPLOADS_MAX),
+            explanations: Semaphore::new(1),
         }
     }
 }
@@ -169,6 +173,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
+        .routes(routes!(explain::device))
+        .routes(routes!(explain::cell))
         .routes(routes!(commands::command))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
@@ -177,6 +183,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(staffing::post_duty, staffing::delete_duty))
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
         .routes(routes!(roster::teams))
+        .routes(routes!(teams::put, teams::end))
         .routes(routes!(roster::vacancies))
         .routes(routes!(attachments::list, attachments::add))
         .routes(routes!(attachments::one))

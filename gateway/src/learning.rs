@@ -5,7 +5,7 @@
 
 mod rehearse;
 
-pub use rehearse::{Pace, rehearse};
+pub use rehearse::{Pace, alarms_since, rehearse};
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -30,7 +30,6 @@ use crate::replay::{Span, Trial};
 use crate::store::Store;
 use crate::units::Millis;
 use crate::world::{self, Reload};
-use rehearse::alarms_since;
 
 /// The first look, after a start that may have other things to do; then daily.
 const FIRST_LOOK: Duration = Duration::from_secs(600);

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod card;
+mod cases;
 mod centre;
 mod channels;
 mod commands;
@@ -22,6 +23,7 @@ mod listener;
 mod modbus;
 mod mqtt;
 mod neighbours;
+mod night;
 mod notify;
 mod oracle;
 mod page;
@@ -29,6 +31,7 @@ mod path;
 mod people;
 mod positions;
 mod push_in;
+mod quiet;
 mod reload;
 mod rights;
 mod service;

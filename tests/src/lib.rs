@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod certificates;
+pub mod city;
 pub mod crash;
 pub mod databases;
 pub mod faulty_disk;

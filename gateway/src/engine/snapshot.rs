@@ -218,6 +218,7 @@ impl Engine {
             fires,
             alarms: OpenAlarms::from_rows(state.last_alarm, alarms),
             pages: later.pages,
+            watch: None,
         };
         engine.arm_new_devices();
         Ok(engine)

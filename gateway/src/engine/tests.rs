@@ -23,6 +23,7 @@ mod selection;
 mod snapshots;
 mod timeline;
 mod variants;
+mod watch;
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ const NIGHT: &str = "2026-11-23T03:00:00+08:00";
 
 const PEOPLE: &str = "id,name,phone,role,cell,from,until
 wang-li,王丽,10000000001,lead,S1-C1-G1,2020-01-01,
-sun-yue,孙悦,10000000005,deputy,S1-C1-G1,2020-01-01,
+sun-yue,孙悦,10000000005,deputy,S1-C1-G2,2020-01-01,
 zhang-wei,张伟,10000000002,lead,S1-C1-G2,2020-01-01,
 chen-jie,陈洁,10000000003,lead,S1-C1,2020-01-01,
 zhao-min,赵敏,10000000004,duty_officer,S1,2020-01-01,
@@ -182,12 +182,12 @@ async fn fire_at_three_in_the_morning() {
     let up = |device: &str| format!("gridwarden/up/{device}");
     night.running.publish(&up("HY-1"), &json!({ "values": { "pressure": 90.0 } })).await;
     eventually("the main is low", 20, || night.open("device=HY-1")).await;
-    night.running.publish(&up("SD-1"), &json!({ "values": { "smoke": true } })).await;
+    night.running.publish(&up("SD-4"), &json!({ "values": { "smoke": true } })).await;
     let fire = eventually("the fire", 20, || night.open("class=fire")).await;
 
     // Everybody up to the duty officer is called: the worker at once, the absent deputy not at all, and then there is nothing to wait for.
     let called = |phone: &str| to_whom(&voice).iter().any(|to| to == phone);
-    eventually("the worker's telephone rings", 20, || async { called("10000000001").then_some(()) }).await;
+    eventually("the worker's telephone rings", 20, || async { called("10000000002").then_some(()) }).await;
     eventually("the duty officer's telephone rings", 20, || async { called("10000000004").then_some(()) })
         .await;
     assert!(!called("10000000005"), "the deputy is absent");
@@ -202,11 +202,11 @@ async fn fire_at_three_in_the_morning() {
     assert_ne!(water["mark"], Value::Null, "and that it is too low");
 
     night
-        .does(&officer, &format!("{path}/acknowledge"), json!({ "note": "王丽 does not answer, I go" }))
+        .does(&officer, &format!("{path}/acknowledge"), json!({ "note": "张伟 does not answer, I go" }))
         .await;
     night.does(&officer, &format!("{path}/on_the_way"), json!({})).await;
     night.does(&officer, &format!("{path}/on_site"), json!({})).await;
-    night.running.publish(&up("SD-1"), &json!({ "values": { "smoke": false } })).await;
+    night.running.publish(&up("SD-4"), &json!({ "values": { "smoke": false } })).await;
     let out =
         json!({ "disposition": "real_fire", "note": "a pan; put out with the tanker, the main is low" });
     night.does(&officer, &format!("{path}/resolve"), out).await;
@@ -272,7 +272,7 @@ async fn fire_at_three_in_the_morning() {
     );
     let told = night.command(&["explain", &fire]).await;
     for words in
-        ["SD-1 said smoke = 1", "wang-li by `voice`", "zhao-min by `voice`", "found nobody", "消火栓 东门"]
+        ["SD-4 said smoke = 1", "zhang-wei by `voice`", "zhao-min by `voice`", "found nobody", "消火栓 东门"]
     {
         assert!(told.contains(words), "`{words}` is missing in\n{told}");
     }

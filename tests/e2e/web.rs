@@ -5,7 +5,6 @@ use std::process::Stdio;
 
 use gateway::grid::Registry;
 use gateway::model::*;
-use gateway::units::{Millis, Timestamp};
 use gateway::world::World;
 use serde_json::{Value as Json, json};
 use tests::city::{CELLS, city};

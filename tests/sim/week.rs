@@ -33,8 +33,9 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 /// Monday, 2026-11-23 00:00 at the station.
 const MONDAY: i64 = 1_795_363_200_000;
-/// Wednesday from 18:00 on, for an hour: so many of a thousand hazards, and a fifth of all fires, in one street.
-const STORM: (u64, u64) = (2 * DAY + 18 * HOUR, HOUR);
+/// Wednesday from 18:00 on, for half an hour: so many of a thousand hazards, in two communities.
+const STORM: (u64, u64) = (2 * DAY + 18 * HOUR, HOUR / 2);
+const STORM_COMMUNITIES: u32 = 2;
 const STORM_OF_1000: u32 = 60;
 const PAGES_MAX: usize = 10;
 const PAGES_WITHIN: u64 = 10 * MINUTE;
@@ -228,12 +229,15 @@ impl Week {
         !(7 * HOUR..21 * HOUR).contains(&(self.at % DAY))
     }
 
-    /// A device of this kind; in the storm one of the first street.
+    fn is_stormy(cell: u32) -> bool {
+        cell / COMMUNITY_CELLS < STORM_COMMUNITIES
+    }
+
+    /// A device of this kind; in the storm one of there.
     fn device(&mut self, kind: DeviceKind) -> DeviceIx {
         loop {
             let device = self.rng.u32(0..DEVICES);
-            let street = cell_of(device) / COMMUNITY_CELLS % STREETS;
-            let here = !self.in_storm() || street == 0;
+            let here = !self.in_storm() || Self::is_stormy(cell_of(device));
             if here && self.rows.devices[device as usize].kind == kind {
                 return DeviceIx(device);
             }
@@ -243,7 +247,7 @@ impl Week {
     fn cell(&mut self) -> CellIx {
         loop {
             let cell = self.rng.u32(0..CELLS);
-            if !self.in_storm() || cell / COMMUNITY_CELLS % STREETS == 0 {
+            if !self.in_storm() || Self::is_stormy(cell) {
                 return CellIx(cell);
             }
         }
@@ -427,7 +431,10 @@ impl Week {
         }
         let fire = alert.class == SignalClass::Fire;
         let soon = if fire { 10 * SECOND..3 * MINUTE } else { MINUTE..25 * MINUTE };
-        let (who, alarm) = (person.to_owned(), alert.alarm);
+        // Whoever hears that nobody answered takes that one in hand.
+        let unanswered = |one: &&Alarm| one.handling.unanswered == Some(alert.alarm);
+        let about = self.engine.open_alarms().find(unanswered).map_or(alert.alarm, |one| one.id);
+        let (who, alarm) = (person.to_owned(), about);
         let mut at = self.at + self.rng.u64(soon);
         let mut does = |week: &mut Self, after: u64, what: Deed| {
             at += after;

@@ -125,6 +125,14 @@ pub struct RegistryFiles {
     pub devices: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub people: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub absences: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub teams: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub buildings: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub households: Vec<Spanned<PathBuf>>,
 }
 
 /// Our own MQTT ingest listener: acknowledges after the commit.

@@ -14,6 +14,7 @@ pub mod attachments;
 pub mod audit;
 pub mod cards;
 pub mod care;
+mod cases;
 pub mod chain;
 mod commit;
 mod file;

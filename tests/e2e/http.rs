@@ -21,6 +21,7 @@ const OPERATIONS: &[&str] = &[
     "delete /api/v1/session",
     "delete /api/v1/session/passes/{number}",
     "delete /api/v1/session/totp",
+    "delete /api/v1/teams/{name}",
     "get /api/v1/absences",
     "get /api/v1/accounts",
     "get /api/v1/alarms",
@@ -30,11 +31,13 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/alarms/{id}/attachments/{number}",
     "get /api/v1/cells",
     "get /api/v1/cells/{code}",
+    "get /api/v1/cells/{code}/explanation",
     "get /api/v1/dead-letters",
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
     "get /api/v1/devices/{id}/stills",
     "get /api/v1/stills/{id}",
+    "get /api/v1/devices/{id}/explanation",
     "get /api/v1/drills",
     "get /api/v1/events",
     "get /api/v1/ladders",
@@ -118,6 +121,7 @@ const OPERATIONS: &[&str] = &[
     "put /api/v1/rules/file",
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
+    "put /api/v1/teams/{name}",
 ];
 const OPEN_PATHS: &[&str] = &["/healthz", "/readyz", "/", "/icon.svg", "/worker/", "/report/anything"];
 const OPEN: &[&str] = &[

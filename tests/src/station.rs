@@ -186,6 +186,19 @@ impl Station {
         self.driver.raise(class, cell, Some(device), text, "rule", &registry).await
     }
 
+    /// A new alarm that is handed to this person at once.
+    pub async fn raise_handed(
+        &self,
+        class: SignalClass,
+        device: &str,
+        person: &str,
+    ) -> anyhow::Result<Alarm> {
+        let mut alarm = self.raise(class, device, "handed over").await?;
+        (alarm.owner, alarm.handling.handed_to) = (Some(person.to_owned()), Some(person.to_owned()));
+        self.driver.commit(alarm.clone(), What::HandedOver, None, Vec::new()).await?;
+        Ok(alarm)
+    }
+
     /// Commits an alert of an alarm to the outbox.
     pub async fn tell(&self, alarm: &Alarm, channel: &str, person: &str) -> anyhow::Result<Alert> {
         let alert = Alert {

@@ -330,6 +330,11 @@ impl RuleBook {
         self.profiles.get(self.devices.get(device.at())?.profile as usize)
     }
 
+    /// All rules that look at this device, in the order of the file.
+    pub(super) fn selecting(&self, device: DeviceIx) -> &[RuleIx] {
+        self.profile(device).map_or(&[], |profile| &profile.selected)
+    }
+
     /// The rules that look at this metric of this device. Empty for a device that is retired or unknown.
     pub(super) fn watching(&self, device: DeviceIx, metric: Metric) -> &[RuleIx] {
         let Some(profile) = self.profile(device) else { return &[] };

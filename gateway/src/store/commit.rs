@@ -5,8 +5,8 @@ use rusqlite::{OptionalExtension, params};
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
 use super::{
-    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, int, journal, outbox, registry,
-    repeats, unint,
+    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, cases, int, journal, outbox,
+    registry, repeats, unint,
 };
 use crate::card::Card;
 use crate::engine::Effect;
@@ -70,11 +70,17 @@ impl Prepared {
             match effect {
                 Effect::Alarm(alarm, entry) => {
                     alarms::save(writing.connection, alarm)?;
+                    if let Some(person) = &alarm.handling.handed_to {
+                        cases::add(writing.connection, person, alarm.id)?;
+                    }
                     cards::count(writing.connection, alarm, entry)?;
                     committed.entries.push(alarms::add_entry(writing.connection, entry)?);
                 }
                 Effect::Tell(alert) => {
                     outbox::add(writing.connection, alert)?;
+                    if let Some(person) = &alert.person {
+                        cases::add(writing.connection, person, alert.alarm)?;
+                    }
                     told = true;
                 }
                 Effect::Withdraw(alarm) => {

@@ -44,6 +44,7 @@ use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
 use crate::store::{Limits, Store, attachments, restore};
 use crate::supervise::Supervisor;
+use crate::waiting::{Room, SharedRoom};
 use crate::{account_command, world};
 
 pub use crate::world::Reload;
@@ -173,9 +174,10 @@ impl App {
         let (new_worlds, worlds) = mpsc::channel(1);
         let mut tasks = Supervisor::new(stop.clone());
         let unrecorded = Arc::<Unrecorded>::default();
+        let waiting = Arc::new(SharedRoom::new(Room::resume(store.waiting().await?)));
 
         // Consumers first, so that nothing a source brings waits for them.
-        let driver = Driver::new(
+        let mut driver = Driver::new(
             engine,
             store.clone(),
             live.clone(),
@@ -188,6 +190,7 @@ impl App {
             unrecorded.clone(),
             health.essential("disk"),
         );
+        driver.strangers = waiting.clone();
         tasks.spawn("driver", driver.run(stop.child_token()));
         tasks.spawn("history", store.clone().keep_history(stop.clone()));
         if let Some(influx) = &config.influx {
@@ -354,6 +357,7 @@ impl App {
             world: world.clone(),
             live,
             inlet,
+            waiting,
             commands,
             clock,
             tokens: http::auth::Tokens::read(&config.http, folder)?,

@@ -5,6 +5,7 @@
 
 mod chirpstack;
 mod ctwing;
+mod discovery;
 mod fields;
 mod frigate;
 pub mod gbt26875;
@@ -18,6 +19,7 @@ mod outcome;
 pub mod profile;
 pub mod push;
 mod scalar;
+pub mod stranger;
 mod time;
 mod ttn;
 mod values;
@@ -37,6 +39,7 @@ use crate::model::{DeviceIx, Event};
 use crate::units::Timestamp;
 
 pub use outcome::REPORTS_MAX;
+pub use stranger::{Announced, Stranger};
 pub use values::{VALUES_MAX, quality_of};
 
 /// Which decoder reads a topic.
@@ -50,6 +53,8 @@ pub enum Family {
     Ttn,
     Frigate,
     Meokon,
+    /// What devices tell Home Assistant of themselves: who there is, and no readings.
+    HomeAssistant,
     /// A profile of the topic's own.
     #[serde(skip)]
     Profile(profile::ProfileIx),
@@ -78,6 +83,8 @@ pub struct Context {
 pub struct Decoded {
     pub events: Vec<Event>,
     pub rejects: Vec<Reject>,
+    /// Who spoke, or was announced, and is not registered.
+    pub strangers: Vec<Stranger>,
 }
 
 /// A full sentence: what is wrong, where, what to send instead.
@@ -97,6 +104,7 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
         Family::Meokon => meokon::decode(message, context),
+        Family::HomeAssistant => discovery::home_assistant(message, context),
     }
 }
 

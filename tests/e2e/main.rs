@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
 mod accounts;
+mod behaviour;
 mod card;
 mod centre;
 mod channels;
@@ -35,4 +36,5 @@ mod service;
 mod simulator;
 mod stop;
 mod time;
+mod waiting;
 mod web;

@@ -131,6 +131,8 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
             matters = true;
             Some(json!({ "cell": place.cell, "kind": "other" }))
         }
+        ("POST", "/api/v1/waiting/place") => Some(json!({ "address": "z2m:x", "id": "X", "name": "x" })),
+        ("POST", "/api/v1/waiting/dismiss") => Some(json!({ "address": "z2m:x" })),
         ("POST", "/api/v1/patrol") => Some(json!({ "code": "nobody" })),
         ("PUT", "/api/v1/me/position") => Some(json!({ "lat": 32.06, "lon": 118.8 })),
         ("PATCH", _) => Some(json!({ "cells": ["XL-01"] })),
@@ -203,8 +205,8 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
                     }
                     Reach::Own | Reach::Everywhere => {
                         assert!(![401, 403, 405, 500].contains(&status), "{case}: {status}");
-                        // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers and has nothing out of service.
-                        let absent = ["999999", "nobody", "/wrong", "/push/", "/maintenance"]
+                        // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers, has nothing out of service and nobody who waits.
+                        let absent = ["999999", "nobody", "/wrong", "/push/", "/maintenance", "/waiting/"]
                             .iter()
                             .any(|part| path.contains(part));
                         assert!(absent || status != 404, "{case}: {status}");

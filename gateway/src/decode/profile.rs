@@ -148,6 +148,7 @@ impl Profile {
                         .reject(format!("{}: the message does not say which device speaks", self.name));
                 };
                 if let Some(device) = outcome.device(&address) {
+                    outcome.read_by(device, self);
                     reading.report(outcome, device, &address, None);
                 }
             }

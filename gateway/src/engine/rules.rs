@@ -8,6 +8,7 @@ mod compile;
 
 pub use compile::Problem;
 
+use super::behaviour;
 use super::flood::PageLimit;
 use super::rate_limit::Allowance;
 use crate::config::rules::{Close, Hours};
@@ -37,6 +38,7 @@ pub struct RuleBook {
     allowance: Allowance,
     page_limit: PageLimit,
     incidents: Incidents,
+    behaviour: behaviour::Limits,
     /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
     watched: Vec<u32>,
 }
@@ -292,6 +294,11 @@ impl RuleBook {
     /// How much one device may say.
     pub fn allowance(&self) -> Allowance {
         self.allowance
+    }
+
+    /// When a device behaves otherwise than it did.
+    pub fn behaviour(&self) -> behaviour::Limits {
+        self.behaviour
     }
 
     /// How often one person may be paged.

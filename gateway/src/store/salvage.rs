@@ -43,6 +43,7 @@ const TABLES: &[&str] = &[
     "snapshots",
     "journal",
     "chunks",
+    "waiting",
     "dead_letters",
     "attachments",
     "attachment_parts",

@@ -281,6 +281,10 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX ratings_by_alarm ON ratings (alarm, given);
     CREATE INDEX outbox_by_at ON outbox (at);
     ",
+    // 8: devices that are heard and not registered.
+    "
+    CREATE TABLE waiting (address TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

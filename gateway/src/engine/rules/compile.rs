@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde_spanned::Spanned;
 
+use super::super::behaviour;
 use super::super::flood::PageLimit;
 use super::super::rate_limit::Allowance;
 use super::{
@@ -105,6 +106,7 @@ impl RuleBook {
             allowance,
             page_limit: PageLimit::from(&rules.flood),
             incidents: incidents(&rules.incidents),
+            behaviour: behaviour::Limits::from(&rules.behaviour),
             watched: Vec::new(),
         };
         let silences = rules

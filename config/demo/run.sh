@@ -68,3 +68,4 @@ running+=($!)
 
 wait -n "${running[@]}" || true
 echo "One of the demo's programs ended; stopping the others. The station's log: $folder/station.log" >&2
+exit 1

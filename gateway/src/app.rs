@@ -30,6 +30,7 @@ use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
+use crate::io::roll_call::RollCalls;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
 use crate::io::{commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
@@ -266,6 +267,8 @@ impl App {
             check: health.informative("roster"),
         };
         tasks.spawn("roster", roster.run(stop.clone()));
+        let roll_calls = RollCalls { clock, world: world.clone(), inlet: inlet.clone() };
+        tasks.spawn("roll-calls", roll_calls.run(stop.clone()));
 
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;

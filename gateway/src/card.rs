@@ -257,7 +257,8 @@ fn nearby<'a>(
             None => (other.cell == spot.cell).then_some(None),
         }
     };
-    let others = open.take(LOOKED_AT_MAX).filter(|other| other.id != alarm.id);
+    let real = |other: &&'a Alarm| other.id != alarm.id && other.exercise().is_none();
+    let others = open.take(LOOKED_AT_MAX).filter(real);
     others
         .filter_map(|other| {
             Some(Nearby {

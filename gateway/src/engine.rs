@@ -14,6 +14,7 @@ pub mod behaviour;
 mod condition;
 mod deeds;
 mod due;
+mod exercise;
 mod failure;
 mod flood;
 mod freshness;
@@ -106,6 +107,14 @@ pub enum Refusal {
     NoMaintenance(AlarmId),
     #[error("it is out of service already: {0}")]
     AlreadyOutOfService(AlarmId),
+    #[error("there is a drill already, or one above or below: {0}")]
+    DrillGoesOn(AlarmId),
+    #[error("{0} is real and calls people there")]
+    RealAlarm(AlarmId),
+    #[error("rules.toml has no ladder for {0}")]
+    NoLadder(&'static str),
+    #[error("none of these people can be asked: they have left, or are being asked already")]
+    NobodyToAsk,
 }
 
 /// What one batch led to.

@@ -12,6 +12,7 @@ pub mod auth;
 pub mod commands;
 pub mod deeds;
 pub mod document;
+pub mod drills;
 pub mod events;
 pub mod extract;
 pub mod grid;
@@ -37,6 +38,7 @@ pub mod repeats;
 pub mod reports;
 pub mod resident;
 pub mod rights;
+pub mod roll_calls;
 pub mod roster;
 pub mod rules;
 pub mod session;
@@ -164,6 +166,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(indicators::indicators))
         .routes(routes!(maintenance::list, maintenance::begin))
         .routes(routes!(maintenance::end))
+        .routes(routes!(drills::list, drills::begin))
+        .routes(routes!(roll_calls::list, roll_calls::call))
         .routes(routes!(receipts::receipt))
         .routes(routes!(push::key))
         .routes(routes!(push::subscribe, push::unsubscribe))

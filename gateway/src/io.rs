@@ -15,6 +15,7 @@ pub mod modbus;
 pub mod mqtt;
 pub mod outlast;
 pub mod own_trouble;
+pub mod roll_call;
 pub mod roster;
 pub mod self_watch;
 pub mod tls;

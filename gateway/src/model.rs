@@ -4,10 +4,12 @@
 //! fields are added at the end with a migration in `store/`, never reordered.
 
 mod alarm;
+mod exercise;
 mod handling;
 mod metric;
 
 pub use alarm::*;
+pub use exercise::{Exercise, Played, Told};
 pub use handling::*;
 pub use metric::*;
 
@@ -346,6 +348,17 @@ pub enum Deed {
         class: SignalClass,
         by: Reporter,
         text: String,
+    },
+    /// 演练: as if there were an alarm of this class, the whole way.
+    Drill {
+        cell: CellIx,
+        class: SignalClass,
+        note: Option<String>,
+    },
+    /// 查岗: each of these people (ids), each in a cell of his, is asked whether he is there.
+    RollCall {
+        people: Vec<(CellIx, String)>,
+        note: Option<String>,
     },
 }
 

@@ -189,6 +189,7 @@ struct Shared {
     writer: Writer,
     readers: Arc<Readers>,
     signals: Arc<Signals>,
+    tending: history::Tending,
 }
 
 /// What the writer tells after a commit.
@@ -248,7 +249,9 @@ impl Store {
         let writer = Writer::start(connection, lock, mark, limits, signals.clone())
             .map_err(|source| StoreError::File { path: path.to_owned(), source })?;
         let readers = Arc::new(Readers::new(path));
-        let shared = Shared { path: path.to_owned(), writer, readers, signals };
+        // Beside a gateway nobody seals or merges.
+        let tending = history::Tending::new(limits.map_or(u32::MAX, |limits| limits.history_days_max));
+        let shared = Shared { path: path.to_owned(), writer, readers, signals, tending };
         Ok((Self { shared: Arc::new(shared) }, recovered))
     }
 

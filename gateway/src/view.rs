@@ -66,6 +66,25 @@ pub struct AlarmView {
     #[schema(format = DateTime)]
     pub closed: Option<String>,
     pub ladder: Option<LadderView>,
+    /// Nothing has happened: people practise. It must never look like the real thing.
+    pub drill: bool,
+    /// Of a drill or a roll-call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<ExerciseView>,
+}
+
+/// What makes an alarm of class `test` a drill (演练) or a roll-call (查岗).
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ExerciseView {
+    /// The class that a drill plays.
+    pub plays: Option<SignalClass>,
+    /// Who is asked by a roll-call.
+    pub asked: Option<PersonRef>,
+    /// Who wanted it.
+    pub by: String,
+    /// The real alarm that ended it.
+    #[schema(example = "A-18")]
+    pub ended_by: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -245,12 +264,19 @@ impl AlarmView {
                 climbing: ladder.next_at.is_some(),
                 next_at: ladder.next_at.map(|at| (alarm.raised + at.since(alarm.raised_steady)).rfc3339()),
             }),
+            drill: alarm.drill().is_some(),
+            exercise: alarm.exercise().map(|exercise| ExerciseView {
+                plays: alarm.drill(),
+                asked: alarm.asked().map(|id| PersonRef::of(id, registry)),
+                by: exercise.by.clone(),
+                ended_by: exercise.ended_by.map(|real| real.to_string()),
+            }),
         }
     }
 }
 
 impl CellRef {
-    fn of(cell: CellIx, code: &str, registry: &Registry) -> Self {
+    pub fn of(cell: CellIx, code: &str, registry: &Registry) -> Self {
         let name = registry.cell(cell).map(|cell| cell.name.clone()).unwrap_or_default();
         Self { code: code.to_owned(), name, path: registry.names_down_to(cell) }
     }

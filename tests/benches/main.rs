@@ -11,6 +11,7 @@ mod document;
 mod drain;
 mod figures;
 mod growth;
+mod history;
 mod made_up;
 mod modbus;
 mod mqtt;
@@ -23,12 +24,13 @@ use figures::Section;
 type Part = (&'static str, fn() -> Section);
 
 /// In the order of the document: a message's way, then what is around it.
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     ("decode", pure::decoding),
     ("engine", pure::engine),
     ("encode", pure::encoding),
     ("disk", disk::syncs),
     ("store", disk::store),
+    ("history", history::history),
     ("listener", mqtt::listener),
     ("broker", mqtt::broker),
     ("alert", alerts::latency),

@@ -11,6 +11,7 @@ mod commands;
 mod crash;
 mod crowd;
 mod disk;
+mod exercises;
 mod field;
 mod fieldwork;
 mod flood;

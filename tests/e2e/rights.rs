@@ -120,6 +120,14 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
             matters = true;
             Some(json!({ "cell": place.cell, "until": "2100-01-01T00:00:00Z", "reason": "works" }))
         }
+        ("POST", "/api/v1/drills") => {
+            matters = true;
+            Some(json!({ "cell": place.cell, "kind": "trouble" }))
+        }
+        ("POST", "/api/v1/roll-calls") => {
+            matters = true;
+            Some(json!({ "cell": place.cell }))
+        }
         ("POST", "/api/v1/alarms/{id}/hand_over") => Some(json!({ "up": true, "reason": "beyond me" })),
         ("POST", "/api/v1/alarms/{id}/suspend" | "/api/v1/alarms/{id}/shelve") => {
             Some(json!({ "until": "2100-01-01T00:00:00Z", "reason": "later" }))
@@ -184,7 +192,8 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
                     }
                     Reach::Own if matters && !inside => {
                         // As if it were not there; raising says that it may not.
-                        let raise = *need == Need::Right(Right::Raise) || *route == "/api/v1/maintenance";
+                        let raise = [Need::Right(Right::Raise), Need::Right(Right::Exercise)].contains(need)
+                            || *route == "/api/v1/maintenance";
                         let series = ["/api/v1/series", "/api/v1/ladders"].contains(route);
                         assert_eq!(
                             status,

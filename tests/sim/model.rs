@@ -124,6 +124,8 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
                     | Deed::BeginMaintenance { .. }
                     | Deed::EndMaintenance { .. }
                     | Deed::Report { .. }
+                    | Deed::Drill { .. }
+                    | Deed::RollCall { .. }
                     | Deed::Roster => (),
                 },
                 Event::Report(_) | Event::Gone { .. } => (),

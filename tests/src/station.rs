@@ -298,6 +298,7 @@ impl Driver {
                 return Ok(Err(why));
             }
             Deed::EndMaintenance { alarm, .. } => return Ok(Err(Refusal::NoMaintenance(alarm))),
+            Deed::Drill { .. } | Deed::RollCall { .. } => return Ok(Err(Refusal::NobodyToAsk)),
             Deed::End { .. } | Deed::BeginMaintenance { .. } | Deed::Roster => {
                 return Ok(Err(Refusal::NotRaised));
             }

@@ -17,6 +17,8 @@ pub struct Rules {
     #[serde(default)]
     pub incidents: IncidentLimits,
     #[serde(default)]
+    pub roll_call: RollCall,
+    #[serde(default)]
     pub behaviour: BehaviourLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
@@ -119,6 +121,31 @@ impl Default for BehaviourLimits {
             value_spreads: Spanned::new(0..0, 8.0),
             pace_factor: Spanned::new(0..0, 8.0),
         }
+    }
+}
+
+/// 查岗: who is asked when whether they are there. How long they have, and who hears that they did not answer, is the ladder's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollCall {
+    /// Its first step asks the person in question, whatever `who` says. Left out: the ladder `roll-call`, else the first of class trouble.
+    pub ladder: Option<Spanned<String>>,
+    /// Hours of the day at which everybody on duty is asked, such as `02:00`.
+    pub times: Vec<Spanned<TimeOfDay>>,
+    /// Only those on duty in or below these cells (codes).
+    pub cells: Vec<Spanned<String>>,
+}
+
+/// In minutes since midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeOfDay(pub u16);
+
+impl TryFrom<String> for TimeOfDay {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let time = minute(text.trim()).filter(|minute| *minute < MINUTES_OF_DAY);
+        time.map(Self).ok_or_else(|| format!("`{text}` is no time of the day; write one such as `02:00`"))
     }
 }
 

@@ -58,6 +58,10 @@ impl Engine {
                 let class = if *class == SignalClass::Fire { SignalClass::Supervisory } else { *class };
                 Ok(alarms.raise_by_hand(turn, who, Said { rule, cell: *cell, device: None, class, text }))
             }
+            Deed::Drill { cell, class, note } => {
+                alarms.begin_drill(turn, who, *cell, *class, note.as_deref())
+            }
+            Deed::RollCall { people, note } => alarms.call_roll(turn, who, people, note.as_deref()),
             Deed::End { cell, device, class, text } => {
                 let alarm = alarms.raised_by_hand(open::MANUAL, *cell, *device, *class, text);
                 let alarm = alarm.ok_or(Refusal::NotRaised)?;

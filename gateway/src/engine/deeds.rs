@@ -157,7 +157,8 @@ impl OpenAlarms {
             open.alarm.handling.handed_to = Some(next.clone());
             open.alarm.owner = Some(next.clone());
             let ladder = ladder_of(open, turn);
-            let climb = ladder::begin_with_owner(&mut open.alarm, &mut open.run, ladder, turn);
+            let climb =
+                ladder::begin_with_owner(&mut open.alarm, &mut open.run, ladder, turn, "the new owner");
             turn.effects.push(Effect::Withdraw(id));
             turn.record(&open.alarm, What::HandedOver, Some(who), format!("to {next}: {reason}"));
             turn.record_climb(&open.alarm, climb);

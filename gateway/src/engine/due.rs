@@ -49,6 +49,11 @@ impl OpenAlarms {
 
     /// An alarm of its own, once, in the topmost cell: nobody nearer answered.
     pub(super) fn say_unanswered(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
+        if open.alarm.exercise().is_some() {
+            let detail = "the ladder is at its end, and the exercise is over".to_owned();
+            turn.record(&open.alarm, What::Unanswered, None, detail);
+            return self.end(open, turn, "");
+        }
         let stands = open.alarm.handling.unanswered.is_some_and(|id| self.open.contains_key(&id));
         if stands {
             return;
@@ -116,7 +121,7 @@ impl OpenAlarms {
             let climb = if quiet {
                 Climb::default()
             } else {
-                ladder::tell_owner(&mut open.alarm, &mut open.run, turn)
+                ladder::tell_owner(&mut open.alarm, &mut open.run, turn, "the new owner")
             };
             turn.record(&open.alarm, What::OwnerChanged, next, detail);
             turn.record_climb(&open.alarm, climb);

@@ -4,6 +4,8 @@
 //! there is room for a page; what comes meanwhile joins it. The last place of a window is kept for a summary, so that the first of what is folded is said at
 //! once. A fire takes a place and never asks for one. Nothing is held back but the page: owner, ladder and history go on as ever, and whoever
 //! answers takes the alarm out of the summary. Part of the snapshot.
+//!
+//! An exercise goes only while there is room beside all that is real, takes no place from it, and never waits: whoever has enough to do is left out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -47,6 +49,21 @@ pub(super) struct Pages {
     sent: BTreeMap<String, VecDeque<Steady>>,
     /// What the next summary tells, worst first. Bounded by the open alarms.
     waiting: BTreeMap<String, BTreeMap<Place, Alert>>,
+    /// The last pages of exercises. They take no place from what is real.
+    practice: BTreeMap<String, VecDeque<Steady>>,
+}
+
+/// As snapshots had it before there were exercises.
+#[derive(Deserialize)]
+pub(super) struct FormerPages {
+    sent: BTreeMap<String, VecDeque<Steady>>,
+    waiting: BTreeMap<String, BTreeMap<Place, Alert>>,
+}
+
+impl From<FormerPages> for Pages {
+    fn from(FormerPages { sent, waiting }: FormerPages) -> Self {
+        Self { sent, waiting, practice: BTreeMap::new() }
+    }
 }
 
 /// Of an alert in a summary. One alarm is told once on each channel, whatever steps were taken.
@@ -56,22 +73,27 @@ impl Pages {
     /// Looks at everything that is to be told now, keeps back what is too much, and lets summaries go. `true` when something was kept or let go.
     pub fn pass(&mut self, turn: &mut Turn<'_>, alarms: &OpenAlarms) -> bool {
         let (limit, now) = (turn.rules.page_limit(), turn.now.steady);
-        let mut kept = BTreeSet::new();
+        let (mut kept, mut left_out) = (BTreeSet::new(), BTreeSet::new());
         let mut last: Option<((AlarmId, u32, String), bool)> = None;
         for effect in std::mem::take(&mut turn.effects) {
             match effect {
                 Effect::Tell(alert) => {
-                    let page = alert.person.clone().map(|person| (alert.alarm, alert.step, person));
+                    let person = alert.person.clone().filter(|_| alert.step != Alert::OVER);
+                    let page = person.map(|person| (alert.alarm, alert.step, person));
                     let Some(page) = page else {
                         turn.effects.push(Effect::Tell(alert));
                         continue;
                     };
+                    let practice = is_practice(&alert, alarms);
                     let goes = match &last {
                         Some((same, goes)) if *same == page => *goes,
+                        Some(_) | None if practice => self.goes_in_practice(&page.2, limit, now),
                         Some(_) | None => self.goes(&page.2, alert.class, limit, now),
                     };
                     if goes {
                         turn.effects.push(Effect::Tell(alert));
+                    } else if practice {
+                        left_out.insert((alert.alarm, page.2.clone()));
                     } else {
                         kept.insert((alert.alarm, page.2.clone()));
                         let place = (alert.class, alert.alarm, alert.channel.clone());
@@ -94,7 +116,13 @@ impl Pages {
                 turn.record(&open.alarm, What::Folded, None, detail);
             }
         }
-        told || !kept.is_empty()
+        for (alarm, person) in &left_out {
+            if let Some(open) = alarms.get(*alarm) {
+                let detail = format!("{person} is paged too often already: left out of the exercise");
+                turn.record(&open.alarm, What::NotTold, None, detail);
+            }
+        }
+        told || !kept.is_empty() || !left_out.is_empty()
     }
 
     /// When the next summary may go. Later than the last [`Pages::pass`].
@@ -104,7 +132,9 @@ impl Pages {
 
     /// People who were not paged for a while and for whom nothing waits.
     pub fn forget_quiet(&mut self, limit: PageLimit, now: Steady) {
-        self.sent.retain(|_, sent| sent.back().is_some_and(|at| now < *at + limit.within));
+        for pages in [&mut self.sent, &mut self.practice] {
+            pages.retain(|_, sent| sent.back().is_some_and(|at| now < *at + limit.within));
+        }
     }
 
     /// Whether this page goes by itself, and if so, takes its place.
@@ -117,17 +147,23 @@ impl Pages {
         goes
     }
 
-    fn take(&mut self, person: &str, limit: PageLimit, now: Steady) {
-        let sent = self.sent.entry(person.to_owned()).or_default();
-        sent.push_back(now);
-        while limit.pages < sent.len() {
-            sent.pop_front();
+    /// Whether a page of an exercise goes: when there is room beside all others, and none of what is real waits.
+    fn goes_in_practice(&mut self, person: &str, limit: PageLimit, now: Steady) -> bool {
+        let practised = within(&self.practice, person, limit, now);
+        let room = self.within(person, limit, now) + practised + 1 < limit.pages;
+        let goes = room && !self.waiting.contains_key(person);
+        if goes {
+            take(&mut self.practice, person, limit, now);
         }
+        goes
+    }
+
+    fn take(&mut self, person: &str, limit: PageLimit, now: Steady) {
+        take(&mut self.sent, person, limit, now);
     }
 
     fn within(&self, person: &str, limit: PageLimit, now: Steady) -> usize {
-        let sent = self.sent.get(person).into_iter().flatten().rev();
-        sent.take_while(|at| now < **at + limit.within).count()
+        within(&self.sent, person, limit, now)
     }
 
     /// When there is room for one page more, if nothing is told before.
@@ -180,4 +216,23 @@ impl Pages {
         }
         any
     }
+}
+
+/// Of an exercise, which may have ended in the same batch.
+fn is_practice(alert: &Alert, alarms: &OpenAlarms) -> bool {
+    alert.class == SignalClass::Test
+        && alarms.get(alert.alarm).is_none_or(|open| open.alarm.exercise().is_some())
+}
+
+fn take(pages: &mut BTreeMap<String, VecDeque<Steady>>, person: &str, limit: PageLimit, now: Steady) {
+    let sent = pages.entry(person.to_owned()).or_default();
+    sent.push_back(now);
+    while limit.pages < sent.len() {
+        sent.pop_front();
+    }
+}
+
+fn within(pages: &BTreeMap<String, VecDeque<Steady>>, person: &str, limit: PageLimit, now: Steady) -> usize {
+    let sent = pages.get(person).into_iter().flatten().rev();
+    sent.take_while(|at| now < **at + limit.within).count()
 }

@@ -12,7 +12,7 @@ use crate::model::{Alarm, AlarmId, SignalClass, What};
 pub(super) fn belongs_to(alarm: &mut Alarm, first: AlarmId) {
     alarm.handling.incident = Some(first);
     if alarm.rule != MANUAL {
-        alarm.text.push_str(&format!(" [同一火情 belongs to {first}]"));
+        alarm.text.push_str(&format!(" [与 {first} 同一火情 same fire as {first}]"));
     }
 }
 

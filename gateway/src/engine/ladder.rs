@@ -75,15 +75,16 @@ pub(super) fn begin(alarm: &mut Alarm, run: &mut Run, ladder: Option<LadderIx>, 
     *run = Run { steps_taken, next_step: 0, began: now, last_step_at: now };
 }
 
-/// As [`begin`], but the first step is to tell the owner.
+/// As [`begin`], but the first step is to tell the owner, who is `as_what`.
 pub(super) fn begin_with_owner(
     alarm: &mut Alarm,
     run: &mut Run,
     ladder: Option<LadderIx>,
     turn: &Turn<'_>,
+    as_what: &str,
 ) -> Climb {
     begin(alarm, run, ladder, turn);
-    let mut told = tell_owner(alarm, run, turn);
+    let mut told = tell_owner(alarm, run, turn, as_what);
     run.next_step = 1;
     let more = climb(alarm, run, turn);
     told.lines.extend(more.lines);
@@ -107,14 +108,14 @@ pub(super) fn go_on(alarm: &mut Alarm, run: &mut Run, ladder: Option<LadderIx>, 
 }
 
 /// Tells the owner by the channels of the ladder's first step, whatever the ladder does.
-pub(super) fn tell_owner(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>) -> Climb {
+pub(super) fn tell_owner(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, as_what: &str) -> Climb {
     let mut climb = Climb::default();
     let first = standing_on(alarm, turn.rules).and_then(|ladder| ladder.steps.first());
     if let (Some(step), Some(owner)) = (first, alarm.owner.clone()) {
         let number = count(alarm, run, turn);
-        let title = format!("step {number}, the new owner");
+        let title = format!("step {number}, {as_what}");
         let line = format!("{title}: {owner} by {}", step.channels.join(", "));
-        climb.alerts.extend(alerts(alarm, number, Some(&owner), &step.channels, turn));
+        climb.alerts.extend(call(alarm, number, Some(&owner), &step.channels, turn));
         climb.lines.push(Line { what: What::Escalated, who: None, detail: line });
     }
     climb
@@ -137,7 +138,7 @@ fn standing_on<'a>(alarm: &Alarm, rules: &'a RuleBook) -> Option<&'a Ladder> {
 }
 
 fn begins(alarm: &Alarm, turn: &Turn<'_>) -> Begins {
-    Begins { class: alarm.class, cell: alarm.cell, at: turn.now.wall }
+    Begins { class: alarm.calls_as(), cell: alarm.cell, at: turn.now.wall }
 }
 
 /// Whether it is worth an alarm of its own that nobody answered one of this class.
@@ -162,7 +163,8 @@ fn climb_from(alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, mut at_once: bo
     let mut climb = Climb::default();
     loop {
         let begins = begins(alarm, turn);
-        let worth_it = is_missed(alarm.class) && alarm.rule != UNANSWERED;
+        // An exercise that nobody answered is over, and counts as such.
+        let worth_it = (is_missed(alarm.class) && alarm.rule != UNANSWERED) || alarm.exercise().is_some();
         let Some(position) = &mut alarm.ladder else { break };
         if position.next_at.is_none() {
             break;
@@ -226,8 +228,8 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
     if people.is_empty() || step.channels.is_empty() {
         let detail = if step.channels.is_empty() {
             format!("{title}: names no channel")
-        } else if alarm.class == SignalClass::Fire {
-            climb.alerts.extend(alerts(alarm, number, None, &step.channels, turn));
+        } else if alarm.calls_as() == SignalClass::Fire {
+            climb.alerts.extend(call(alarm, number, None, &step.channels, turn));
             format!("{title}: found nobody; sent to {channels} without a person")
         } else {
             format!("{title}: found nobody")
@@ -236,7 +238,7 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
         return false;
     }
     for person in &people {
-        climb.alerts.extend(alerts(alarm, number, Some(person), &step.channels, turn));
+        climb.alerts.extend(call(alarm, number, Some(person), &step.channels, turn));
     }
     let moved = next_owner.filter(|next| alarm.owner.as_deref() != Some(next)).map(str::to_owned);
     if moved.is_some() {
@@ -247,16 +249,31 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
     true
 }
 
-fn alerts(
+/// Calls a person, or a channel without one; an exercise remembers it.
+fn call(
+    alarm: &mut Alarm,
+    step: u32,
+    person: Option<&str>,
+    channels: &[String],
+    turn: &Turn<'_>,
+) -> Vec<Alert> {
+    if let Some(exercise) = &mut alarm.handling.exercise {
+        exercise.note_told(person, channels, turn.now.wall);
+    }
+    alerts(alarm, step, person, channels, turn)
+}
+
+pub(super) fn alerts(
     alarm: &Alarm,
     step: u32,
     person: Option<&str>,
     channels: &[String],
     turn: &Turn<'_>,
 ) -> Vec<Alert> {
+    let number = if step == Alert::OVER { "over".to_owned() } else { step.to_string() };
     let alert = |channel: &String| Alert {
         // With the moment: were the station to lose this alarm with its disk, the next to get its number must not look like a repetition.
-        key: format!("{}/{step}/{}/{channel}@{}", alarm.id, person.unwrap_or("-"), alarm.raised.0),
+        key: format!("{}/{number}/{}/{channel}@{}", alarm.id, person.unwrap_or("-"), alarm.raised.0),
         alarm: alarm.id,
         class: alarm.class,
         channel: channel.clone(),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{self, Again};
+use super::exercise::{DRILL, ROLL_CALL};
 use super::failure::{Failure, part_of};
 use super::ladder::{self, Climb, Run};
 use super::rules::{LadderIx, RuleIx};
@@ -33,8 +34,17 @@ pub(super) const HAZARD: &str = "hazard";
 pub(super) const REPORTED: &str = "reported";
 
 /// Names that no rule of rules.toml stands behind.
-pub(super) const OWN_NAMES: [&str; 7] =
-    [MANUAL, UNANSWERED, MAINTENANCE, HAZARD, REPORTED, Failure::CellDark.rule(), Failure::Main.rule()];
+pub(super) const OWN_NAMES: [&str; 9] = [
+    MANUAL,
+    UNANSWERED,
+    MAINTENANCE,
+    HAZARD,
+    REPORTED,
+    DRILL,
+    ROLL_CALL,
+    Failure::CellDark.rule(),
+    Failure::Main.rule(),
+];
 
 /// Cell of an alarm whose device stands in none.
 pub(super) const NOWHERE: CellIx = CellIx(u32::MAX);
@@ -90,6 +100,7 @@ pub(super) struct OpenAlarms {
     due: BTreeSet<(Steady, AlarmId)>,
     /// Places out of service.
     windows: BTreeSet<AlarmId>,
+    pub(super) drills: BTreeSet<AlarmId>,
     /// Failures that stand, by what they are and where.
     pub(super) failures: BTreeMap<(Failure, CellIx), AlarmId>,
     last: u64,
@@ -145,6 +156,7 @@ impl OpenAlarms {
         }
         self.by_cell.remove(&(open.alarm.cell, id));
         self.windows.remove(&id);
+        self.drills.remove(&id);
         if let Some(failure) = Failure::of(&open.alarm) {
             self.failures.remove(&(failure, open.alarm.cell));
         }
@@ -163,6 +175,9 @@ impl OpenAlarms {
             if open.alarm.rule == MAINTENANCE {
                 self.windows.insert(open.alarm.id);
             }
+            if open.alarm.drill().is_some() {
+                self.drills.insert(open.alarm.id);
+            }
             if let Some(failure) = Failure::of(&open.alarm) {
                 self.failures.insert((failure, open.alarm.cell), open.alarm.id);
             }
@@ -172,7 +187,7 @@ impl OpenAlarms {
     }
 
     /// The next number, and an alarm as it is before anybody knows of it.
-    fn new_alarm(&mut self, turn: &Turn<'_>, new: &New) -> Alarm {
+    pub(super) fn new_alarm(&mut self, turn: &Turn<'_>, new: &New) -> Alarm {
         self.last += 1;
         Alarm {
             id: AlarmId(self.last),
@@ -230,6 +245,7 @@ impl OpenAlarms {
             Some(failure) => self.grow(turn, failure),
             None => self.look_for_failure(turn, id),
         }
+        self.end_drills(turn, id);
         id
     }
 
@@ -320,6 +336,7 @@ impl OpenAlarms {
         };
         turn.record_start(&open.alarm, What::ActiveAgain, None, why.to_owned(), climb);
         self.put(open);
+        self.end_drills(turn, id);
     }
 
     /// The ladder it stood on is gone: it starts at the foot of the one that is now meant for it.
@@ -405,6 +422,9 @@ impl OpenAlarms {
 
     /// Closes it when nothing remains to be done.
     pub(super) fn settle(&mut self, open: &mut Open, turn: &mut Turn<'_>) {
+        if open.alarm.asked().is_some() && open.alarm.is_answered() {
+            return self.end(open, turn, "");
+        }
         let mode = match open.key {
             Some(key) => turn.rules.rule(key.rule).close,
             None if Failure::of(&open.alarm).is_some() => Close::Returned,
@@ -449,6 +469,7 @@ fn due(alarm: &Alarm) -> Option<Steady> {
 pub(super) fn ladder_of(open: &Open, turn: &Turn<'_>) -> Option<LadderIx> {
     match open.key {
         Some(key) => turn.rules.rule(key.rule).ladder,
-        None => turn.rules.ladder_for(open.alarm.class),
+        None if open.alarm.asked().is_some() => turn.rules.roll_call(),
+        None => turn.rules.ladder_for(open.alarm.calls_as()),
     }
 }

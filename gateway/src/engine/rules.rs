@@ -39,8 +39,20 @@ pub struct RuleBook {
     page_limit: PageLimit,
     incidents: Incidents,
     behaviour: behaviour::Limits,
+    /// What a roll-call climbs.
+    roll_call: Option<LadderIx>,
+    roll_calls: RollCalls,
     /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
     watched: Vec<u32>,
+}
+
+/// Roll-calls by the clock.
+#[derive(Debug, Default)]
+pub struct RollCalls {
+    /// At the station.
+    pub minutes_of_day: Vec<u16>,
+    /// In and below which everybody on duty is asked.
+    pub cells: Vec<CellIx>,
 }
 
 /// When several alarms are one thing.
@@ -252,6 +264,16 @@ impl RuleBook {
     /// The ladder for an alarm that a person raised: that of the first rule of this class that has one.
     pub(super) fn ladder_for(&self, class: SignalClass) -> Option<LadderIx> {
         self.rules.iter().filter(|rule| rule.class == class).find_map(|rule| rule.ladder)
+    }
+
+    /// The roll-calls that are due at a moment, to the minute.
+    pub fn roll_call_at(&self, at: Timestamp) -> Option<&[CellIx]> {
+        let calls = &self.roll_calls;
+        calls.minutes_of_day.contains(&self.minute_of_day(at)).then_some(calls.cells.as_slice())
+    }
+
+    pub(super) fn roll_call(&self) -> Option<LadderIx> {
+        self.roll_call
     }
 
     fn profile(&self, device: DeviceIx) -> Option<&Profile> {

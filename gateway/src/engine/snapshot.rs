@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::condition::{Condition, Conditions};
-use super::flood::Pages;
+use super::flood::{FormerPages, Pages};
 use super::ladder::Run;
 use super::open::{Open, OpenAlarms};
 use super::presence::{Known, Presence, Silence};
@@ -21,10 +21,10 @@ use super::rate::{SAMPLES_MAX, Window};
 use super::rules::{RuleBook, RuleIx};
 use super::{Engine, FireMark, Key, Place, SnapshotError};
 use crate::grid::Registry;
-use crate::model::{Alarm, DeviceIx, Metric};
+use crate::model::{Alarm, AlarmId, DeviceIx, Exercise, Metric};
 use crate::units::{Now, Steady};
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const CHECK_BYTES: usize = 8;
 
 /// `Open`: how an open alarm is written. [`Later`] follows it.
@@ -42,10 +42,12 @@ struct State<Open> {
     alarms: Vec<Open>,
 }
 
-/// What versions from 3 on have behind [`State`].
+/// What versions from 4 on have behind [`State`]; version 3 had [`FormerPages`].
 #[derive(Default, Serialize, Deserialize)]
 struct Later {
     pages: Pages,
+    /// Of the open alarms that are exercises.
+    exercises: BTreeMap<AlarmId, Exercise>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -156,7 +158,8 @@ impl Engine {
             fires,
             alarms,
         };
-        let later = Later { pages: self.pages.clone() };
+        let exercises = self.alarms.exercises().map(|(id, exercise)| (id, exercise.clone())).collect();
+        let later = Later { pages: self.pages.clone(), exercises };
         sealed(&postcard::to_stdvec(&(state, later)).expect("memory takes every byte"))
     }
 
@@ -167,7 +170,7 @@ impl Engine {
         registry: Arc<Registry>,
         rules: Arc<RuleBook>,
     ) -> Result<Self, SnapshotError> {
-        let (state, later) = read(snapshot)?;
+        let (state, mut later) = read(snapshot)?;
         let positions: Vec<Option<RuleIx>> = state
             .rules
             .iter()
@@ -198,7 +201,8 @@ impl Engine {
             fires.extend(place(at)?.map(|place| (place, mark)));
         }
         let mut alarms = Vec::with_capacity(state.alarms.len());
-        for OpenRow { alarm, key, run } in state.alarms {
+        for OpenRow { mut alarm, key, run } in state.alarms {
+            alarm.handling.exercise = later.exercises.remove(&alarm.id).map(Box::new);
             let key = match key {
                 Some((at, late)) => place(at)?.map(|(device, rule)| Key { device, rule, late }),
                 None => None,
@@ -245,6 +249,10 @@ fn read(snapshot: &[u8]) -> Result<(State<OpenRow>, Later), SnapshotError> {
         // Else the byte of its version is damaged.
         let whole = rest.is_empty().then(|| (former, Later::default()));
         return whole.ok_or(SnapshotError::Nonsense("something follows it"));
+    }
+    if version == 3 {
+        let (former, pages): (_, FormerPages) = postcard::from_bytes(bytes)?;
+        return Ok((former, Later { pages: pages.into(), ..Later::default() }));
     }
     Ok(postcard::from_bytes(bytes)?)
 }

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod conditions;
+mod exercises;
 mod failures;
 mod flood;
 mod handling;

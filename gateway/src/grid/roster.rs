@@ -140,6 +140,19 @@ impl Registry {
         })
     }
 
+    /// Everybody whose duty in these cells, or in one below, is to answer for it: each once, with the first of those cells.
+    pub fn answering_below(&self, tops: &[CellIx], at: Timestamp) -> Vec<(CellIx, &Person)> {
+        let below = |cell| self.up_from(cell).any(|up| tops.contains(&up));
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        for (cell, role, person) in self.all_on_duty(at) {
+            if role.answers() && below(cell) && seen.insert(person.id.as_str()) {
+                found.push((cell, person));
+            }
+        }
+        found
+    }
+
     /// Who answers for this very cell, nobody above it asked.
     pub fn answers_itself(&self, cell: CellIx, at: Timestamp) -> Option<&Person> {
         self.answering(cell, self.instant(at)).map(|person| &self.rows.people[person])

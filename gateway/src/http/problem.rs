@@ -147,6 +147,12 @@ impl From<Refusal> for ApiError {
             Refusal::AlreadyOutOfService(_) => {
                 (StatusCode::CONFLICT, "already-out-of-service", "It is out of service already")
             }
+            Refusal::DrillGoesOn(_) => (StatusCode::CONFLICT, "drill-goes-on", "There is a drill already"),
+            Refusal::RealAlarm(_) => {
+                (StatusCode::CONFLICT, "real-alarm", "Something real calls people there")
+            }
+            Refusal::NoLadder(_) => (StatusCode::CONFLICT, "no-ladder", "Nobody would be called"),
+            Refusal::NobodyToAsk => (StatusCode::CONFLICT, "nobody-to-ask", "There is nobody to ask"),
             Refusal::NotRaised => (StatusCode::NOT_FOUND, "no-such-alarm", "There is no such open alarm"),
         };
         Self::named(status, kind, title, detail)

@@ -22,6 +22,8 @@ pub enum Right {
     Raise,
     /// Judge what somebody else has handled.
     Verify,
+    /// Begin drills and roll-calls, and see how people did.
+    Exercise,
     /// See devices and their values.
     Devices,
     /// Command a device.
@@ -101,6 +103,7 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Handle,   [ALL,          ALL,         NO,        OWN,   OWN_MASKED, NO,         ALL]),
     (Right::Raise,    [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
     (Right::Verify,   [ALL,          NO,          OWN,       NO,    NO,         NO,         ALL]),
+    (Right::Exercise, [ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
     (Right::Devices,  [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::Command,  [ALL,          ALL,         NO,        OWN,   NO,         NO,         ALL]),
     (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
@@ -161,6 +164,10 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/maintenance",                    Need::Right(Right::Alarms)),
     (Method::POST,   "/api/v1/maintenance",                    Need::Right(Right::Handle)),
     (Method::POST,   "/api/v1/maintenance/{id}/end",           Need::Right(Right::Handle)),
+    (Method::GET,    "/api/v1/drills",                         Need::Right(Right::Exercise)),
+    (Method::POST,   "/api/v1/drills",                         Need::Right(Right::Exercise)),
+    (Method::GET,    "/api/v1/roll-calls",                     Need::Right(Right::Exercise)),
+    (Method::POST,   "/api/v1/roll-calls",                     Need::Right(Right::Exercise)),
     (Method::POST,   "/api/v1/alarms/{id}/rating_link",        Need::Right(Right::Handle)),
     (Method::GET,    "/api/v1/ratings/{token}",             Need::Nothing),
     (Method::POST,   "/api/v1/ratings/{token}",             Need::Nothing),

@@ -224,7 +224,7 @@ pub struct Alert {
     pub channel: String,
     /// Person id.
     pub person: Option<String>,
-    /// Which step of the ladder this is, from 1; [`Alert::SUMMARY`] for what goes out in one message with others.
+    /// Which step of the ladder this is, from 1; or [`Alert::SUMMARY`], for what goes out in one message with others; or [`Alert::OVER`].
     pub step: u32,
     pub at: Timestamp,
 }
@@ -232,4 +232,6 @@ pub struct Alert {
 impl Alert {
     /// In the place of a step.
     pub const SUMMARY: u32 = 0;
+    /// In the place of a step: says to those who were called that the exercise is over. Sent although its alarm is closed.
+    pub const OVER: u32 = u32::MAX;
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alarm, AlarmId, AlarmState, Disposition, Signed};
+use super::{Alarm, AlarmId, AlarmState, Disposition, Exercise, Signed};
 use crate::units::{Steady, Timestamp};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct Handling {
     /// Of a confirmed fire, its first alarm, which may be this one; else the alarm of the failure that this one is or was part of.
     #[serde(default)]
     pub incident: Option<AlarmId>,
+    /// Nothing has happened: people practise.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::exercise::beside")]
+    pub exercise: Option<Box<Exercise>>,
 }
 
 /// Not called for now, with the reason in the note.

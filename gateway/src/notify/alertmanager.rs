@@ -90,6 +90,9 @@ fn alert(station: &str, alarm: &AlarmView, until: &str) -> Value {
     if let Some(device) = &alarm.device {
         labels["device"] = device.id.as_str().into();
     }
+    if alarm.drill {
+        labels["drill"] = "true".into();
+    }
     json!({
         "labels": labels,
         "annotations": { "summary": alarm.text },

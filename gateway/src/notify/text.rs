@@ -1,13 +1,15 @@
 //! The words that a person reads: one template for every channel that carries text.
 //!
 //! Pure. The class comes first, so that a fire is known from a locked screen; then the place to the door; the link to take it in hand last, and
-//! it survives every cut. Chinese, short. Nothing here may be mistaken: a test says so before anything else.
+//! it survives every cut. Chinese, short. Nothing here may be mistaken: a test says so before anything else, and so do a drill and a roll-call, whose words begin with
+//! their mark already.
 
 use std::collections::BTreeMap;
 
 use super::Notice;
 use crate::card::Card;
 use crate::model::SignalClass;
+use crate::view::AlarmView;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
@@ -28,7 +30,7 @@ impl Text {
 
     fn one(notice: &Notice) -> Self {
         let alarm = &notice.alarm;
-        let class = if notice.test { "测试" } else { word(alarm.class) };
+        let class = if notice.test { "测试" } else { class(alarm) };
         let late = if alarm.late.is_some() { "（迟报）" } else { "" };
         let place = place(notice);
         let mut lines = vec![format!("地点：{place}")];
@@ -38,6 +40,7 @@ impl Text {
         if let Some(owner) = &alarm.owner {
             lines.push(format!("负责：{}", if owner.name.is_empty() { &owner.id } else { &owner.name }));
         }
+        lines.extend(in_practice(alarm).map(str::to_owned));
         let around = notice.card.as_ref().map(Card::around).unwrap_or_default();
         if !around.is_empty() {
             lines.push(around);
@@ -48,7 +51,10 @@ impl Text {
         }
         Self {
             class,
-            title: format!("【{class}】{}{late}", alarm.text),
+            title: match alarm.exercise {
+                Some(_) => alarm.text.clone(),
+                None => format!("【{class}】{}{late}", alarm.text),
+            },
             place,
             lines,
             link: notice.link.clone(),
@@ -123,6 +129,24 @@ fn place(notice: &Notice) -> String {
     format!("{cell} {door}").trim().to_owned()
 }
 
+fn class(alarm: &AlarmView) -> &'static str {
+    match alarm.exercise {
+        Some(_) if alarm.drill => "演练",
+        Some(_) => "查岗",
+        None => word(alarm.class),
+    }
+}
+
+/// What whoever reads it must know before he does anything.
+fn in_practice(alarm: &AlarmView) -> Option<&'static str> {
+    let exercise = alarm.exercise.as_ref()?;
+    Some(match exercise.ended_by {
+        Some(_) => "演练已结束，请处置真实警情。The drill is over.",
+        None if alarm.drill => "这是演练，不是真实警情，请勿拨打 119。This is a drill.",
+        None => "这是查岗，收到请接警应答。This is a roll-call.",
+    })
+}
+
 pub const fn word(class: SignalClass) -> &'static str {
     match class {
         SignalClass::Fire => "火警",
@@ -161,6 +185,7 @@ mod tests {
     use super::super::tests::notice;
     use super::*;
     use crate::notify::Other;
+    use crate::view::ExerciseView;
 
     #[test]
     fn the_class_comes_first_and_the_link_last() {
@@ -180,6 +205,44 @@ mod tests {
         let test = Notice { test: true, ..notice(SignalClass::Test) };
         let text = Text::of(&test).within(2_048);
         assert!(text.starts_with("【测试】") && text.contains("请勿出动"), "{text}");
+    }
+
+    /// On every channel: in a short message, read aloud, cut to a few characters, in a summary.
+    #[test]
+    fn an_exercise_cannot_be_mistaken() {
+        let exercise = |plays, ended_by| ExerciseView { plays, asked: None, by: "chen".into(), ended_by };
+        for (text, drill, of, says) in [
+            (
+                "【演练】[DRILL] 火警演练 fire drill, 杉湖一格",
+                true,
+                exercise(Some(SignalClass::Fire), None),
+                "请勿拨打 119",
+            ),
+            (
+                "【演练】[DRILL] 演练中止，真实警情 A-18",
+                true,
+                exercise(Some(SignalClass::Fire), Some("A-18".into())),
+                "演练已结束",
+            ),
+            (
+                "【查岗】[ROLL CALL] 王丽，请应答 are you there?",
+                false,
+                exercise(None, None),
+                "This is a roll-call",
+            ),
+        ] {
+            let mut notice = notice(SignalClass::Test);
+            (notice.alarm.text, notice.alarm.drill) = (text.into(), drill);
+            notice.alarm.exercise = Some(of);
+            let mark: String = text.chars().take(4).collect();
+            let words = Text::of(&notice);
+            for shown in [words.within(2_048), words.within(60), words.line(), characters(&words.line(), 20)]
+            {
+                assert!(shown.starts_with(&mark) && !shown.contains("【火警】"), "{shown}");
+            }
+            assert!(words.within(2_048).contains(says), "{}", words.within(2_048));
+            assert_eq!(format!("【{}】", words.class), mark, "for providers whose template takes the class");
+        }
     }
 
     #[test]

@@ -69,11 +69,12 @@ pub struct Turn {
     pub stay: VecDeque<Row>,
 }
 
-/// `rows` come worst class first, then oldest first.
+/// `rows` come worst class first, then oldest first. What is practised comes after all that is real, each in a message of its own.
 pub fn choose(rows: VecDeque<Row>, pace: &mut Pace, places: &mut Places, now: Steady) -> Turn {
     let mut turn = Turn::default();
     let mut others: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     let mut order = Vec::new();
+    let (practice, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_practice);
     for row in rows {
         let receiver = pace.receiver(row.alert.person.as_deref()).to_owned();
         if !is_fire(&row) {
@@ -107,6 +108,15 @@ pub fn choose(rows: VecDeque<Row>, pace: &mut Pace, places: &mut Places, now: St
             let rest = rows.split_off(rows.len().min(FOLD_MAX));
             turn.stay.extend(rest);
             send(&mut turn, rows, &receiver, pace, places, now);
+        }
+    }
+    for row in practice {
+        let receiver = pace.receiver(row.alert.person.as_deref()).to_owned();
+        if pace.free(&receiver, false, now) == 0 {
+            let until = pace.free_at(&receiver, false, now);
+            turn.wait.push((row, until));
+        } else {
+            send(&mut turn, vec![row], &receiver, pace, places, now);
         }
     }
     turn
@@ -150,6 +160,10 @@ fn send(turn: &mut Turn, rows: Vec<Row>, receiver: &str, pace: &mut Pace, places
     }
 }
 
+fn is_practice(row: &Row) -> bool {
+    row.alarm.exercise().is_some()
+}
+
 fn is_fire(row: &Row) -> bool {
     row.alert.class == SignalClass::Fire
 }
@@ -158,6 +172,7 @@ fn is_fire(row: &Row) -> bool {
 mod tests {
     use super::super::pace::{Each, Limits};
     use super::*;
+    use crate::model::{Exercise, Played};
     use crate::store::tests::{alarm, alert};
 
     fn row(n: u64, class: SignalClass, person: &str) -> Row {
@@ -221,6 +236,22 @@ mod tests {
         due.push_back(row(10, SignalClass::Trouble, "wang"));
         let turn = choose(due, &mut pace, &mut places, Steady(0));
         assert_eq!(sizes(&turn), [1, 5, 3, 1], "the fire, two summaries, and what stands for itself");
+    }
+
+    #[test]
+    fn a_drill_is_in_no_message_with_what_is_real_and_goes_last() {
+        let (mut pace, mut places) = (Pace::new(Limits::of(Each::Channel, &[(4, 60)])), Places::default());
+        let drill = |n| {
+            let mut row = row(n, SignalClass::Test, "wang");
+            row.alarm.handling.exercise =
+                Some(Box::new(Exercise::new(Played::Drill(SignalClass::Fire), "chen")));
+            row
+        };
+        let mut due = VecDeque::from([drill(1), drill(2)]);
+        due.extend(rows(SignalClass::Trouble, 3..9, "wang"));
+        let turn = choose(due, &mut pace, &mut places, Steady(0));
+        assert_eq!(sizes(&turn), [6, 1, 1], "six in one message for want of tokens, and each drill alone");
+        assert!(turn.go[0].iter().all(|row| !is_practice(row)) && is_practice(&turn.go[1][0]));
     }
 
     #[test]

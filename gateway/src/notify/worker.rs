@@ -20,7 +20,7 @@ use super::{Channel, Letterhead, Notice, Sent, Terms, backoff};
 use crate::clock::{self, Clock};
 use crate::health::Check;
 use crate::live::Live;
-use crate::model::SignalClass;
+use crate::model::{Alert, SignalClass};
 use crate::store::outbox::{Outcome, Row};
 use crate::store::{Store, StoreError};
 use crate::units::{Millis, Now, Steady};
@@ -197,7 +197,7 @@ impl Worker {
 
     /// What comes of a row without an attempt.
     fn settle(&self, row: &Row, condition: &mut Condition, now: Steady) -> Option<Outcome> {
-        if !row.alarm.is_open() {
+        if !row.alarm.is_open() && row.alert.step != Alert::OVER {
             return Some(Outcome::GaveUp { error: "not sent: the alarm was closed before".into() });
         }
         if ATTEMPTS_MAX <= row.attempts {

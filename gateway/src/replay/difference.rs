@@ -18,7 +18,7 @@ const SHIFT_MIN: Millis = Millis(1_000);
 pub const LINES_MAX: usize = 200;
 
 /// Rules of the station itself that say something about people and not about what devices report.
-const OF_PEOPLE: [&str; 3] = ["manual", "unanswered", "maintenance"];
+const OF_PEOPLE: [&str; 5] = ["manual", "unanswered", "maintenance", "drill", "roll-call"];
 
 /// From a moment up to, and without, another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

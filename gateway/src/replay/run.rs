@@ -187,6 +187,8 @@ fn about(deed: &mut Deed) -> Option<&mut AlarmId> {
         | Deed::Unshelve { alarm, .. }
         | Deed::EndMaintenance { alarm, .. } => Some(alarm),
         Deed::Raise { .. }
+        | Deed::Drill { .. }
+        | Deed::RollCall { .. }
         | Deed::Report { .. }
         | Deed::End { .. }
         | Deed::BeginMaintenance { .. }

@@ -87,7 +87,7 @@ impl Store {
         .await
     }
 
-    /// Those raised from a moment up to another, oldest first, and whether there are more than `most`: then the oldest are left out. Numbers are given in the order
+    /// Those raised from a moment up to another, exercises left out, oldest first, and whether there are more than `most`: then the oldest are left out. Numbers are given in the order
     /// of raising, so the search ends with the first that is older.
     pub async fn alarms_between(
         &self,
@@ -103,7 +103,7 @@ impl Store {
             while let Some(row) = rows.next()? {
                 match alarm(AlarmId(unint(row.get(0)?)), record::text(row.get_ref(1)?)) {
                     Ok(alarm) if alarm.raised < from => break,
-                    Ok(alarm) if to <= alarm.raised => (),
+                    Ok(alarm) if to <= alarm.raised || alarm.exercise().is_some() => (),
                     Ok(_) if found.len() == most as usize => {
                         found.reverse();
                         return Ok((found, true));

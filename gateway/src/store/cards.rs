@@ -181,6 +181,9 @@ fn worth(what: String) -> Option<Worth> {
 }
 
 fn counted(alarm: &Alarm, what: What) -> Option<String> {
+    if alarm.exercise().is_some() {
+        return None; // Nothing happened, so nothing is learned from it.
+    }
     match what {
         What::Raised => Some(RAISED.into()),
         // Who had no hand in it says better what it was than who handled it.

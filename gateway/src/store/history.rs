@@ -1,16 +1,23 @@
-//! Local history: every good reading, compressed per series, for charts without a server.
+//! Local history: every good reading, compressed, for charts without a server.
 //!
-//! The journal is the durable head; a cursor over it (`history`) seals points into chunks per series (`history/seal.rs`). What is not sealed yet is
-//! also kept in memory (`history/head.rs`), so that a chart ends at now. A late point goes into a later chunk and is merged on reading; of two
-//! points of one series and time the one that arrived last is valid. Values of bad quality are left out.
+//! The journal is the durable head; a cursor over it (`history`) seals points into runs, sorted by series and time and cut into blocks (`history/seal.rs`),
+//! and eight runs at a time are merged into one (`history/merge.rs`). What is not sealed yet is also kept in memory (`history/head.rs`), so that a chart ends at
+//! now. A late point goes into a later run and is merged on reading; of two points of one series and time the one that arrived last is valid.
+//! Values of bad quality are left out. Why so: docs/decisions/0025-history-as-sorted-runs.md.
 
+mod block;
 mod chunk;
 mod head;
+mod keep;
+mod merge;
+mod ordered;
 mod query;
+pub(super) mod runs;
 mod sample;
 mod seal;
 
 pub(super) use head::Head;
+pub(super) use keep::Tending;
 pub use sample::Sample;
 
 use crate::model::{Batch, DeviceIx, Event, Metric, Quality};
@@ -28,6 +35,15 @@ pub struct Point {
     pub dot: Dot,
 }
 
+/// Series and time: what points are sorted by.
+type Key = (u64, i64);
+
+impl Point {
+    fn key(&self) -> Key {
+        (self.series, self.dot.time)
+    }
+}
+
 /// One value at its time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dot {
@@ -36,9 +52,9 @@ pub struct Dot {
     pub uncertain: bool,
 }
 
-/// The number a series is stored under.
-pub(super) fn series_number(device: DeviceIx, metric: Metric) -> u64 {
-    u64::from(device.0) << 16 | u64::from(metric.number())
+/// The number a series is stored under: what is measured first, so that neighbours in a block are alike.
+fn series_number(device: DeviceIx, metric: Metric) -> u64 {
+    u64::from(metric.number()) << 32 | u64::from(device.0)
 }
 
 /// What the history keeps of a batch.
@@ -61,11 +77,11 @@ pub(super) fn points(batch: &Batch) -> Vec<Point> {
     points
 }
 
-/// In order of time, and of those with the same time only the one that came last.
-fn settle(dots: &mut Vec<Dot>) {
-    dots.sort_by_key(|dot| dot.time); // Stable: of one time, the last stays last.
-    dots.dedup_by(|later, kept| {
-        let same = later.time == kept.time;
+/// In order of series and time, and of those with the same only the one that came last.
+fn settle(points: &mut Vec<Point>) {
+    points.sort_by_key(Point::key); // Stable: of the same, the last stays last.
+    points.dedup_by(|later, kept| {
+        let same = later.key() == kept.key();
         if same {
             *kept = *later;
         }
@@ -84,10 +100,13 @@ impl Store {
         to: Timestamp,
         points_max: u32,
     ) -> Result<Vec<Sample>, StoreError> {
-        let series = series_number(device, metric);
+        if to <= from {
+            return Ok(Vec::new());
+        }
         // The head first: what is sealed in between is then seen twice, and settled, instead of not at all.
-        let head = self.shared.signals.head.dots(series, from.0, to.0);
-        self.read(move |connection| query::samples(connection, series, from.0, to.0, points_max, head)).await
+        let head = self.shared.signals.head.points(series_number(device, metric), from.0, to.0);
+        let asked = query::Asked { device, metric, from: from.0, to: to.0, points_max };
+        self.read(move |connection| query::samples(connection, &asked, head)).await
     }
 
     /// Fills the head from the journal, as far as it may grow.
@@ -99,14 +118,17 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the journal has batches that the head has room for.
+    fn lags(&self) -> bool {
+        let after = self.shared.signals.head.room_after();
+        after.is_some_and(|after| after < *self.shared.signals.newest.borrow())
+    }
+
     /// Takes the next batches of the journal into the head when it lags. Whether there may be more. Blocks.
     fn catch_up(&self) -> Result<bool, StoreError> {
         const BYTES: usize = 4 << 20;
         let head = &self.shared.signals.head;
-        let Some(after) = head.room_after() else { return Ok(false) };
-        if after >= *self.shared.signals.newest.borrow() {
-            return Ok(false);
-        }
+        let Some(after) = head.room_after().filter(|_| self.lags()) else { return Ok(false) };
         let batches =
             self.shared.readers.read_here(|connection| journal::batches_after(connection, after, BYTES))?;
         let found = !batches.is_empty();

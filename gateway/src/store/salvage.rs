@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::file::{self, beside};
-use super::{StoreError, chain, journal, record, registry};
+use super::{StoreError, chain, history, journal, record, registry};
 use crate::clock;
 
 /// Most important first. All have a number as their key, except the last two words.
@@ -43,6 +43,8 @@ const TABLES: &[&str] = &[
     "snapshots",
     "journal",
     "chunks",
+    "history_runs",
+    "history_blocks",
     "waiting",
     "dead_letters",
     "attachments",
@@ -133,6 +135,10 @@ pub fn salvage(path: &Path, why: &str) -> Result<Vec<String>, StoreError> {
             }
             for table in NAMED_TABLES.iter().filter(has) {
                 told.extend(copy_named(&old, &mut new, table));
+            }
+            let adopted = history::runs::adopt(&new).map_err(StoreError::Write)?;
+            if 0 < adopted {
+                told.push(format!("table history_runs: {adopted} runs are put together from their blocks"));
             }
             if columns(&old, "anchors").is_ok_and(|columns| columns.is_empty()) {
                 // The old file had no chains yet.

@@ -281,7 +281,33 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX ratings_by_alarm ON ratings (alarm, given);
     CREATE INDEX outbox_by_at ON outbox (at);
     ",
-    // 8: devices that are heard and not registered.
+    // 8: the history as sorted runs of blocks; `chunks` is read until the last of them is too old.
+    "
+    -- `state` is writing, whole or going; `upto` is the newest journal batch in it and says which of two runs is younger.
+    CREATE TABLE history_runs (
+        run INTEGER PRIMARY KEY AUTOINCREMENT,
+        state TEXT NOT NULL,
+        level INTEGER NOT NULL,
+        upto INTEGER NOT NULL,
+        began INTEGER NOT NULL,
+        steady INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        points INTEGER NOT NULL
+    ) STRICT;
+    -- `series` is metric << 32 | device. First and last point of the block, which holds all of its run between them.
+    CREATE TABLE history_blocks (
+        id INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL,
+        last_series INTEGER NOT NULL,
+        last_time INTEGER NOT NULL,
+        first_series INTEGER NOT NULL,
+        first_time INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX history_blocks_by_key ON history_blocks (run, last_series, last_time, first_series, first_time);
+    ",
+    // 9: devices that are heard and not registered.
     "
     CREATE TABLE waiting (address TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
     ",

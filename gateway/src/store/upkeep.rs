@@ -1,4 +1,4 @@
-//! What the writer clears away between commits: batches and chunks beyond the limits, and a WAL that has grown.
+//! What the writer clears away between commits: batches and history beyond the limits, and a WAL that has grown.
 //!
 //! Each step is small, so that a fire never waits long behind it; when there is more to do the next commit is followed by the next step. Ages
 //! are measured on the steady clock: a wall clock that jumps to next year must not empty the store. Batches after the older of the
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::history::runs;
 use super::{Limits, attachments, journal, unint};
 use crate::clock;
 use crate::units::Millis;
 
-/// How many batches or chunks one step removes at most.
+/// How many batches, chunks or blocks one step removes at most.
 const STEP_ROWS_MAX: usize = 200;
 const EVERY_COMMITS: u32 = 256;
 const EVERY: Duration = Duration::from_secs(30);
@@ -55,13 +56,13 @@ impl Upkeep {
 pub fn step(connection: &mut Connection, limits: &Limits) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let batches = drop_batches(&transaction, limits)?;
-    let chunks = drop_chunks(&transaction, limits)?;
+    let pieces = drop_history(&transaction, limits)?;
     if let Some((_, now)) = journal::last(&transaction)? {
         attachments::clear(&transaction, now, limits.attachments)?; // So few come that one step keeps up.
     }
     transaction.commit()?;
     empty_wal(connection)?;
-    Ok(batches == STEP_ROWS_MAX || chunks == STEP_ROWS_MAX)
+    Ok(batches == STEP_ROWS_MAX || pieces >= STEP_ROWS_MAX)
 }
 
 fn drop_batches(connection: &Connection, limits: &Limits) -> rusqlite::Result<usize> {
@@ -113,14 +114,18 @@ fn count_unconfirmed(connection: &Connection, doomed: &[(i64, i64)]) -> rusqlite
     Ok(())
 }
 
-fn drop_chunks(connection: &Connection, limits: &Limits) -> rusqlite::Result<usize> {
+/// How many rows are gone at most in one table; a run stops counting as a whole and goes block by block.
+fn drop_history(connection: &Connection, limits: &Limits) -> rusqlite::Result<usize> {
     let Some((_, now)) = journal::last(connection)? else { return Ok(0) };
     let before = super::int(now.steady.0) - days(limits.history_days_max);
-    connection
+    runs::drop_old(connection, before)?;
+    let swept = runs::sweep(connection, STEP_ROWS_MAX)?;
+    let chunks = connection
         .prepare_cached(
             "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE steady < ?1 ORDER BY steady LIMIT ?2)",
         )?
-        .execute(params![before, STEP_ROWS_MAX as i64])
+        .execute(params![before, STEP_ROWS_MAX as i64])?;
+    Ok(swept.max(chunks))
 }
 
 fn days(days: u32) -> i64 {

@@ -56,6 +56,23 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, config: Option<&Config>, regist
         }
         check_way(page, rules, ladder);
     }
+    if let Some(wanted) = &rules.roll_call.ladder
+        && !rules.ladders.iter().any(|known| known.name.get_ref() == wanted.get_ref())
+    {
+        let known: BTreeSet<&str> = rules.ladders.iter().map(|known| known.name.get_ref().as_str()).collect();
+        let wrong =
+            format!("there is no ladder `{}`; {}", wanted.get_ref(), instead(wanted.get_ref(), known));
+        page.wrong(wanted.span(), wrong);
+    }
+    let cells = registry.map(Registry::cells).unwrap_or_default();
+    for code in rules.roll_call.cells.iter().filter(|_| !cells.is_empty()) {
+        if !cells.iter().any(|cell| !cell.retired && cell.code == *code.get_ref()) {
+            let known = cells.iter().filter(|cell| !cell.retired).map(|cell| cell.code.as_str());
+            let near = nearest(code.get_ref(), known)
+                .map_or("correct the code".to_owned(), |near| format!("did you mean `{near}`?"));
+            page.warn(code.span(), format!("there is no cell `{}` in service; {near}", code.get_ref()));
+        }
+    }
 }
 
 /// Of the ladders of one name the last, and only the last, is for whatever the others are not for.

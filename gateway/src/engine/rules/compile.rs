@@ -14,7 +14,8 @@ use super::super::behaviour;
 use super::super::flood::PageLimit;
 use super::super::rate_limit::Allowance;
 use super::{
-    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, Rule, RuleBook, RuleIx, Selected, Side, Step, Who,
+    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, RollCalls, Rule, RuleBook, RuleIx, Selected, Side,
+    Step, Who,
 };
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
@@ -26,6 +27,8 @@ pub(super) const BUILT_IN_SILENCE: &str = "built-in-silence";
 const BUILT_IN_GONE_AFTER_S: u32 = 30;
 /// Judges how much a device says, when no rule of rules.toml looks at `messages_per_minute`.
 const BUILT_IN_FLOOD: &str = "built-in-flood";
+/// What a roll-call climbs when rules.toml names no other.
+const ROLL_CALL_LADDER: &str = "roll-call";
 
 /// Something in rules.toml that cannot be used with this registry, and was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +110,16 @@ impl RuleBook {
             page_limit: PageLimit::from(&rules.flood),
             incidents: incidents(&rules.incidents),
             behaviour: behaviour::Limits::from(&rules.behaviour),
+            roll_call: None,
+            roll_calls: roll_calls(&rules.roll_call, registry, &mut problems),
             watched: Vec::new(),
+        };
+        book.roll_call = match &rules.roll_call.ladder {
+            Some(name) => book.ladder_named(name.get_ref()).or_else(|| {
+                problems.add("roll_call", format!("there is no ladder `{}`", name.get_ref()));
+                None
+            }),
+            None => book.ladder_named(ROLL_CALL_LADDER).or_else(|| book.ladder_for(SignalClass::Trouble)),
         };
         let silences = rules
             .rules
@@ -120,6 +132,21 @@ impl RuleBook {
         assign(&mut book, &selectors, &silences, registry);
         (book, problems.0)
     }
+}
+
+fn roll_calls(wanted: &typed::RollCall, registry: &Registry, problems: &mut Problems) -> RollCalls {
+    let mut cells = Vec::new();
+    for code in &wanted.cells {
+        match registry.cell_by_code(code.get_ref()) {
+            Some(cell) => cells.push(cell.ix),
+            None => problems.add("roll_call", format!("there is no cell `{}`", code.get_ref())),
+        }
+    }
+    let everywhere = registry.cells().iter().filter(|cell| cell.parent.is_none()).map(|cell| cell.ix);
+    if wanted.cells.is_empty() {
+        cells = everywhere.collect();
+    }
+    RollCalls { minutes_of_day: wanted.times.iter().map(|time| time.get_ref().0).collect(), cells }
 }
 
 fn incidents(limits: &typed::IncidentLimits) -> Incidents {

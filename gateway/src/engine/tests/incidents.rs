@@ -42,7 +42,7 @@ fn all_of_a_fire_name_its_first_alarm() {
     let of_one = |alarm: &Alarm| alarm.handling.incident == Some(AlarmId(1));
     assert_eq!(engine.open_alarms().filter(|alarm| of_one(alarm)).count(), 3);
     let texts: Vec<_> = engine.open_alarms().map(|alarm| alarm.text.as_str()).collect();
-    assert!(texts[1].ends_with("belongs to A-1]"), "{texts:?}");
+    assert!(texts[1].ends_with("same fire as A-1]"), "{texts:?}");
     assert_eq!(texts[2], "flames", "the words that a person ends it with");
 }
 

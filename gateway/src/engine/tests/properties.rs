@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AlarmState, HandTo, Hold, Verdict, What};
+use crate::model::{AlarmState, Alert, HandTo, Hold, Verdict, What};
 
 const METRICS: [&str; 6] = ["smoke", "test", "tamper", "pressure", "manual_alarm", "battery"];
 
@@ -20,7 +20,7 @@ fn quality() -> impl Strategy<Value = Quality> {
     prop_oneof![8 => Just(Quality::Good), 1 => Just(Quality::Uncertain), 1 => Just(Quality::Bad)]
 }
 
-fn report() -> impl Strategy<Value = Does> {
+pub fn report() -> impl Strategy<Value = Does> {
     let value =
         (prop::sample::select(&METRICS[..]), 0.0f64..1.0, quality()).prop_map(|(metric, value, quality)| {
             let value = match metric {
@@ -49,7 +49,7 @@ fn event() -> impl Strategy<Value = Does> {
 fn deed() -> impl Strategy<Value = Does> {
     let people = vec!["ann", "bob", "carl", "dora", "chief", "desk"];
     let note = None::<String>;
-    let what = (1u64..12, 0u32..20, 0u32..90_000).prop_map(move |(alarm, what, later)| {
+    let what = (1u64..12, 0u32..22, 0u32..90_000).prop_map(move |(alarm, what, later)| {
         let (alarm, note, reason) = (AlarmId(alarm), note.clone(), "because".to_owned());
         let until = timestamp(f64::from(later));
         let disposition = Disposition::FalseAlarm;
@@ -77,6 +77,10 @@ fn deed() -> impl Strategy<Value = Does> {
             16 => Deed::Resume { alarm, note },
             17 => Deed::BeginMaintenance { cell: CellIx(later % 6), device: None, until, reason },
             18 => Deed::EndMaintenance { alarm, note },
+            19 => Deed::Drill { cell: CellIx(later % 6), class: SignalClass::Fire, note },
+            20 => {
+                Deed::RollCall { people: vec![(CellIx(2), "ann".into()), (CellIx(1), "carl".into())], note }
+            }
             _ => Deed::Roster,
         }
     });
@@ -110,7 +114,10 @@ fn engine() -> Engine {
         );
     let book = book(
         &format!(
-            "{rules}\n[incidents]\ndark_devices_min = 2\ndark_within_s = 900\n[flood]\npages_per_person_max = 3"
+            "{rules}\n[incidents]\ndark_devices_min = 2\ndark_within_s = 900\n[flood]\npages_per_person_max = 3
+            [[ladder]]
+            name = \"roll-call\"
+            step = [{{ after_s = 0, who = [\"lead\"], channels = [\"push\"] }}, {{ after_s = 90, who = [\"up:1\"], channels = [\"push\"] }}]"
         ),
         &registry,
     );
@@ -264,6 +271,9 @@ proptest! {
                             gone.insert(alarm.id);
                         }
                     }
+                    Effect::Tell(alert) if alert.step == Alert::OVER => {
+                        prop_assert!(gone.contains(&alert.alarm), "{} before the end", alert.key);
+                    }
                     Effect::Tell(alert) => {
                         prop_assert!(!quiet.contains(&alert.alarm), "{} after the answer", alert.key);
                     }
@@ -294,6 +304,7 @@ proptest! {
             let without_end = matches!(alarm.class, SignalClass::Test | SignalClass::Disabled)
                 || alarm.rule == "unanswered"
                 || alarm.ladder.is_none();
+            prop_assert!(alarm.exercise().is_none() || alarm.acknowledged.is_some(), "it never ends: {alarm:?}");
             let said = alarm.handling.unanswered.is_some(); // Somebody may have closed it since.
             prop_assert!(alarm.acknowledged.is_some() || without_end || said, "{alarm:?}");
             prop_assert!(alarm.handling.held.as_ref().is_none_or(|held| held.how == Hold::OutOfService));

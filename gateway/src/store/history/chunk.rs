@@ -1,73 +1,66 @@
-//! A chunk: some hundred points of one series as bytes, and back. Pure.
+//! The form of sealed points before blocks: some hundred points of one series. Read as long as the limit keeps them; nothing writes it any more.
 //!
 //! Layout: form (1 byte), number of points, then times and values, then one bit per point "uncertain" when any is, then a checksum. Many points are
-//! compressed by pco, which finds decimals by itself; a few are written as small numbers, since pco needs some 60 bytes of
-//! its own. Chunks outlive upgrades: a new form gets a new number.
+//! compressed by pco, a few are written as small numbers. A later row is younger, and was sealed before any run.
 
-use pco::ChunkConfig;
-use pco::standalone::{simple_compress, simple_decompress_into};
+use pco::standalone::simple_decompress_into;
+use rusqlite::{Connection, params};
 
-use super::Dot;
-use crate::wire::journal::number::{Broken, Reader, put_float, put_signed, put_unsigned};
+use super::block::Damaged;
+use super::ordered::{Ordered, Source};
+use super::{Dot, Point, settle};
+use crate::model::{DeviceIx, Metric};
+use crate::store::{Problem, int};
+use crate::wire::journal::number::Reader;
 
 /// Small numbers; pco.
 const FEW: u8 = 1;
 const MANY: u8 = 2;
 /// Added to the form when the bits for "uncertain" follow.
 const WITH_BITS: u8 = 0x80;
-
-/// More points than this are compressed by pco.
-const FEW_MAX: usize = 32;
 /// The most points of one chunk.
-pub const POINTS_MAX: usize = 4096;
+const POINTS_MAX: usize = 4096;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the chunk is damaged")]
-pub struct Damaged;
-
-impl From<Broken> for Damaged {
-    fn from(_: Broken) -> Self {
-        Damaged
-    }
+/// The number a series had here.
+fn number(device: DeviceIx, metric: Metric) -> u64 {
+    u64::from(device.0) << 16 | u64::from(metric.number())
 }
 
-/// At most [`POINTS_MAX`] dots in order of time.
-pub fn encode(dots: &[Dot]) -> Vec<u8> {
-    let form = if dots.len() <= FEW_MAX { FEW } else { MANY };
-    let any_uncertain = dots.iter().any(|dot| dot.uncertain);
-    let mut out = vec![if any_uncertain { form | WITH_BITS } else { form }];
-    put_unsigned(&mut out, dots.len() as u64);
-    if form == FEW {
-        let mut before = 0;
-        for dot in dots {
-            put_signed(&mut out, dot.time.wrapping_sub(before));
-            put_float(&mut out, dot.value);
-            before = dot.time;
-        }
-    } else {
-        let times: Vec<i64> = dots.iter().map(|dot| dot.time).collect();
-        let values: Vec<f64> = dots.iter().map(|dot| dot.value).collect();
-        put_part(&mut out, &times);
-        put_part(&mut out, &values);
+/// Adds those with points of a time `from <= time < to`; `series` is its number now.
+pub fn add_pieces(
+    connection: &Connection,
+    (device, metric): (DeviceIx, Metric),
+    series: u64,
+    (from, to): (i64, i64),
+    ordered: &mut Ordered,
+) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, first FROM chunks WHERE series = ?1 AND last >= ?2 AND first < ?3")?;
+    let mut rows = statement.query(params![int(number(device, metric)), from, to])?;
+    while let Some(row) = rows.next()? {
+        let first: i64 = row.get(1)?;
+        ordered.add(Source::Chunk(row.get(0)?), (series, first.max(from)));
     }
-    if any_uncertain {
-        out.extend(dots.chunks(8).map(|eight| {
-            eight.iter().enumerate().fold(0u8, |bits, (at, dot)| bits | u8::from(dot.uncertain) << at)
-        }));
-    }
-    let checksum = crc32fast::hash(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
-    out
+    Ok(())
 }
 
-fn put_part<T: pco::data_types::Number>(out: &mut Vec<u8>, numbers: &[T]) {
-    let bytes = simple_compress(numbers, &ChunkConfig::default())
-        .expect("the default configuration is valid and writing into memory cannot fail");
-    put_unsigned(out, bytes.len() as u64);
-    out.extend_from_slice(&bytes);
+/// A damaged chunk counts as empty: the rest of the chart is still worth seeing.
+pub fn load(connection: &Connection, id: i64, series: u64) -> Result<Vec<Point>, Problem> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM chunks WHERE id = ?1")?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+    let dots = decode(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+    let dots = dots.unwrap_or_else(|damage| {
+        metrics::counter!("gridwarden_history_damaged_total").increment(1);
+        tracing::error!(chunk = id, %damage, "its points are missing in the chart");
+        Vec::new()
+    });
+    let mut points: Vec<Point> = dots.into_iter().map(|dot| Point { series, dot }).collect();
+    settle(&mut points);
+    Ok(points)
 }
 
-pub fn decode(bytes: &[u8]) -> Result<Vec<Dot>, Damaged> {
+fn decode(bytes: &[u8]) -> Result<Vec<Dot>, Damaged> {
     let (content, stored) = bytes.split_last_chunk::<4>().ok_or(Damaged)?;
     if crc32fast::hash(content) != u32::from_le_bytes(*stored) {
         return Err(Damaged);
@@ -117,10 +110,52 @@ fn take_part<T: pco::data_types::Number>(reader: &mut Reader<'_>, numbers: &mut 
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
+    use pco::ChunkConfig;
+    use pco::standalone::simple_compress;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::journal::number::{put_float, put_signed, put_unsigned};
+
+    /// More points than this were compressed by pco.
+    const FEW_MAX: usize = 32;
+
+    /// As chunks were written.
+    pub fn encode(dots: &[Dot]) -> Vec<u8> {
+        let form = if dots.len() <= FEW_MAX { FEW } else { MANY };
+        let any_uncertain = dots.iter().any(|dot| dot.uncertain);
+        let mut out = vec![if any_uncertain { form | WITH_BITS } else { form }];
+        put_unsigned(&mut out, dots.len() as u64);
+        if form == FEW {
+            let mut before = 0;
+            for dot in dots {
+                put_signed(&mut out, dot.time.wrapping_sub(before));
+                put_float(&mut out, dot.value);
+                before = dot.time;
+            }
+        } else {
+            let times: Vec<i64> = dots.iter().map(|dot| dot.time).collect();
+            let values: Vec<f64> = dots.iter().map(|dot| dot.value).collect();
+            put_part(&mut out, &times);
+            put_part(&mut out, &values);
+        }
+        if any_uncertain {
+            out.extend(dots.chunks(8).map(|eight| {
+                eight.iter().enumerate().fold(0u8, |bits, (at, dot)| bits | u8::from(dot.uncertain) << at)
+            }));
+        }
+        let checksum = crc32fast::hash(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    fn put_part<T: pco::data_types::Number>(out: &mut Vec<u8>, numbers: &[T]) {
+        let bytes = simple_compress(numbers, &ChunkConfig::default())
+            .expect("the default configuration is valid and writing into memory cannot fail");
+        put_unsigned(out, bytes.len() as u64);
+        out.extend_from_slice(&bytes);
+    }
 
     fn dots() -> impl Strategy<Value = Vec<Dot>> {
         let value = prop_oneof![
@@ -158,20 +193,5 @@ mod tests {
             content.extend_from_slice(&crc32fast::hash(&content).to_le_bytes());
             let _ = decode(&content);
         }
-    }
-
-    #[test]
-    fn decimals_take_about_a_byte_and_a_half() {
-        let mut random = fastrand::Rng::with_seed(7);
-        let (mut time, mut value) = (1_795_000_000_000, 2000);
-        let dots: Vec<Dot> = (0..1000)
-            .map(|_| {
-                time += 10_000 + random.i64(-3..=3);
-                value += random.i64(-2..=2);
-                Dot { time, value: value as f64 / 100.0, uncertain: false }
-            })
-            .collect();
-        let each = encode(&dots).len() as f64 / 1000.0;
-        assert!(each < 1.6, "{each} bytes per point");
     }
 }

@@ -1,24 +1,24 @@
-//! The part of the history that is not sealed yet, in memory.
+//! The part of the history that is not sealed yet, in memory: points as they came, whatever their series.
 //!
-//! Two generations: `current` takes what is committed, `sealing` is being written as chunks. Full: nothing more is taken, the head lags
-//! behind the journal, and after the next sealing it catches up from there; charts end a little before now until then.
+//! Two generations: `current` takes what is committed, `sealing` is being written as a run. Full: nothing more is taken, the head lags
+//! behind the journal, and after the next sealing it catches up from there; charts end a little before now until then. A chart looks through all points:
+//! a part that is complete is shared with it, so that the writer never waits behind it.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Dot, NewBatch, Point};
+use super::{Dot, NewBatch, Point, settle};
 use crate::units::{Millis, Steady};
 
-/// Most points in memory; 24 bytes each.
-const POINTS_MAX: usize = 1_000_000;
-/// Sealed when there are so many points or the oldest is this old: one hour of a value every ten seconds makes a good chunk.
-const SEAL_POINTS: usize = 500_000;
+/// Most points in memory; 32 bytes each.
+const POINTS_MAX: usize = 1 << 20;
+/// Sealed when there are so many points or the oldest is this old.
+const SEAL_POINTS: usize = 1 << 18;
 const SEAL_AFTER: Millis = Millis::from_secs(3600);
+/// Points of one part; as many are looked through with the writer waiting.
+const PART_POINTS: usize = 1 << 13;
 
 pub struct Head {
     inner: Mutex<Inner>,
-    /// Held while sealing: one at a time.
-    pub sealer: tokio::sync::Mutex<()>,
 }
 
 struct Inner {
@@ -29,28 +29,35 @@ struct Inner {
     sealing: Option<Generation>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Generation {
     /// The newest batch in it.
     upto: u64,
     first: Option<Steady>,
     newest: Steady,
-    points: usize,
-    series: BTreeMap<u64, Vec<Dot>>,
+    complete: Vec<Arc<Part>>,
+    last: Part,
+}
+
+/// Points in order of arrival; the series apart, because a chart compares all of them and wants few of the dots.
+#[derive(Clone, Default)]
+struct Part {
+    series: Vec<u64>,
+    dots: Vec<Dot>,
 }
 
 /// What is to be sealed.
 pub struct Sealing {
     pub upto: u64,
+    pub began: Steady,
     pub steady: Steady,
-    /// In rising order.
-    pub series: Vec<u64>,
+    generation: Generation,
 }
 
 impl Default for Head {
     fn default() -> Self {
         let inner = Inner { points_max: POINTS_MAX, upto: 0, current: Generation::default(), sealing: None };
-        Self { inner: Mutex::new(inner), sealer: tokio::sync::Mutex::new(()) }
+        Self { inner: Mutex::new(inner) }
     }
 }
 
@@ -86,20 +93,26 @@ impl Head {
         inner.has_room().then_some(inner.upto)
     }
 
-    /// Dots of one series with `from <= time < to`, in order of arrival.
-    pub fn dots(&self, series: u64, from: i64, to: i64) -> Vec<Dot> {
-        let inner = self.lock();
-        let generations = inner.sealing.iter().chain([&inner.current]);
-        let dots = generations.filter_map(|generation| generation.series.get(&series)).flatten();
-        dots.filter(|dot| from <= dot.time && dot.time < to).copied().collect()
+    /// Points of one series with `from <= time < to`, in order of time, each time once.
+    pub fn points(&self, series: u64, from: i64, to: i64) -> Vec<Point> {
+        let parts: Vec<Arc<Part>> = {
+            let inner = self.lock();
+            let generations = inner.sealing.iter().chain([&inner.current]);
+            generations.flat_map(|generation| generation.parts_with(series)).collect()
+        };
+        let points = parts.iter().flat_map(|part| part.of(series));
+        let mut points: Vec<Point> =
+            points.filter(|point| from <= point.dot.time && point.dot.time < to).collect();
+        settle(&mut points);
+        points
     }
 
-    /// Whether there is enough, or it is old enough, to be worth a chunk; or a sealing was broken off.
+    /// Whether there is enough, or it is old enough, to be worth a run; or a sealing was broken off.
     pub fn should_seal(&self) -> bool {
         let inner = self.lock();
         let current = &inner.current;
         let age = current.first.map_or(Millis(0), |first| current.newest.since(first));
-        inner.sealing.is_some() || !inner.has_room() || current.points >= SEAL_POINTS || age >= SEAL_AFTER
+        inner.sealing.is_some() || !inner.has_room() || current.points() >= SEAL_POINTS || age >= SEAL_AFTER
     }
 
     /// Begins a sealing, or the broken-off one again. `None` when there is nothing to seal.
@@ -111,28 +124,22 @@ impl Head {
         let generation = inner.sealing.as_ref()?;
         Some(Sealing {
             upto: generation.upto,
+            began: generation.first.unwrap_or(generation.newest),
             steady: generation.newest,
-            series: generation.series.keys().copied().collect(),
+            generation: generation.clone(),
         })
     }
 
-    /// The dots of a series that is being sealed, in order of arrival.
-    pub fn sealing_dots(&self, series: u64) -> Vec<Dot> {
-        let inner = self.lock();
-        let generation = inner.sealing.as_ref();
-        generation.and_then(|generation| generation.series.get(&series)).cloned().unwrap_or_default()
-    }
-
-    /// It is all in chunks.
+    /// It is all in a run.
     pub fn end_sealing(&self) {
         let done = self.lock().sealing.take();
-        drop(done); // Freeing many series takes a while; not under the lock.
+        drop(done); // Freeing takes a while; not under the lock.
     }
 }
 
 impl Inner {
     fn points(&self) -> usize {
-        self.current.points + self.sealing.as_ref().map_or(0, |generation| generation.points)
+        self.current.points() + self.sealing.as_ref().map_or(0, Generation::points)
     }
 
     fn has_room(&self) -> bool {
@@ -145,10 +152,52 @@ impl Inner {
         current.upto = seq;
         current.newest = steady;
         current.first.get_or_insert(steady);
-        current.points += points.len();
         for point in points {
-            current.series.entry(point.series).or_default().push(point.dot);
+            current.push(point);
         }
+    }
+}
+
+impl Generation {
+    fn points(&self) -> usize {
+        self.complete.len() * PART_POINTS + self.last.dots.len()
+    }
+
+    fn push(&mut self, point: Point) {
+        self.last.series.push(point.series);
+        self.last.dots.push(point.dot);
+        if self.last.dots.len() == PART_POINTS {
+            self.complete.push(Arc::new(std::mem::take(&mut self.last)));
+        }
+    }
+
+    /// The complete parts, and of the last one what is of this series.
+    fn parts_with(&self, series: u64) -> impl Iterator<Item = Arc<Part>> {
+        let mut last = Part::default();
+        for point in self.last.of(series) {
+            last.series.push(point.series);
+            last.dots.push(point.dot);
+        }
+        self.complete.iter().cloned().chain([Arc::new(last)])
+    }
+}
+
+impl Part {
+    fn of(&self, series: u64) -> impl Iterator<Item = Point> {
+        let all = self.series.iter().zip(&self.dots);
+        all.filter(move |(its, _)| **its == series).map(|(&series, &dot)| Point { series, dot })
+    }
+}
+
+impl Sealing {
+    /// All its points in order of series and time; of those with the same series and time only the one that came last.
+    pub fn in_order(self) -> Vec<Point> {
+        let Generation { complete, last, .. } = self.generation;
+        let parts = complete.iter().map(Arc::as_ref).chain([&last]);
+        let all = parts.flat_map(|part| part.series.iter().zip(&part.dots));
+        let mut points: Vec<Point> = all.map(|(&series, &dot)| Point { series, dot }).collect();
+        settle(&mut points);
+        points
     }
 }
 
@@ -158,7 +207,7 @@ impl Head {
         self.lock().points_max = points_max;
     }
 
-    pub fn points(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.lock().points()
     }
 }

@@ -12,7 +12,7 @@ fn everything(seq: u64) -> Commit {
     Commit { effects, snapshot: seq.is_multiple_of(5).then(|| vec![1; 99]), ..commit(seq) }
 }
 
-/// Every batch is sealed by itself: the victim spends most of its life sealing.
+/// Every batch is sealed by itself, and every eighth time eight runs are merged: the victim spends most of its life so.
 const SEALING: &str = "GRIDWARDEN_TEST_KILL_SEALING";
 
 /// Not a test of its own: the process that gets killed. It says which batches were answered, and where it seals. Without a folder it does nothing.
@@ -27,6 +27,7 @@ async fn victim() {
         if seq.is_multiple_of(every) {
             println!("\nsealing {seq}");
             store.seal().await.unwrap();
+            store.merge().await.unwrap();
             println!("\nsealed {seq}");
         }
     }
@@ -102,7 +103,7 @@ async fn killed_at_any_moment_nothing_answered_is_lost() {
     }
 }
 
-/// The kill falls between the slice that is in chunks and the cursor that says so, or inside of either: the same points are sealed once more.
+/// The kill falls between the blocks of a run and the moment when it counts, or inside of either: the same points are sealed, the same runs merged once more.
 #[tokio::test]
 async fn killed_while_sealing_no_point_is_lost_or_doubled() {
     let place = Place::new();

@@ -1,6 +1,6 @@
 //! An older file becomes a current one, whole or not at all.
 //!
-//! `store-1.sql` and `store-5.sql` are stores as these versions of the schema wrote them. They are never edited: files out there look like this. Made by
+//! `store-1.sql`, `store-5.sql` and `store-7.sql` are stores as these versions of the schema wrote them. They are never edited: files out there look like this. Made by
 //! `GRIDWARDEN_WRITE_FIXTURE=store-N.sql cargo test -p gateway writes_the_fixture`, once per version.
 
 use super::*;
@@ -9,6 +9,7 @@ use crate::units::Timestamp;
 
 const VERSION_1: &str = include_str!("store-1.sql");
 const VERSION_5: &str = include_str!("store-5.sql");
+const VERSION_7: &str = include_str!("store-7.sql");
 
 fn old(sql: &str) -> (Place, Connection) {
     let place = Place::new();
@@ -86,15 +87,23 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
-async fn a_store_of_version_5_opens_with_all_that_is_in_it() {
-    let (place, connection) = old(VERSION_5);
-    assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version: 5 });
-    drop(connection);
-    let (store, recovered) = place.recover(LIMITS);
-    check(&store, &recovered).await;
-    let heads = store.verify_chains().await.unwrap();
-    assert!(heads.iter().all(|head| head.broken.is_none() && head.rows == 1), "{heads:?}");
-    store.commit(&commit(22)).await.unwrap();
+async fn stores_of_versions_5_and_7_open_with_all_that_is_in_them() {
+    for (version, sql) in [(5, VERSION_5), (7, VERSION_7)] {
+        let (place, connection) = old(sql);
+        assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version });
+        drop(connection);
+        let (store, recovered) = place.recover(LIMITS);
+        check(&store, &recovered).await;
+        let heads = store.verify_chains().await.unwrap();
+        assert!(heads.iter().all(|head| head.broken.is_none() && head.rows == 1), "{heads:?}");
+        store.commit(&commit(22)).await.unwrap();
+        // The sealed history goes on in its new form behind the old one.
+        store.seal().await.unwrap();
+        let ends = (Timestamp(0), Timestamp(i64::MAX));
+        let series = store.series(DeviceIx(1), Metric::TEMPERATURE, ends.0, ends.1, 100).await.unwrap();
+        let times: Vec<_> = series.iter().map(|sample| sample.time).collect();
+        assert_eq!(times, [1, 8, 15, 22].map(|seq| moment(seq).wall));
+    }
 }
 
 /// What an older file has not got is not taken for damage.

@@ -52,12 +52,30 @@ const FORMS: [fn(f64) -> f64; 7] = [
 /// What to multiply a float by to find its whole number under each form.
 const BACK: [f64; 7] = [1.0, 10.0, 100.0, 1000.0, 10.0, 100.0, 1000.0];
 
+/// How many forms there are.
+pub const FORMS_COUNT: usize = FORMS.len();
+
+/// The whole number that becomes exactly this float in this form, if there is one.
+pub fn whole(value: f64, form: usize) -> Option<i64> {
+    exact(value, *FORMS.get(form)?, *BACK.get(form)?)
+}
+
+/// The float that a whole number becomes in this form, if there is such a form.
+pub fn float_of(whole: i64, form: usize) -> Option<f64> {
+    FORMS.get(form).map(|form| form(whole as f64))
+}
+
+#[inline(always)]
+fn exact(value: f64, form: fn(f64) -> f64, back: f64) -> Option<i64> {
+    let nearest = (value * back).round();
+    let whole = nearest as i64;
+    // The comparison is false for NaN, and the bits differ for the negative zero: both have no whole number.
+    (nearest.abs() < WHOLE_MAX && form(whole as f64).to_bits() == value.to_bits()).then_some(whole)
+}
+
 pub fn put_float(out: &mut Vec<u8>, value: f64) {
     for (mark, (form, back)) in FORMS.iter().zip(BACK).enumerate() {
-        let nearest = (value * back).round();
-        let whole = nearest as i64;
-        // The comparison is false for NaN, and the bits differ for the negative zero: both are written raw.
-        if nearest.abs() < WHOLE_MAX && form(whole as f64).to_bits() == value.to_bits() {
+        if let Some(whole) = exact(value, *form, back) {
             return put_unsigned(out, fold(whole) << 3 | mark as u64);
         }
     }

@@ -69,6 +69,13 @@ fn action() -> impl Strategy<Value = Action> {
             note
         }),
         Just(Deed::Roster),
+        (any::<u32>(), note()).prop_map(|(cell, note)| Deed::Drill {
+            cell: CellIx(cell),
+            class: SignalClass::Fire,
+            note
+        }),
+        (proptest::collection::vec((any::<u32>().prop_map(CellIx), "\\PC{0,12}"), 0..4), note())
+            .prop_map(|(people, note)| Deed::RollCall { people, note }),
         (any::<u32>(), any::<bool>(), "\\PC{0,20}").prop_map(|(cell, resident, text)| Deed::Report {
             cell: CellIx(cell),
             class: SignalClass::Supervisory,

@@ -1,0 +1,91 @@
+//! The task that looks after the history: seals, catches up with the journal, merges.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::select;
+use tokio::time::{Duration, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::merge::{Merging, Plan};
+use crate::store::{Store, StoreError, readers};
+
+const RETRY: Duration = Duration::from_secs(30);
+
+/// What is under way.
+pub struct Tending {
+    plan: Mutex<Plan>,
+    /// Held while sealing: one at a time.
+    pub(super) sealing: tokio::sync::Mutex<()>,
+    pub(super) merging: tokio::sync::Mutex<Merging>,
+}
+
+impl Tending {
+    /// How long points are to be kept.
+    pub fn new(history_days_max: u32) -> Self {
+        let plan = Mutex::new(Plan::new(history_days_max));
+        Self { plan, sealing: Default::default(), merging: Default::default() }
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Does so whenever something was committed. When the store fails it tries again later: nothing is lost, the journal has it.
+    pub async fn keep_history(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut newest = self.newest();
+        let mut failing = false;
+        loop {
+            select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                changed = newest.changed() => changed?,
+            }
+            match self.tend_history(&stop).await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "cannot seal or merge the history; trying again");
+                    }
+                    failing = true;
+                    select! {
+                        () = stop.cancelled() => return Ok(()),
+                        () = sleep(RETRY.mul_f64(1.0 + fastrand::f64() / 4.0)) => (),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Merging waits for the others: they keep the memory small.
+    pub(in crate::store) async fn tend_history(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            if self.shared.signals.head.should_seal() {
+                self.seal().await?;
+            }
+            let store = self.clone();
+            let goes_on = if self.lags() {
+                readers::blocking(move || store.catch_up()).await?
+            } else {
+                self.merge_a_slice().await?
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Tending {
+    pub fn set_plan(&self, plan: Plan) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+    }
+
+    /// As after an error.
+    pub async fn forget_merging(&self) {
+        *self.merging.lock().await = Merging::Unknown;
+    }
+}

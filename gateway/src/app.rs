@@ -28,6 +28,7 @@ use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
+use crate::io::mqtt::sparkplug::Sparkplug;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
 use crate::io::roll_call::RollCalls;
@@ -128,7 +129,8 @@ impl App {
             Some(config) => Some(gbt26875::Server::bind(config).await?),
             None => None,
         };
-        let sources = loaded.config.brokers.iter().map(|broker| mqtt::Source::new(broker, &folder));
+        let heard = loaded.config.brokers.iter().filter(|broker| !broker.subscribe.is_empty());
+        let sources = heard.map(|broker| mqtt::Source::new(broker, &folder));
         Ok(Self {
             path: path.to_owned(),
             sources: sources.collect::<Result<_, _>>()?,
@@ -285,6 +287,12 @@ impl App {
         }
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
+        }
+        if let Some(sparkplug) = &config.sparkplug {
+            let name = sparkplug.broker.get_ref();
+            let broker = config.brokers.iter().find(|broker| broker.name.get_ref() == name);
+            let host = Sparkplug::new(sparkplug, broker.context("[sparkplug] names no [[broker]]")?, folder)?;
+            tasks.spawn("sparkplug", host.run(world.clone(), inlet.clone(), clock, stop.clone()));
         }
         for bus in &config.buses {
             let bus = modbus::Bus::new(bus)?;

@@ -48,6 +48,8 @@ pub struct Config {
     pub push_in: Vec<PushIn>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
+    /// A host of Sparkplug edge nodes.
+    pub sparkplug: Option<Sparkplug>,
     /// Where user information transmission devices report.
     pub gbt26875: Option<Gbt26875>,
     /// The city's centre, which is told of fires.
@@ -212,6 +214,22 @@ pub struct Topic {
     pub decoder: Option<Spanned<crate::decode::Family>>,
     /// Name of a device profile that reads messages on a topic.
     pub profile: Option<Spanned<String>>,
+}
+
+/// A host application of Sparkplug B, with a connection of its own to one broker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sparkplug {
+    /// Name of a `[[broker]]`.
+    pub broker: Spanned<String>,
+    /// Used by no other host.
+    pub host_id: Spanned<String>,
+    /// Only these groups; none: all.
+    #[serde(default)]
+    pub groups: Vec<Spanned<String>>,
+    /// So long a message is waited for that is missing between two others.
+    #[serde(default = "defaults::reorder_timeout_ms")]
+    pub reorder_timeout_ms: Spanned<u32>,
 }
 
 /// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
@@ -531,6 +549,7 @@ mod defaults {
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
+        reorder_timeout_ms: u32 = 2_000;
         push_in_kb: u32 = 64;
         push_in_per_s: u32 = 200;
         modbus_timeout_ms: u32 = 1_000;

@@ -19,6 +19,7 @@ mod outcome;
 pub mod profile;
 pub mod push;
 mod scalar;
+pub mod sparkplug;
 pub mod stranger;
 mod time;
 mod ttn;

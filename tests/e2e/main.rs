@@ -35,6 +35,7 @@ mod reload;
 mod rights;
 mod service;
 mod simulator;
+mod sparkplug;
 mod stop;
 mod time;
 mod waiting;

@@ -12,6 +12,7 @@ mod push_in;
 mod registry;
 mod rules;
 mod secrets;
+mod sparkplug;
 mod station;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         channels::check(inputs.station, config, inputs.folder);
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
         push_in::check(inputs.station, config, inputs.folder);
+        sparkplug::check(inputs.station, config, inputs.registry);
         modbus::check(inputs.station, config, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {

@@ -9,6 +9,7 @@
 
 mod pauses;
 pub mod publisher;
+pub mod sparkplug;
 mod v4;
 mod v5;
 

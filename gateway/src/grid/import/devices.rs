@@ -55,8 +55,20 @@ const KINDS: &[(&str, DeviceKind)] = &[
 ];
 
 /// How a message finds its device; what comes before the first colon of an address.
-const ADDRESSES: &[&str] =
-    &["native", "z2m", "lora", "frigate", "modbus", "mqtt", "imei", "ctwing", "huawei", "gbt26875", "meokon"];
+const ADDRESSES: &[&str] = &[
+    "native",
+    "z2m",
+    "lora",
+    "frigate",
+    "modbus",
+    "mqtt",
+    "imei",
+    "ctwing",
+    "huawei",
+    "gbt26875",
+    "meokon",
+    "sparkplug",
+];
 
 pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
     read_devices(file, bytes)?.whole()

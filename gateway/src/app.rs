@@ -295,7 +295,7 @@ impl App {
             tasks.spawn("sparkplug", host.run(world.clone(), inlet.clone(), clock, stop.clone()));
         }
         for bus in &config.buses {
-            let bus = modbus::Bus::new(bus)?;
+            let bus = modbus::Bus::new(bus, &loaded.profiles)?;
             tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
         }
 

@@ -293,7 +293,7 @@ pub enum Parity {
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     pub unit: Spanned<u8>,
-    /// One of the built-in maps (`mpd-380`, `keller-x`, `sw-p300`), or leave out and list `register`s.
+    /// A device profile `over = "modbus"`, such as `mpd-380`, `keller-x` or `sw-p300`, or leave out and list `register`s.
     pub map: Option<Spanned<String>>,
     #[serde(default, rename = "register")]
     pub registers: Vec<Register>,
@@ -303,7 +303,7 @@ pub struct Unit {
     /// Quiet time this unit needs before each request. SW-P300 wants 2,000.
     #[serde(default)]
     pub pause_ms: u32,
-    /// The unit in which the built-in map's pressure counts, for a map that does not know it (`sw-p300`).
+    /// The unit in which the map's pressure counts, for a map that does not know it (`sw-p300`).
     pub pressure_unit: Option<Spanned<String>>,
 }
 

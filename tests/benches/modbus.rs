@@ -101,7 +101,7 @@ async fn poll_with_the_gateway(address: &str) {
     let (inlet, mut outlet) = inlet::channel();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let bus = Bus::new(&toml::from_str(&text).unwrap()).unwrap();
+    let bus = Bus::new(&toml::from_str(&text).unwrap(), &gateway::profiles::shipped()).unwrap();
     tasks.spawn(bus.run(world.share(), inlet, stop.clone()));
     let take = async { while outlet.routine.recv().await.is_some() {} };
     let _ = tokio::time::timeout(LASTS, take).await; // It goes on until the time is up.

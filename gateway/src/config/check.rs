@@ -48,7 +48,7 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
         push_in::check(inputs.station, config, inputs.folder);
         sparkplug::check(inputs.station, config, inputs.registry);
-        modbus::check(inputs.station, config, inputs.registry);
+        modbus::check(inputs.station, config, inputs.profiles, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);

@@ -145,7 +145,7 @@ fn read<'a>(service: &str, sent: &Sent<'_>, outcome: &Outcome<'a>) -> Result<(&'
             let bytes_of = |profile: &Profile| match profile.over {
                 Over::Text => Some(text.as_bytes()),
                 Over::Bytes => packed.as_deref(),
-                Over::Json | Over::Lorawan | Over::Zigbee2mqtt => None,
+                Over::Json | Over::Lorawan | Over::Zigbee2mqtt | Over::Modbus => None,
             };
             let mut found = None;
             for profile in profiles.all() {

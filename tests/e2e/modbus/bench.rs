@@ -58,7 +58,11 @@ pub fn start(line: &str, units: &str) -> Running {
     let (inlet, outlet) = inlet::channel();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Bus::new(&bus).unwrap().run(world.share(), inlet, stop.clone()));
+    tasks.spawn(Bus::new(&bus, &gateway::profiles::shipped()).unwrap().run(
+        world.share(),
+        inlet,
+        stop.clone(),
+    ));
     Running { outlet, stop, tasks, dead: Vec::new() }
 }
 

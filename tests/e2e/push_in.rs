@@ -100,15 +100,15 @@ async fn measurements_that_a_hydrant_kept_are_filed_at_their_own_times_and_call_
     let kept = [(180, 410), (120, 0), (119, 2), (60, 405)];
     let batch = pressures(&kept, "861234050006797").to_string();
     assert_eq!(push(&station, SECRET, batch.clone()).await, StatusCode::OK);
-    let series = station.get("/api/v1/series?device=NB-2&metric=pressure").await;
+    let series = station.get("/api/v1/series?device=NB-2&metric=pressure&points=5000").await;
     let values: Vec<_> =
-        series["points"].as_array().unwrap().iter().map(|point| point["value"].clone()).collect();
+        series["items"].as_array().unwrap().iter().map(|item| item["last"].clone()).collect();
     assert_eq!(values, [410.0, 0.0, 2.0, 405.0], "in the order in which they were: {series}");
     assert_eq!(station.get("/api/v1/alarms").await["items"], json!([]), "nobody is called for what is over");
     // The platform did not hear our answer and sends it once more.
     assert_eq!(push(&station, SECRET, batch).await, StatusCode::OK);
-    let series = station.get("/api/v1/series?device=NB-2&metric=pressure").await;
-    assert_eq!(series["points"].as_array().map(Vec::len), Some(4), "{series}");
+    let series = station.get("/api/v1/series?device=NB-2&metric=pressure&points=5000").await;
+    assert_eq!(series["items"].as_array().map(Vec::len), Some(4), "{series}");
     station.stop().await;
 }
 

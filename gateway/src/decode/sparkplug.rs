@@ -23,7 +23,7 @@ use crate::model::{DeviceIx, DeviceKind, Metric, Quality};
 use crate::units::{Millis, Steady, Timestamp};
 
 /// Edge nodes that one host follows.
-const NODES_MAX: usize = 2_000;
+const NODES_MAX: usize = 500;
 /// Between two requests for births: a thousand nodes that are all asked at once would all answer at once.
 const ASK_APART: Millis = Millis(50);
 /// More reports than this out of one message are not meant.
@@ -184,6 +184,7 @@ impl Host {
                 payload: if fire { Vec::new() } else { message.payload.to_owned() },
                 received: message.received,
             };
+            // Without room it is read as it comes.
             if session.hold(seq, held, now + self.reorder_timeout) && !fire {
                 return;
             }

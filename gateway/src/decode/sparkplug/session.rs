@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use crate::units::{Millis, Steady, Timestamp};
 
 /// Aliases of one node, over all its devices.
-const ALIASES_MAX: usize = 20_000;
+const ALIASES_MAX: usize = 5_000;
 /// Messages of one node that wait for an earlier one.
 const HELD_MAX: usize = 64;
+/// And so many bytes of them.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 /// Asked for births and not answered: asked again after this, and each time twice as long …
 const ASK_AGAIN: Millis = Millis::from_secs(5);
 /// … up to this.
@@ -82,7 +84,8 @@ impl Session {
 
     /// Keeps it until the missing one comes, or `by`. `false`: there is no room.
     pub fn hold(&mut self, seq: u64, held: Held, by: Steady) -> bool {
-        if HELD_MAX <= self.held.len() {
+        let bytes: usize = self.held.values().map(|held| held.payload.len()).sum();
+        if HELD_MAX <= self.held.len() || HELD_BYTES_MAX < bytes + held.payload.len() {
             return false;
         }
         self.held.insert(seq as u8, held);
@@ -180,6 +183,9 @@ mod tests {
         session.begin(None, Some(0));
         let kept = (2..200).filter(|n| session.hold(*n, held(0), Steady(1))).count();
         assert_eq!(kept, HELD_MAX);
+        session.begin(None, Some(0));
+        let large = Held { payload: vec![0; HELD_BYTES_MAX + 1], ..held(0) };
+        assert!(!session.hold(2, large, Steady(1)), "read as it comes instead");
         for alias in 0..2 * ALIASES_MAX as u64 {
             session.name(alias, Named { name: "x".into(), datatype: None });
         }

@@ -207,15 +207,15 @@ fn values_are_ours_by_name_type_unit_and_quality() {
         put_bytes(&mut set, 1, b"engUnit");
         put_bytes(&mut set, 2, &number);
         put_bytes(&mut set, 2, &text);
-        let mut bytes = metric(Some("Hydrant/Pressure"), None, V::Double(4.1), None, false);
+        let mut bytes = metric(Some("Hydrant/Pressure"), None, V::Double(4.5), None, false);
         put_bytes(&mut bytes, field, &set);
         bytes
     };
     let named = |name, value| metric(Some(name), None, value, None, false);
     for (at, (metrics, wanted)) in [
-        (vec![property(9, 192, "bar")], vec!["1 Live pressure=410"]),
-        (vec![property(9, 500, "bar")], vec!["1 Live pressure=410?"]),
-        (vec![property(9, 0, "kPa")], vec!["1 Live pressure=4.1!"]),
+        (vec![property(9, 192, "bar")], vec!["1 Live pressure=450"]),
+        (vec![property(9, 500, "bar")], vec!["1 Live pressure=450?"]),
+        (vec![property(9, 0, "kPa")], vec!["1 Live pressure=4.5!"]),
         (vec![property(9, 192, "furlong")], vec!["1 Live"]),
         (vec![named("Temperature", V::Whole(1, 0xFFFF_FFFE))], vec!["1 Live temperature=-2"]),
         (vec![named("contact", V::Flag(true))], vec!["1 Live door_open=0"]),

@@ -12,6 +12,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 
 from pysparkplug import (
     DataType, DBirth, Device, EdgeNode, Message, MessageType, Metric, NBirth, QoS, Topic, get_current_timestamp,
@@ -53,7 +54,9 @@ def detector(name):
 
 node = EdgeNode("fire", "block-3", [metric(REBIRTH, DataType.BOOLEAN, False)], cmd_callback=commanded)
 node.register(detector("hall"))
-node.connect("127.0.0.1", port=int(sys.argv[1]), blocking=True)
+node.connect("127.0.0.1", port=int(sys.argv[1]))
+while not node._connected:
+    time.sleep(0.01)
 print("born", flush=True)
 for line in sys.stdin:
     match line.split():

@@ -10,6 +10,7 @@
 mod act;
 mod alarm;
 pub mod backoff;
+pub mod behaviour;
 mod condition;
 mod deeds;
 mod due;

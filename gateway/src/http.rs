@@ -51,6 +51,7 @@ pub mod staffing;
 pub mod station;
 pub mod stills;
 pub mod teams;
+pub mod waiting;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,6 +79,7 @@ use crate::metrics::Metrics;
 use crate::notify::reports::Reporter;
 use crate::notify::web_push;
 use crate::store::Store;
+use crate::waiting::SharedRoom;
 use crate::world;
 use problem::ApiError;
 
@@ -94,6 +96,7 @@ pub struct Api {
     pub world: world::Shared,
     pub live: Arc<Live>,
     pub inlet: Inlet,
+    pub waiting: Arc<SharedRoom>,
     pub commands: Commands,
     pub clock: Clock,
     pub tokens: auth::Tokens,
@@ -217,6 +220,9 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
         .routes(routes!(letters::again))
+        .routes(routes!(waiting::list))
+        .routes(routes!(waiting::place))
+        .routes(routes!(waiting::dismiss))
         .routes(routes!(rules::list))
         .routes(routes!(rules::ladder))
         .merge(files())

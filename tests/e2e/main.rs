@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cameras;
+mod behaviour;
 mod card;
 mod cases;
 mod centre;
@@ -41,6 +42,8 @@ mod reload;
 mod rights;
 mod service;
 mod simulator;
+mod sparkplug;
 mod stop;
 mod time;
+mod waiting;
 mod web;

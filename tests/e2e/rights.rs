@@ -161,6 +161,8 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         ("POST", "/api/v1/modbus/{bus}/read") => Some(json!({ "unit": 1, "start": 0, "count": 1 })),
         ("POST", "/api/v1/rules/check" | "/api/v1/rules/preview") => Some(json!({ "text": "" })),
         ("PUT", "/api/v1/rules/file") => Some(json!({ "text": "", "version": "" })),
+        ("POST", "/api/v1/waiting/place") => Some(json!({ "address": "z2m:x", "id": "X", "name": "x" })),
+        ("POST", "/api/v1/waiting/dismiss") => Some(json!({ "address": "z2m:x" })),
         ("POST", "/api/v1/patrol") => Some(json!({ "code": "nobody" })),
         ("PUT", "/api/v1/me/position") => Some(json!({ "lat": 32.06, "lon": 118.8 })),
         ("PATCH", _) => Some(json!({ "cells": ["XL-01"] })),
@@ -243,9 +245,10 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
                     }
                     Reach::Cases | Reach::Own | Reach::Everywhere => {
                         assert!(![401, 403, 405, 500].contains(&status), "{case}: {status}");
-                        // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers, has nothing out of service, has tried no
-                        // rules and has no cells on its disk.
-                        let absent = ["999999", "nobody", "/wrong", "/push/", "/maintenance", "/rules/preview", "/split", "/merge"]
+                        // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers, has nothing out of service and nobody who
+                        // waits, has tried no rules and has no cells on its disk.
+                        let absent =
+                            ["999999", "nobody", "/wrong", "/push/", "/maintenance", "/waiting/", "/rules/preview", "/split", "/merge"]
                             .iter()
                             .any(|part| path.contains(part));
                         assert!(absent || status != 404, "{case}: {status}");

@@ -121,6 +121,7 @@ impl Station {
             world: world.clone(),
             live: live.clone(),
             inlet,
+            waiting: Arc::default(),
             commands: Commands::default(),
             clock,
             tokens,

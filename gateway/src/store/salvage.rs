@@ -46,6 +46,7 @@ const TABLES: &[&str] = &[
     "chunks",
     "history_runs",
     "history_blocks",
+    "waiting",
     "dead_letters",
     "attachments",
     "attachment_parts",

@@ -330,6 +330,10 @@ pub(super) const STEPS: &[&str] = &[
     ",
     // 10: whose case an alarm is or was.
     CASES,
+    // 11: devices that are heard and not registered.
+    "
+    CREATE TABLE waiting (address TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    ",
 ];
 
 /// Those whom an alarm was handed to, and those who were called for it. Taken again it adds those that are missing, as after a salvage.

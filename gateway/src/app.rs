@@ -33,7 +33,8 @@ use crate::io::own_trouble::OwnTrouble;
 use crate::io::roll_call::RollCalls;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
-use crate::io::{commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
+use crate::io::stills::Stills;
+use crate::io::{camera, commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
 use crate::learning::preview::Trials;
 use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
@@ -44,7 +45,7 @@ use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::unrecorded::Unrecorded;
 use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
-use crate::store::{Limits, Store, attachments, restore};
+use crate::store::{Limits, Store, attachments, restore, stills};
 use crate::supervise::Supervisor;
 use crate::{account_command, world};
 
@@ -268,6 +269,9 @@ impl App {
         let roll_calls = RollCalls { clock, world: world.clone(), inlet: inlet.clone() };
         tasks.spawn("roll-calls", roll_calls.run(stop.clone()));
 
+        let stills = Stills::new(store.clone(), live.clone(), clock, still_limits(&config.store));
+        tasks.spawn("stills", stills.clone().run(stop.clone()));
+
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;
         let mut commands = Commands::default();
@@ -283,6 +287,16 @@ impl App {
         }
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
+        }
+        for camera in &config.cameras {
+            let ends = camera::Ends {
+                world: world.clone(),
+                inlet: inlet.clone(),
+                clock,
+                stills: stills.clone(),
+                check: health.informative(format!("camera:{}", camera.name.get_ref())),
+            };
+            tasks.spawn("camera", camera::Camera::new(camera, folder, ends)?.run(stop.clone()));
         }
         for bus in &config.buses {
             let bus = modbus::Bus::new(bus)?;
@@ -371,7 +385,7 @@ impl App {
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             push: opened.push,
             reports: opened.reports,
-            push_in: http::push_in::Doors::open(&config.push_in, folder)?,
+            push_in: http::push_in::Doors::open(&config.push_in, folder)?.with_stills(stills),
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),
@@ -405,6 +419,13 @@ fn limits(store: &config::Store) -> Limits {
             bytes_max: u64::from(*store.attachments_max_mb.get_ref()) << 20,
             days_max: *store.attachments_max_days.get_ref(),
         },
+    }
+}
+
+fn still_limits(store: &config::Store) -> stills::Limits {
+    stills::Limits {
+        bytes_max: u64::from(*store.stills_max_mb.get_ref()) << 20,
+        days_max: *store.stills_max_days.get_ref(),
     }
 }
 

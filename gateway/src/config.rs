@@ -46,6 +46,12 @@ pub struct Config {
     /// Where operators' platforms push to.
     #[serde(default)]
     pub push_in: Vec<PushIn>,
+    /// Cameras whose events are asked for.
+    #[serde(default, rename = "camera")]
+    pub cameras: Vec<Camera>,
+    /// What events of cameras mean here.
+    #[serde(default, rename = "camera_event")]
+    pub camera_events: Vec<CameraEvent>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
     /// Where user information transmission devices report.
@@ -99,6 +105,11 @@ pub struct Store {
     pub attachments_max_mb: Spanned<u32>,
     #[serde(default = "defaults::attachments_max_days")]
     pub attachments_max_days: Spanned<u32>,
+    /// Pictures of cameras' events.
+    #[serde(default = "defaults::stills_max_mb")]
+    pub stills_max_mb: Spanned<u32>,
+    #[serde(default = "defaults::stills_max_days")]
+    pub stills_max_days: Spanned<u32>,
     /// More than this written to the disk in 24 hours raises a trouble alarm; 0: no limit.
     #[serde(default = "defaults::written_mb_per_day_max")]
     pub written_mb_per_day_max: Spanned<u32>,
@@ -222,11 +233,57 @@ pub struct PushIn {
     pub sender: crate::decode::push::Sender,
     /// The last part of the address; platforms send no token of ours.
     pub secret: Secret,
-    #[serde(default = "defaults::push_in_kb")]
-    pub max_kb: Spanned<u32>,
+    /// 64, or 4,096 for cameras, which send pictures.
+    pub max_kb: Option<Spanned<u32>>,
     /// Averaged; more is refused with 429, except what is urgent.
     #[serde(default = "defaults::push_in_per_s")]
     pub messages_per_s_max: Spanned<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraMaker {
+    /// `/ISAPI/Event/notification/alertStream`
+    Hikvision,
+    /// `/cgi-bin/eventManager.cgi?action=attach`
+    Dahua,
+}
+
+/// A camera, recorder or door station whose events are asked for. Its address is `hikvision:<name>` or `dahua:<name>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    pub name: Spanned<String>,
+    pub maker: CameraMaker,
+    /// Such as `http://10.0.0.64`.
+    pub url: Spanned<String>,
+    pub user: Spanned<String>,
+    pub password: Secret,
+    /// Without any sign of life for so long the connection is made anew.
+    #[serde(default = "defaults::camera_silent_s")]
+    pub silent_s: Spanned<u32>,
+    /// Ask for a picture when an event of safety comes without one.
+    #[serde(default = "defaults::yes")]
+    pub stills: bool,
+}
+
+/// A camera's event that means one of our flags.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraEvent {
+    /// The maker's name for it, such as `fielddetection`.
+    pub event: Spanned<String>,
+    pub flag: Spanned<String>,
+    /// Ids of the devices it holds for; all when left out.
+    #[serde(default)]
+    pub devices: Vec<Spanned<String>>,
+}
+
+impl PushIn {
+    pub fn bytes_max(&self) -> usize {
+        let usual = if self.sender.is_camera() { 4_096 } else { 64 };
+        self.max_kb.as_ref().map_or(usual, |max| *max.get_ref()) as usize * 1024
+    }
 }
 
 /// One Modbus line or connection: one request at a time.
@@ -525,14 +582,16 @@ mod defaults {
         outbox_max: u32 = 100_000;
         attachments_max_mb: u32 = 1024;
         attachments_max_days: u32 = 366;
+        stills_max_mb: u32 = 512;
+        stills_max_days: u32 = 30;
         written_mb_per_day_max: u32 = 10_000;
         max_packet_kb: u32 = 256;
         max_connections: u32 = 20_000;
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
-        push_in_kb: u32 = 64;
         push_in_per_s: u32 = 200;
+        camera_silent_s: u32 = 60;
         modbus_timeout_ms: u32 = 1_000;
         poll_every_ms: u32 = 1_000;
         baud: u32 = 9_600;

@@ -3,18 +3,23 @@
 //! One file per family, each a table from a device's fields to our metrics. A message may hold readings of several devices
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
+pub mod camera;
 mod chirpstack;
 mod ctwing;
+pub mod dahua;
 mod fields;
 mod frigate;
 pub mod gbt26875;
+pub mod hikvision;
 mod huawei;
 mod lorawan;
 mod meokon;
 pub mod modbus;
 mod native;
 mod nearest;
-mod outcome;
+pub mod outcome;
+pub mod parts;
+pub mod privacy;
 pub mod profile;
 pub mod push;
 mod scalar;
@@ -36,7 +41,7 @@ use crate::grid::Registry;
 use crate::model::{DeviceIx, Event};
 use crate::units::Timestamp;
 
-pub use outcome::REPORTS_MAX;
+pub use outcome::{Outcome, REPORTS_MAX};
 pub use values::{VALUES_MAX, quality_of};
 
 /// Which decoder reads a topic.
@@ -78,6 +83,10 @@ pub struct Context {
 pub struct Decoded {
     pub events: Vec<Event>,
     pub rejects: Vec<Reject>,
+    /// Pictures that are worth keeping.
+    pub stills: Vec<camera::Still>,
+    /// What a dead letter keeps of a message that may tell of people, in the place of its bytes.
+    pub shown: Option<Vec<u8>>,
 }
 
 /// A full sentence: what is wrong, where, what to send instead.

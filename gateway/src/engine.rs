@@ -20,6 +20,7 @@ mod freshness;
 mod hold;
 mod incident;
 mod ladder;
+mod nearest;
 mod open;
 mod owner;
 mod presence;
@@ -32,6 +33,7 @@ mod review;
 pub mod rules;
 mod salvage;
 mod snapshot;
+mod stillness;
 mod text;
 pub mod timeline;
 
@@ -43,10 +45,12 @@ use std::sync::Arc;
 
 use condition::{Change, Condition, Conditions, Place, Verdict};
 use freshness::Weight;
+pub use nearest::WhoIsNearest;
 use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
 pub use review::judge_closed;
 use rules::{Basis, RuleBook, RuleIx};
+use stillness::Flats;
 
 use crate::grid::Registry;
 use crate::model::{
@@ -168,6 +172,7 @@ pub struct Engine {
     fires: BTreeMap<Place, FireMark>,
     alarms: OpenAlarms,
     pages: flood::Pages,
+    flats: Flats,
 }
 
 /// What one call works with, and what it led to so far.
@@ -176,6 +181,8 @@ struct Turn<'a> {
     rules: &'a RuleBook,
     now: Now,
     effects: Vec<Effect>,
+    /// Put by steps of ladders.
+    questions: Vec<nearest::Question>,
 }
 
 impl Engine {
@@ -192,8 +199,10 @@ impl Engine {
             fires: BTreeMap::new(),
             alarms: OpenAlarms::default(),
             pages: flood::Pages::default(),
+            flats: Flats::default(),
         };
         engine.arm_new_devices();
+        engine.arm_new_flats();
         engine
     }
 
@@ -201,7 +210,8 @@ impl Engine {
     pub fn apply(&mut self, batch: &Batch) -> Applied {
         let (registry, rules) = (self.registry.clone(), self.rules.clone());
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
-        let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
+        let mut turn =
+            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
         let forgave = self.forgive_own_absence(now.steady);
         let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);
@@ -216,6 +226,7 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
+        self.alarms.questions.append(&mut turn.questions);
         let folded = self.pages.pass(&mut turn, &self.alarms);
         let idle = batch.events.is_empty() && !matured && !forgave && !folded;
         if idle {
@@ -233,7 +244,8 @@ impl Engine {
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
         let summary = self.pages.next_due(self.rules.page_limit());
-        [self.presence.wake_at(), condition, step, summary].into_iter().flatten().min()
+        let calm = self.flats.next_due().map(|(at, _)| at);
+        [self.presence.wake_at(), condition, step, summary, calm].into_iter().flatten().min()
     }
 
     /// Open alarms, oldest first.
@@ -258,6 +270,7 @@ impl Engine {
         let deaf = now.steady.since(since);
         self.presence.put_off(deaf);
         self.conditions.put_off(deaf);
+        self.flats.put_off(deaf);
         self.now = Now { wall: now.wall, steady: now.steady.max(self.now.steady) };
         self.busy = self.now.steady;
     }
@@ -267,7 +280,8 @@ impl Engine {
         let silence = self.presence.next_due(now).map(|(at, _)| at);
         let condition = self.conditions.next_due().map(|(at, _)| at);
         let step = self.alarms.next_due().map(|(at, _)| at);
-        let first = [silence, condition, step].into_iter().flatten().min();
+        let calm = self.flats.next_due().map(|(at, _)| at);
+        let first = [silence, condition, step, calm].into_iter().flatten().min();
         first.is_some_and(|due| DEAF_FROM < now.since(due))
     }
 
@@ -291,6 +305,7 @@ impl Engine {
             let deaf = now.since(self.busy); // Not since `self.now`: an idle batch need not be in the journal.
             self.presence.put_off(deaf);
             self.conditions.put_off(deaf);
+            self.flats.put_off(deaf);
         }
         absent
     }
@@ -304,7 +319,13 @@ impl Engine {
             let silence = self.presence.next_due(now);
             let condition = self.conditions.next_due().filter(|(at, _)| *at <= now);
             let step = self.alarms.next_due().filter(|(at, _)| *at <= now);
-            let times = [silence.map(|due| due.0), condition.map(|due| due.0), step.map(|due| due.0)];
+            let calm = self.flats.next_due().filter(|(at, _)| *at <= now);
+            let times = [
+                silence.map(|due| due.0),
+                condition.map(|due| due.0),
+                step.map(|due| due.0),
+                calm.map(|due| due.0),
+            ];
             let Some(first) = times.into_iter().flatten().min() else { return matured };
             matured = true;
             if let Some((at, device)) = silence
@@ -319,8 +340,12 @@ impl Engine {
                     self.conditions.put(place, state);
                     self.follow(turn, place, change);
                 }
-            } else if let Some((_, alarm)) = step {
+            } else if let Some((at, alarm)) = step
+                && at == first
+            {
                 self.alarms.ripen(turn, alarm);
+            } else if let Some((_, place)) = calm {
+                self.nobody_there(turn, place);
             }
         }
     }
@@ -354,6 +379,9 @@ impl Engine {
         }
         if weight == Weight::Repetition {
             return;
+        }
+        if weight == Weight::Live {
+            self.somebody_there(turn, report);
         }
         let tested = || report.values.iter().any(|value| value.metric == Metric::TEST && value.value != 0.0);
         for (at, value) in report.values.iter().enumerate() {
@@ -400,9 +428,10 @@ impl Engine {
                 let window = self.rates.entry(place).or_default();
                 window.take(value.value, rising, by, within, turn.now.steady)
             }
-            Basis::State { .. } | Basis::Threshold { .. } | Basis::Presence { .. } => {
-                rule.basis.verdict(value.value)?
-            }
+            Basis::State { .. }
+            | Basis::Threshold { .. }
+            | Basis::Presence { .. }
+            | Basis::Stillness { .. } => rule.basis.verdict(value.value)?,
         };
         let counts =
             value.quality != Quality::Bad || (verdict == Verdict::Abnormal && is_fire_flag(turn, place.1));

@@ -28,6 +28,7 @@ pub mod model;
 pub mod page;
 pub mod patrol;
 pub mod people;
+pub mod photos;
 pub mod positions;
 pub mod problem;
 pub mod proposals;
@@ -47,6 +48,7 @@ pub mod rules_file;
 pub mod session;
 pub mod staffing;
 pub mod station;
+pub mod stills;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -121,6 +123,8 @@ pub struct Own {
     running: repeats::Running,
     allowance: Mutex<resident::Allowance>,
     uploads: Semaphore,
+    awaited: Mutex<photos::Awaited>,
+    residents_uploads: Semaphore,
 }
 
 impl Default for Own {
@@ -136,6 +140,8 @@ impl Default for Own {
             running: repeats::Running::default(),
             allowance: Mutex::default(),
             uploads: Semaphore::new(attachments::UPLOADS_MAX),
+            awaited: Mutex::default(),
+            residents_uploads: Semaphore::new(photos::UPLOADS_MAX),
         }
     }
 }
@@ -176,6 +182,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
+        .routes(routes!(stills::list))
+        .routes(routes!(stills::one))
         .routes(routes!(commands::command))
         .routes(routes!(modbus::list))
         .routes(routes!(modbus::read))
@@ -193,6 +201,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(attachments::one))
         .routes(routes!(hazards::report))
         .routes(routes!(resident::front, resident::report))
+        .routes(routes!(photos::add))
         .routes(routes!(patrol::board))
         .routes(routes!(patrol::check_in, patrol::visits))
         .routes(routes!(patrol::points))

@@ -15,6 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// Millions of small things are made in one thread and dropped in another: docs/decisions/0008-where-time-goes.md has what it saves.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Gridwarden (网格哨): the gateway of a neighbourhood station.
 #[derive(Parser)]
 #[command(name = "gridwarden", version)]

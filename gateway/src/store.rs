@@ -32,6 +32,7 @@ pub mod repeats;
 pub mod restore;
 mod salvage;
 mod schema;
+pub mod stills;
 mod torn;
 mod upkeep;
 mod writer;

@@ -136,7 +136,7 @@ pub fn listener() -> Section {
              Goals: 150,000 messages/s on two cores beside the generator; CPU per message at most 2 times the baseline's."
         ),
     );
-    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: "" });
+    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: "", list: None });
     let folder = tempfile::tempdir_in(tests::neighbours::root().join("target")).unwrap();
     let mut baseline = Baseline::start("listener", folder.path().to_str().unwrap());
     let bare_port = baseline.number() as u16;
@@ -217,7 +217,7 @@ pub fn broker() -> Section {
         "[[broker]]\nname = \"main\"\nhost = \"127.0.0.1\"\nport = {}\nclient_id = \"bench\"\nsubscribe = [\"#\"]\n",
         ours.port
     );
-    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: &more });
+    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: &more, list: None });
     let mut baseline = Baseline::start("subscriber", &theirs.port.to_string());
     assert_eq!(baseline.number(), 0, "it has subscribed");
     let count = MESSAGES.to_string();

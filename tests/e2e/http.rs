@@ -33,6 +33,8 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/dead-letters",
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
+    "get /api/v1/devices/{id}/stills",
+    "get /api/v1/stills/{id}",
     "get /api/v1/drills",
     "get /api/v1/events",
     "get /api/v1/ladders",
@@ -98,6 +100,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/patrol",
     "post /api/v1/push/subscriptions",
     "post /api/v1/report/{token}",
+    "post /api/v1/report/{token}/photo/{key}",
     "post /api/v1/roll-calls",
     "post /api/v1/proposals",
     "post /api/v1/proposals/{number}/accept",
@@ -122,6 +125,7 @@ const OPEN: &[&str] = &[
     "get /readyz",
     "get /api/v1/report/{token}", // What is printed on a board.
     "post /api/v1/report/{token}",
+    "post /api/v1/report/{token}/photo/{key}",
     "post /api/v1/channels/{name}/reports/{secret}", // Has its secret in the address.
     "get /api/v1/ratings/{token}",                   // The same.
     "post /api/v1/ratings/{token}",

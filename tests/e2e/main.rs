@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
 mod accounts;
+mod cameras;
 mod card;
 mod centre;
 mod channels;
@@ -15,6 +16,7 @@ mod field;
 mod fieldwork;
 mod flood;
 mod gbt26875;
+mod grafana;
 mod handling;
 mod http;
 mod influx;
@@ -22,12 +24,14 @@ mod learning;
 mod listener;
 mod modbus;
 mod mqtt;
+mod nearest;
 mod neighbours;
 mod notify;
 mod oracle;
 mod page;
 mod path;
 mod people;
+mod phone;
 mod positions;
 mod push_in;
 mod reload;

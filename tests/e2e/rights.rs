@@ -7,6 +7,7 @@ use gateway::http::rights::{self, ENDPOINTS, Need, Personal, Reach, Right};
 use gateway::model::*;
 use gateway::store::Audit;
 use gateway::store::accounts::Ends;
+use gateway::store::stills::{self, NewStill};
 use gateway::units::Millis;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
@@ -32,6 +33,12 @@ pub async fn with_accounts() -> Station {
     }
     station.raise(SignalClass::Fire, "SD-0001", "inside").await.unwrap();
     station.raise(SignalClass::Fire, "HY-0001", "outside").await.unwrap();
+    for device in ["SD-0001", "HY-0001"] {
+        let device = station.world.load().registry.device_by_id(device).unwrap().ix;
+        let new = NewStill { device, at: now, event: Metric::FLAME, kind: "image/jpeg", bytes: vec![7; 100] };
+        let limits = stills::Limits { bytes_max: 1 << 20, days_max: 30 };
+        station.store.keep_still(new, station.clock.now(), limits).await.unwrap();
+    }
     station
 }
 
@@ -83,19 +90,22 @@ async fn get(station: &Station, account: &str, path: &str) -> Json {
 }
 
 struct Place {
+    /// A picture of the device.
+    still: &'static str,
     cell: &'static str,
     device: &'static str,
     alarm: &'static str,
 }
 
-const INSIDE: Place = Place { cell: "XL-01-01", device: "SD-0001", alarm: "A-1" };
-const OUTSIDE: Place = Place { cell: "XL-02-01", device: "HY-0001", alarm: "A-2" };
+const INSIDE: Place = Place { still: "S-1", cell: "XL-01-01", device: "SD-0001", alarm: "A-1" };
+const OUTSIDE: Place = Place { still: "S-2", cell: "XL-02-01", device: "HY-0001", alarm: "A-2" };
 
 /// The request to an endpoint at a place, and whether the place matters to it.
 fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>, bool) {
     let id = match route {
         _ if route.starts_with("/api/v1/devices") => place.device,
         _ if route.starts_with("/api/v1/people") => "nobody",
+        _ if route.starts_with("/api/v1/stills") => place.still,
         _ => place.alarm,
     };
     let mut path = route

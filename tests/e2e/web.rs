@@ -25,14 +25,19 @@ const DEVICES: u32 = 10_000;
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// Runs a script of tests/web/ against the station; fails with what it said.
-async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
+pub async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let writes = || std::fs::OpenOptions::new().append(true).open(said.path()).unwrap();
     let mut node = Command::new("node");
     node.args(script).current_dir(root().join("tests/web")).stdin(Stdio::null());
     node.env("GRIDWARDEN_URL", url).env("GRIDWARDEN_TOKEN", token).envs(more.iter().cloned());
-    let done = tokio::time::timeout(WITHIN, node.kill_on_drop(true).output()).await;
-    let done = done.unwrap_or_else(|_| panic!("{script:?} did not end within {WITHIN:?}")).unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{said}");
+    let mut node = node.stdout(writes()).stderr(writes()).kill_on_drop(true).spawn().unwrap();
+    let ended = tokio::time::timeout(WITHIN, node.wait()).await;
+    let said = std::fs::read_to_string(said.path()).unwrap();
+    let status = ended
+        .unwrap_or_else(|_| panic!("{script:?} did not end within {WITHIN:?}; it said:\n{said}"))
+        .unwrap();
+    assert!(status.success(), "{said}");
     said
 }
 
@@ -230,7 +235,13 @@ async fn every_page_in_every_size_and_language() {
     let long = json!({ "cell": cell, "class": "supervisory", "text": "消火栓Hydrant".repeat(20) });
     assert_eq!(station.post("/api/v1/alarms", &long).await.0, 201);
     let more = [("ALARM", alarm), ("CELL", cell), ("DEVICE", "HY-1".into())];
-    let said = run(&station.http, &token, &["--test", "--test-reporter=spec", "pages.test.mjs"], &more).await;
+    let said = run(
+        &station.http,
+        &token,
+        &["--test", "--test-force-exit", "--test-reporter=spec", "pages.test.mjs"],
+        &more,
+    )
+    .await;
     println!("{said}");
     for device in ["SD-2", "SD-3"] {
         publish(&station, device, json!({ "values": { "smoke": true } })).await;
@@ -245,13 +256,23 @@ async fn every_page_in_every_size_and_language() {
     stop.cancel();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
+async fn on_a_phone(script: &str) {
     let site = Site::new("");
+    super::phone::with_roll_calls(&site);
     let station = site.start().await;
     let mut more = vec![("GRIDWARDEN_CELL", "S1-C1-G1".to_owned())];
     more.extend(std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder)));
-    let script = ["--test", "--test-reporter=spec", "worker.test.mjs"];
+    let script = ["--test", "--test-force-exit", "--test-reporter=spec", script];
     println!("{}", run(&station.http, site::TOKEN, &script, &more).await);
     station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
+    on_a_phone("worker.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_s_phone_on_duty_and_what_residents_say() {
+    on_a_phone("duty.test.mjs").await;
 }

@@ -1,6 +1,7 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
 pub mod browser;
+pub mod camera;
 pub mod certificates;
 pub mod crash;
 pub mod databases;

@@ -291,7 +291,8 @@ impl Driver {
             | Deed::Suspend { alarm, .. }
             | Deed::Resume { alarm, .. }
             | Deed::Shelve { alarm, .. }
-            | Deed::Unshelve { alarm, .. } => {
+            | Deed::Unshelve { alarm, .. }
+            | Deed::Nearest { alarm, .. } => {
                 let missing = of(alarm).is_none();
                 let why = if missing { Refusal::NoSuchAlarm(alarm) } else { Refusal::NotAcknowledged(alarm) };
                 return Ok(Err(why));

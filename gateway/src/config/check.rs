@@ -2,6 +2,7 @@
 //!
 //! One file per theme. Shape is checked before ([`super::shape`]), so a theme is skipped when its file has the wrong shape.
 
+mod cameras;
 mod channels;
 pub mod filters;
 mod gbt26875;
@@ -46,6 +47,7 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         channels::check(inputs.station, config, inputs.folder);
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
         push_in::check(inputs.station, config, inputs.folder);
+        cameras::check(inputs.station, config, inputs.folder);
         modbus::check(inputs.station, config, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {

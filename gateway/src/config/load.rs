@@ -13,9 +13,11 @@ use super::rules::Rules;
 use super::shape::Page;
 use super::{Config, check};
 use crate::clock;
+use crate::decode::camera::{Meanings, Named};
 use crate::decode::profile::Profiles;
 use crate::grid::import::{Parsed, merge, parse_cells, parse_devices, parse_people};
 use crate::grid::{Registry, Rows};
+use crate::model::Metric;
 use crate::problem::{Problems, Severity, Spot};
 use crate::profiles;
 use crate::units::{Timestamp, Zone};
@@ -225,6 +227,12 @@ fn examine(path: &Path, now: Timestamp, depth: Depth, instead: Option<(&Path, &s
             profiles::shipped()
         }
     };
+    let events = config.as_ref().map_or(&[][..], |config| &config.camera_events);
+    let profiles = if events.is_empty() {
+        profiles
+    } else {
+        Arc::new(Profiles::clone(&profiles).with_meanings(meanings(events)))
+    };
     let mut inputs = check::Inputs {
         profiles: &profiles,
         station: &mut station,
@@ -249,6 +257,18 @@ fn examine(path: &Path, now: Timestamp, depth: Depth, instead: Option<(&Path, &s
         remarks: Problems::default(),
     });
     Examined { loaded, problems: problems.sorted(), registry, rows }
+}
+
+/// Those whose flag is known; the others are named by the check.
+fn meanings(events: &[super::CameraEvent]) -> Meanings {
+    let named = |event: &super::CameraEvent| {
+        Some(Named {
+            event: event.event.get_ref().trim().to_owned(),
+            devices: event.devices.iter().map(|id| id.get_ref().clone()).collect(),
+            flag: Metric::from_name(event.flag.get_ref()).filter(|metric| metric.spec().flag)?,
+        })
+    };
+    Meanings(events.iter().filter_map(named).collect())
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {

@@ -1,14 +1,18 @@
 //! Gathers what one message becomes: events and rejects, both bounded, each device looked up in the registry.
 
+use super::camera::{Meanings, Still};
 use super::scalar::{shortened, shortened_to};
-use super::time::stamp;
+use super::time::{Stamp, stamp};
 use super::values::{VALUES_MAX, Values};
 use super::{Context, Decoded, Message, Reject};
-use crate::model::{DeviceIx, Event, Quality, Report};
+use crate::model::{DeviceIx, Event, Freshness, Quality, Report};
 use crate::units::Timestamp;
 
 /// More complaints than this about one message help nobody.
 pub const REJECTS_MAX: usize = 16;
+
+/// Of one message.
+const STILLS_MAX: usize = 4;
 
 /// How many reports one message may hold.
 pub const REPORTS_MAX: usize = 1_000;
@@ -44,19 +48,29 @@ impl<'a> Outcome<'a> {
 
     /// The device said this, at `said` by its own clock.
     pub fn report(&mut self, device: DeviceIx, said: Option<Timestamp>, declared: Quality, values: Values) {
+        let stamp = stamp(self.message, said, self.context);
+        self.push(device, Stamp { quality: stamp.quality.max(declared), ..stamp }, values);
+    }
+
+    /// The same by a device that says itself that it speaks of the past, however short ago.
+    pub fn report_past(&mut self, device: DeviceIx, said: Option<Timestamp>, values: Values) {
+        let stamp = stamp(self.message, said, self.context);
+        self.push(device, Stamp { freshness: Freshness::Backfill, ..stamp }, values);
+    }
+
+    fn push(&mut self, device: DeviceIx, stamp: Stamp, values: Values) {
         if values.left_out() > 0 {
             self.reject(format!(
                 "more than {VALUES_MAX} values in one report: {} were left out; send them in several messages",
                 values.left_out()
             ));
         }
-        let stamp = stamp(self.message, said, self.context);
         self.decoded.events.push(Event::Report(Report {
             device,
             received: self.message.received,
             device_time: stamp.device_time,
             freshness: stamp.freshness,
-            values: values.finish(stamp.quality.max(declared)),
+            values: values.finish(stamp.quality),
         }));
     }
 
@@ -97,6 +111,26 @@ impl<'a> Outcome<'a> {
             shortened(self.message.topic),
             shortened_to(200, &error.to_string())
         ));
+    }
+
+    pub fn received(&self) -> Timestamp {
+        self.message.received
+    }
+
+    /// A picture that is worth keeping; few come with one message.
+    pub fn keep_still(&mut self, still: Still) {
+        if self.decoded.stills.len() < STILLS_MAX {
+            self.decoded.stills.push(still);
+        }
+    }
+
+    /// A dead letter about this message keeps these bytes in the place of its own.
+    pub fn show(&mut self, bytes: Vec<u8>) {
+        self.decoded.shown = Some(bytes);
+    }
+
+    pub fn meanings(&self) -> &'a Meanings {
+        &self.context.profiles.meanings
     }
 
     pub fn profiles(&self) -> &'a super::profile::Profiles {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::camera::Meanings;
 use super::outcome::{Outcome, REJECTS_MAX, REPORTS_MAX};
 use super::scalar::shortened;
 use super::values::Values;
@@ -276,12 +277,14 @@ fn described(carrier: Carrier<'_>, port: Option<u8>) -> String {
 pub struct ProfileIx(u16);
 
 /// Every profile in force.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Profiles {
     all: Vec<Arc<Profile>>,
     by_name: BTreeMap<String, ProfileIx>,
     /// By what carries it and the model's name in small letters.
     by_model: BTreeMap<(Over, String), ProfileIx>,
+    /// What the names of cameras' events mean at this station.
+    pub meanings: Arc<Meanings>,
 }
 
 impl Profiles {
@@ -306,6 +309,10 @@ impl Profiles {
             built.all.push(Arc::new(profile));
         }
         if problems.is_empty() { Ok(built) } else { Err(problems) }
+    }
+
+    pub fn with_meanings(self, meanings: Meanings) -> Self {
+        Self { meanings: Arc::new(meanings), ..self }
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Profile> {

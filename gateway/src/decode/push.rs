@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::profile::shape::Over;
 use super::profile::{Payload, Profile, Reading, from_base64};
 use super::scalar::shortened;
-use super::{Context, Decoded, Message, ctwing, huawei};
+use super::{Context, Decoded, Message, ctwing, dahua, hikvision, huawei};
 use crate::model::DeviceIx;
 use crate::units::Timestamp;
 
@@ -25,18 +25,38 @@ pub enum Sender {
     Ctwing,
     /// Huawei IoTDA, and the older OceanConnect.
     Huawei,
+    /// Cameras, recorders and door stations of Hikvision, by themselves.
+    Hikvision,
+    /// One device of Dahua, by itself.
+    Dahua,
+}
+
+impl Sender {
+    /// Sends pictures, and the event before them.
+    pub fn is_camera(self) -> bool {
+        match self {
+            Self::Hikvision | Self::Dahua => true,
+            Self::Ctwing | Self::Huawei => false,
+        }
+    }
 }
 
 pub fn decode(sender: Sender, message: &Message<'_>, context: &Context) -> Decoded {
     let mut outcome = Outcome::new(message, context);
-    match serde_json::from_slice(message.payload) {
-        Ok(envelope) => match sender {
-            Sender::Ctwing => ctwing::read(&envelope, &mut outcome),
-            Sender::Huawei => huawei::read(&envelope, &mut outcome),
-        },
-        Err(error) => outcome.unreadable(&error),
+    match sender {
+        Sender::Ctwing => enveloped(ctwing::read, &mut outcome, message),
+        Sender::Huawei => enveloped(huawei::read, &mut outcome, message),
+        Sender::Hikvision => hikvision::read(message.payload, &mut outcome),
+        Sender::Dahua => dahua::read(message.payload, message.topic, &mut outcome),
     }
     outcome.finish()
+}
+
+fn enveloped<'a>(read: fn(&Value, &mut Outcome<'a>), outcome: &mut Outcome<'a>, message: &Message<'_>) {
+    match serde_json::from_slice(message.payload) {
+        Ok(envelope) => read(&envelope, outcome),
+        Err(error) => outcome.unreadable(&error),
+    }
 }
 
 /// Whom an envelope names; the most exact address first.

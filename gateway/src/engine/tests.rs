@@ -14,6 +14,7 @@ mod incidents;
 mod kept;
 mod ladders;
 mod late;
+mod nearest;
 mod owners;
 mod pages;
 mod presence;
@@ -22,6 +23,7 @@ mod reconfigure;
 mod salvage;
 mod selection;
 mod snapshots;
+mod stillness;
 mod timeline;
 mod variants;
 

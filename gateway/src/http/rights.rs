@@ -188,6 +188,8 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
 
     (Method::GET,    "/api/v1/devices",                     Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
+    (Method::GET,    "/api/v1/devices/{id}/stills",        Need::Right(Right::Attachments)),
+    (Method::GET,    "/api/v1/stills/{id}",                Need::Right(Right::Attachments)),
     (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),
     (Method::GET,    "/api/v1/modbus",                      Need::Right(Right::Registry)),
     (Method::POST,   "/api/v1/modbus/{bus}/read",           Need::Right(Right::Registry)),
@@ -213,6 +215,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/hazards",                     Need::Right(Right::Raise)),
     (Method::GET,    "/api/v1/report/{token}",              Need::Nothing),
     (Method::POST,   "/api/v1/report/{token}",              Need::Nothing),
+    (Method::POST,   "/api/v1/report/{token}/photo/{key}",  Need::Nothing),
     (Method::POST,   "/api/v1/cells/{code}/board",          Need::Right(Right::Roster)),
     (Method::POST,   "/api/v1/patrol",                      Need::Right(Right::Patrol)),
     (Method::GET,    "/api/v1/patrol",                      Need::Right(Right::Patrol)),

@@ -23,14 +23,18 @@ use tokio_util::sync::CancellationToken;
 use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
 use super::letters::Letters;
+use super::own_trouble;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::repetition::Repetitions;
-use crate::engine::{Answer, Applied, Effect, Engine};
+use crate::engine::{Answer, Applied, Effect, Engine, WhoIsNearest};
 use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Alarm, AlarmId, Batch, DeadLetter, DeviceIx, Event, Freshness, Quality, What};
+use crate::model::{
+    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, SignalClass,
+    What,
+};
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};
@@ -236,8 +240,28 @@ impl<D: Disk> Driver<D> {
         self.snapshot_at = ticks() + SNAPSHOT_AFTER;
     }
 
+    /// What the engine wants to know of people's positions: answered at once, with people and rounded distances only.
+    fn nearest(&self) -> Vec<Inbound> {
+        let (registry, now) = (self.world.load().registry.clone(), self.clock.now());
+        let where_is = |id: &str| self.live.positions.of(id, now).map(|known| known.lon_lat);
+        let answer = |asked: WhoIsNearest| {
+            let mut people =
+                registry.nearest((asked.cell, asked.device), now.wall, &where_is, &asked.besides);
+            people.truncate(asked.count);
+            let what = Deed::Nearest { alarm: asked.alarm, step: asked.step, people };
+            let action = Action { who: own_trouble::WHO.to_owned(), what };
+            let (nobody, _) = tokio::sync::oneshot::channel();
+            Inbound { events: vec![Event::Action(action)], safe: Safe::Answer(nobody), ..Inbound::default() }
+        };
+        self.engine.questions().map(answer).collect()
+    }
+
     /// Waits for something to do, and for what may share its commit.
     async fn gather(&mut self) -> Turn {
+        let answers = self.nearest();
+        if !answers.is_empty() {
+            return Turn::Batch(answers);
+        }
         let wakes = [self.engine.wake_at(), self.limit.wake_at(), self.letters.wake_at()];
         let wake = wakes.into_iter().flatten().min().map(|at| self.clock.instant_of(at));
         let due = async {
@@ -431,6 +455,7 @@ impl<D: Disk> Driver<D> {
     /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
     async fn persist(&mut self, decided: Decided, give_up: &CancellationToken) -> anyhow::Result<()> {
         let started = crate::clock::instant();
+        self.announce_fires(&decided.commit);
         let mut attempt = without_disk::attempt(&self.store, &decided);
         match tokio::time::timeout(without_disk::STALLED, &mut attempt).await {
             Ok(Ok(committed)) => {
@@ -443,8 +468,26 @@ impl<D: Disk> Driver<D> {
         }
     }
 
-    /// It is on disk: acknowledge, answer, show.
+    /// Fires are told from memory as soon as they are stored: reading them back from the outbox would cost as long as the commit.
+    fn announce_fires(&self, commit: &Commit) {
+        let is_fire = |alert: &Alert| alert.class == SignalClass::Fire;
+        let fires = commit.effects.iter().filter(|effect| match effect {
+            Effect::Tell(alert) => is_fire(alert),
+            Effect::Alarm(..) | Effect::Withdraw(_) => false,
+        });
+        let fires = fires.count();
+        if 0 < fires && self.unrecorded.has_room_for(fires) {
+            self.unrecorded.committing(without_disk::alerts(commit, is_fire));
+        }
+    }
+
+    /// It is on disk: tell, acknowledge, answer, show.
     fn settle(&mut self, decided: Decided, entries: Vec<u64>) {
+        let told = decided.commit.effects.iter().filter_map(|effect| match effect {
+            Effect::Tell(alert) => Some(alert.key.as_str()),
+            Effect::Alarm(..) | Effect::Withdraw(_) => None,
+        });
+        self.unrecorded.committed(told);
         decided.tickets.into_iter().for_each(Ticket::done);
         for (asker, answer) in decided.askers.into_iter().zip(decided.answers) {
             debug_assert_eq!(asker.0, answer.0, "one answer per action, in order");

@@ -3,6 +3,7 @@
 //! Pure apart from the decoders it calls. Nothing is lost here without a trace: a topic that nobody reads and everything a decoder rejects
 //! becomes a [`DeadLetter`] with the reason.
 
+use crate::decode::privacy::without_people;
 use crate::decode::{Family, Message, Reject, decode};
 use crate::model::{DeadLetter, Event};
 use crate::world::World;
@@ -23,14 +24,15 @@ pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Vec<Event>
     (decoded.events, dead)
 }
 
-/// A message that could not be used.
+/// A message that could not be used, without what it tells of people.
 pub fn letter(source: &str, message: &Message<'_>, reason: String) -> DeadLetter {
+    let start = &message.payload[..message.payload.len().min(KEPT_PAYLOAD_BYTES)];
     DeadLetter {
         received: message.received,
         source: source.to_owned(),
         address: message.topic[..message.topic.floor_char_boundary(KEPT_TOPIC_BYTES)].to_owned(),
         reason,
-        payload: message.payload[..message.payload.len().min(KEPT_PAYLOAD_BYTES)].to_owned(),
+        payload: without_people(start).into_owned(),
     }
 }
 

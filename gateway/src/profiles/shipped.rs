@@ -39,6 +39,7 @@ pub const SHIPPED: &[(&str, &str)] = files! {
     "netvox-ra02a"
     "netvox-ra02c"
     "onenuo-288wz"
+    "onvif-axis-mqtt"
     "oujiabao-cr701-yz"
     "schneider-electric-w599001"
     "shelly-plus-smoke"

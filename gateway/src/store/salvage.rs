@@ -48,6 +48,8 @@ const TABLES: &[&str] = &[
     "dead_letters",
     "attachments",
     "attachment_parts",
+    "stills",
+    "still_parts",
 ];
 const NAMED_TABLES: &[&str] = &["memo", "cursors", "accounts", "anchors"];
 /// Small and needed for work: looked through at every start.

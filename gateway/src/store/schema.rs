@@ -307,6 +307,27 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX history_blocks_by_key ON history_blocks (run, last_series, last_time, first_series, first_time);
     ",
+    // 9: pictures of cameras' events, in parts like attachments.
+    "
+    CREATE TABLE stills (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        device INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        steady INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        whole INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX stills_by_device ON stills (device, number);
+    CREATE TABLE still_parts (
+        id INTEGER PRIMARY KEY,
+        still INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        UNIQUE (still, place)
+    ) STRICT;
+    ",
 ];
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.

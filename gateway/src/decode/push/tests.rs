@@ -30,7 +30,7 @@ type Told = (u32, Freshness, Vec<&'static str>);
 
 /// Of each report; or the first complaint.
 fn told(sender: Sender, envelope: &Value) -> Result<Vec<Told>, String> {
-    let Decoded { events, rejects } = decoded(sender, envelope);
+    let Decoded { events, rejects, .. } = decoded(sender, envelope);
     if let Some(Reject(why)) = rejects.into_iter().next() {
         return Err(why);
     }

@@ -1,8 +1,11 @@
 //! A fire calls whoever is nearest: from a phone's position to the message, with nothing but a person and a rounded distance on disk.
 
+use gateway::account_command::{self, AccountCommand};
+use gateway::accounts::Role;
+use gateway::config;
 use serde_json::{Value, json};
 use tests::neighbours::eventually;
-use tests::site::{Receiver, Site, Station, program};
+use tests::site::{Receiver, Site, Station};
 
 const PASSWORD: &str = "four words and a half";
 /// Of SD-1, to five figures.
@@ -10,12 +13,10 @@ const NEAR: [f64; 2] = [118.90512, 32.11034];
 
 /// An account for a person, made at the console; its cookie.
 async fn log_in(site: &Site, station: &Station, person: &str) -> String {
-    let output = std::process::Command::new(program("gridwarden"))
-        .args(["account", "add", person, "--role", "worker", "--person", person, "-c"])
-        .arg(site.file("station.toml"))
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let loaded = config::load(&site.file("station.toml")).unwrap();
+    let (name, role) = (person.to_owned(), vec![Role::Worker]);
+    let add = AccountCommand::Add { name, role, person: Some(person.to_owned()), cell: Vec::new() };
+    let text = account_command::run(&loaded, add).await.unwrap();
     let once = text.split("one-time password ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let url = format!("{}/api/v1/session", station.http);
     let body = json!({ "name": person, "password": once });

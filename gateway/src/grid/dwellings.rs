@@ -169,7 +169,7 @@ fn longest<'a, T>(all: &'a [T], name: impl Fn(&T) -> &str, place: &str) -> Optio
 }
 
 /// `3栋12单元` lies in `3栋`, and not in `3栋1`: a number is not cut.
-fn lies_in(place: &str, name: &str) -> bool {
+pub(super) fn lies_in(place: &str, name: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit();
     match place.strip_prefix(name) {
         Some(rest) => {

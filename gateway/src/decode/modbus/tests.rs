@@ -7,7 +7,7 @@ use crate::config::Bus;
 
 fn bus(units: &str) -> Result<Plan, Vec<Problem>> {
     let text = format!("name = \"east\"\ntcp = \"10.0.0.5:502\"\n{units}");
-    compile(&toml::from_str::<Bus>(&text).expect("the shape is right"))
+    compile(&toml::from_str::<Bus>(&text).expect("the shape is right"), &crate::profiles::shipped())
 }
 
 fn unit(lines: &str) -> UnitPlan {

@@ -80,12 +80,20 @@ impl Store {
 
 #[cfg(test)]
 impl Tending {
-    pub fn set_plan(&self, plan: Plan) {
+    fn set_plan(&self, plan: Plan) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
     }
 
     /// As after an error.
     pub async fn forget_merging(&self) {
         *self.merging.lock().await = Merging::Unknown;
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Instead of eight, so that a short life has many mergings.
+    pub(in crate::store) fn merge_two_at_a_time(&self) {
+        self.shared.tending.set_plan(Plan { runs: 2, ..Plan::new(u32::MAX) });
     }
 }

@@ -3,10 +3,11 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 VENV := .run/venv
+SPARKPLUG := .run/sparkplug
 PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 
 .DEFAULT_GOAL := help
-.PHONY: help web pictures run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
+.PHONY: help web pictures stopwatch run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
 
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
@@ -14,6 +15,7 @@ help:
 	@echo "make test   every test, against real neighbours"
 	@echo "make torture  the long runs: kills, floods, simulated histories, fuzzing (hours)"
 	@echo "make pictures  screenshots of every page into docs/pictures, from the demo (a minute or two)"
+	@echo "make stopwatch  what the worker's tasks take on a slow phone, into docs/worker-app.md"
 	@echo "make peers  what kill -9 does to Alertmanager, Mosquitto and Node-RED, and to Gridwarden (minutes)"
 	@echo "make check  formatting, lints"
 	@echo "make bench  measurements, as ratios against a baseline in the same run"
@@ -43,16 +45,26 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 setup-run:
 	$(call debian,gcc=/usr/bin/gcc curl=/usr/bin/curl)
 
-setup-test: $(VENV)/.ready
+setup-test: $(VENV)/.ready $(SPARKPLUG)/.ready dashboards/grafana/node_modules/.package-lock.json
 	$(call debian,gcc=/usr/bin/gcc mosquitto=/usr/sbin/mosquitto mosquitto-clients=/usr/bin/mosquitto_pub \
 	  victoria-metrics=/usr/bin/victoria-metrics influxdb=/usr/bin/influxd chromium=/usr/bin/chromium \
 	  mbpoll=/usr/bin/mbpoll socat=/usr/bin/socat openssl=/usr/bin/openssl faketime=/usr/bin/faketime)
+
+# Grafana's types and the parser of Flux, with which the dashboards are tested.
+dashboards/grafana/node_modules/.package-lock.json: dashboards/grafana/package-lock.json
+	cd dashboards/grafana && npm ci --silent --no-audit --no-fund
 
 $(VENV)/.ready: Makefile
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \
 	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq python3 python3-venv >/dev/null; }
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(PYTHON_PACKAGES)
+	@touch $@
+
+# A place of its own: the library wants an older paho-mqtt.
+$(SPARKPLUG)/.ready: $(VENV)/.ready
+	python3 -m venv $(SPARKPLUG)
+	$(SPARKPLUG)/bin/pip install --quiet --disable-pip-version-check pysparkplug==0.6.1
 	@touch $@
 
 run: setup-run web
@@ -131,6 +143,11 @@ pictures: setup-test web
 	$(CARGO) build --locked -p gateway -p firmware-sim
 	node tests/web/pictures.mjs $(PROGRAMS)
 	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures $(CARGO) test --locked -p tests --test e2e the_map_of_a_city
+	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures/phone $(CARGO) test --locked -p tests --test e2e a_worker_s_phone
+
+# The tables of docs/worker-app.md: what tasks take on a slow phone.
+stopwatch: setup-test web
+	GRIDWARDEN_TABLES=$(CURDIR)/docs/worker-app.md $(CARGO) test --locked -p tests --test e2e tasks_on_a_slow_phone
 
 clean-run:
 	rm -rf .run/demo

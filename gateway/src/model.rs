@@ -360,6 +360,12 @@ pub enum Deed {
         people: Vec<(CellIx, String)>,
         note: Option<String>,
     },
+    /// To the question of a step of an alarm's ladder: who was nearest (ids), within so many metres, nearest first. Where they were is not said.
+    Nearest {
+        alarm: AlarmId,
+        step: u32,
+        people: Vec<(String, u32)>,
+    },
 }
 
 /// Who reports a hazard, and so how far it is believed.

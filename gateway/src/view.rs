@@ -60,7 +60,7 @@ pub struct AlarmView {
     pub handed_over: Option<SignedView>,
     /// Put off: nobody is called for now.
     pub held: Option<HeldView>,
-    /// Of a confirmed fire, its first alarm, which may be this one. Else the alarm `cell-dark` or `main-failure` that this one is or was part of.
+    /// Of a confirmed fire, its first alarm, which may be this one. Else the alarm `cell-dark`, `main-failure` or `alarm-storm` that this one is or was part of.
     #[schema(example = "A-16")]
     pub incident: Option<String>,
     #[schema(format = DateTime)]

@@ -126,6 +126,7 @@ pub fn fires_are_what_the_journal_says(platter: &Platter) {
                     | Deed::Report { .. }
                     | Deed::Drill { .. }
                     | Deed::RollCall { .. }
+                    | Deed::Nearest { .. }
                     | Deed::Roster => (),
                 },
                 Event::Report(_) | Event::Gone { .. } => (),

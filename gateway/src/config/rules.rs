@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+use crate::grid::dwellings::Help;
 use crate::model::{DeviceKind, SignalClass};
 
 #[derive(Debug, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Rules {
     pub incidents: IncidentLimits,
     #[serde(default)]
     pub roll_call: RollCall,
+    #[serde(default)]
+    pub behaviour: BehaviourLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -83,6 +86,10 @@ pub struct IncidentLimits {
     pub dark_within_s: Spanned<u32>,
     /// Low pressure at hydrants of two cells with one parent within this time is a failure of the main; 0: never.
     pub main_within_s: Spanned<u32>,
+    /// So many alarms of one class, trouble or supervisory, in cells with one parent …
+    pub storm_alarms_min: Spanned<u32>,
+    /// … within this time are one storm; 0: never.
+    pub storm_within_s: Spanned<u32>,
 }
 
 impl Default for IncidentLimits {
@@ -93,6 +100,33 @@ impl Default for IncidentLimits {
             dark_devices_min: value(5),
             dark_within_s: value(120),
             main_within_s: value(300),
+            storm_alarms_min: value(10),
+            storm_within_s: value(600),
+        }
+    }
+}
+
+/// When a device behaves otherwise than it did.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BehaviourLimits {
+    /// So many readings show what is usual; 0: nothing is watched.
+    pub learn_readings: Spanned<u32>,
+    /// A change holds for so many readings.
+    pub hold_readings: Spanned<u32>,
+    /// A value lies elsewhere when it is further from the usual one than so many times what values usually are.
+    pub value_spreads: Spanned<f64>,
+    /// A device reports at another pace when it is so many times faster or slower.
+    pub pace_factor: Spanned<f64>,
+}
+
+impl Default for BehaviourLimits {
+    fn default() -> Self {
+        Self {
+            learn_readings: Spanned::new(0..0, 30),
+            hold_readings: Spanned::new(0..0, 10),
+            value_spreads: Spanned::new(0..0, 8.0),
+            pace_factor: Spanned::new(0..0, 8.0),
         }
     }
 }
@@ -122,7 +156,7 @@ impl TryFrom<String> for TimeOfDay {
     }
 }
 
-/// One rule: exactly one of `state`, `threshold`, `rate` and `presence`.
+/// One rule: exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -144,6 +178,7 @@ pub struct Rule {
     pub threshold: Option<ThresholdRule>,
     pub rate: Option<RateRule>,
     pub presence: Option<PresenceRule>,
+    pub stillness: Option<StillnessRule>,
     /// The condition must hold this long first. Not allowed for fire.
     #[serde(default = "no_delay")]
     pub raise_after_s: Spanned<u32>,
@@ -223,6 +258,25 @@ pub struct PresenceRule {
     pub gone_after_s: Spanned<u32>,
 }
 
+/// Nobody does anything in the flat of somebody who may need help: no flag changes, no number is above zero.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StillnessRule {
+    /// What shows that somebody is there, such as `door_open`, `motion` and `flow`.
+    pub metrics: Vec<Spanned<String>>,
+    /// Waking hours without any of it.
+    pub for_h: Spanned<u32>,
+    /// Hours of the day that do not count.
+    pub night: Option<Spanned<Hours>>,
+    /// Only households with one of these in the registry.
+    #[serde(default = "lives_alone")]
+    pub help: Vec<Spanned<Help>>,
+}
+
+fn lives_alone() -> Vec<Spanned<Help>> {
+    vec![Spanned::new(0..0, Help::LivesAlone)]
+}
+
 fn gone_after_s() -> Spanned<u32> {
     Spanned::new(0..0, 30)
 }
@@ -261,7 +315,8 @@ pub struct Step {
     /// Seconds since the ladder began; the first step of a fire ladder is 0. Rising.
     pub after_s: Spanned<u32>,
     /// `responsible` (whoever answers for the cell now), `lead`, `deputy`, `worker`, `helper` (of the cell), any other role (of the cell or the
-    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, or `person:<id>`.
+    /// nearest above), `up:1` (whoever answers for the parent cell), `up:2` …, `team` (every team for the cell or device), `team:<name>`, `nearest` or `nearest:2` … (of those
+    /// on duty there, by their last position), or `person:<id>`.
     pub who: Vec<Spanned<String>>,
     /// Names of `[[webhook]]`s, or `mqtt`.
     pub channels: Vec<Spanned<String>>,
@@ -283,6 +338,14 @@ pub struct Hours {
 }
 
 impl Hours {
+    pub fn from_minute(self) -> u16 {
+        self.from_minute
+    }
+
+    pub fn until_minute(self) -> u16 {
+        self.until_minute
+    }
+
     pub fn has(self, minute_of_day: u16) -> bool {
         let (from, until) = (self.from_minute, self.until_minute);
         if from < until {

@@ -62,6 +62,7 @@ impl Engine {
                 alarms.begin_drill(turn, who, *cell, *class, note.as_deref())
             }
             Deed::RollCall { people, note } => alarms.call_roll(turn, who, people, note.as_deref()),
+            Deed::Nearest { alarm, step, people } => alarms.tell_nearest(turn, *alarm, *step, people),
             Deed::End { cell, device, class, text } => {
                 let alarm = alarms.raised_by_hand(open::MANUAL, *cell, *device, *class, text);
                 let alarm = alarm.ok_or(Refusal::NotRaised)?;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Turn;
+use super::nearest::Question;
 use super::open::UNANSWERED;
 use super::rules::{Begins, Ladder, LadderIx, RuleBook, Step, Who};
 use crate::grid::{Person, Registry, Role};
@@ -50,6 +51,8 @@ impl Run {
 pub(super) struct Climb {
     pub lines: Vec<Line>,
     pub alerts: Vec<Alert>,
+    /// Who is nearest.
+    pub questions: Vec<Question>,
     /// The top was reached long ago, and nobody answered.
     pub unanswered: bool,
 }
@@ -89,6 +92,7 @@ pub(super) fn begin_with_owner(
     let more = climb(alarm, run, turn);
     told.lines.extend(more.lines);
     told.alerts.extend(more.alerts);
+    told.questions.extend(more.questions);
     told
 }
 
@@ -214,8 +218,12 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
     let title = format!("step {number}, ladder `{}`", position.ladder);
     let channels = step.channels.join(", ");
     let mut people: Vec<&str> = Vec::new();
-    let mut next_owner = None;
+    let (mut next_owner, mut nearest) = (None, None);
     for who in &step.who {
+        if let Who::Nearest(count) = who {
+            nearest = Some(*count);
+            continue;
+        }
         for person in find(who, (alarm.cell, alarm.device), turn.registry, turn.now.wall) {
             if matches!(who, Who::Up(_)) {
                 next_owner.get_or_insert(person.id.as_str());
@@ -225,7 +233,7 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
             }
         }
     }
-    if people.is_empty() || step.channels.is_empty() {
+    if (people.is_empty() && nearest.is_none()) || step.channels.is_empty() {
         let detail = if step.channels.is_empty() {
             format!("{title}: names no channel")
         } else if alarm.calls_as() == SignalClass::Fire {
@@ -244,13 +252,20 @@ fn take(step: &Step, alarm: &mut Alarm, run: &mut Run, turn: &Turn<'_>, climb: &
     if moved.is_some() {
         alarm.owner.clone_from(&moved);
     }
-    let detail = format!("{title}: {} by {channels}", people.join(", "));
+    let mut words = people.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if let Some(count) = nearest {
+        words.push(format!("the nearest {count}"));
+        let told = people.iter().map(ToString::to_string).collect();
+        let channels = step.channels.clone();
+        climb.questions.push(Question { alarm: alarm.id, step: number, count, channels, told });
+    }
+    let detail = format!("{title}: {} by {channels}", words.join(", "));
     climb.lines.push(Line { what: What::Escalated, who: moved, detail });
     true
 }
 
 /// Calls a person, or a channel without one; an exercise remembers it.
-fn call(
+pub(super) fn call(
     alarm: &mut Alarm,
     step: u32,
     person: Option<&str>,
@@ -312,6 +327,11 @@ pub(super) fn find<'a>(
             .and_then(|cell| registry.responsible(cell, at))
             .into_iter()
             .collect(),
+        // Instead of those who are nearest, when nobody has said where he is.
+        Who::Nearest(_) => match with_role(Role::Lead, cell) {
+            leads if leads.is_empty() => registry.responsible(cell, at).into_iter().collect(),
+            leads => leads,
+        },
         Who::Person(id) => registry.person(id).into_iter().filter(|person| !person.retired).collect(),
         Who::Team(name) => registry.team(name, at),
         Who::Teams => {

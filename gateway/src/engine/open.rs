@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{self, Again};
 use super::exercise::{DRILL, ROLL_CALL};
-use super::failure::{Failure, part_of};
+use super::failure::{Failure, parts_of};
 use super::ladder::{self, Climb, Run};
+use super::nearest::Question;
 use super::rules::{LadderIx, RuleIx};
 use super::{Effect, Turn, hold, incident};
 use crate::config::rules::Close;
@@ -34,7 +35,7 @@ pub(super) const HAZARD: &str = "hazard";
 pub(super) const REPORTED: &str = "reported";
 
 /// Names that no rule of rules.toml stands behind.
-pub(super) const OWN_NAMES: [&str; 9] = [
+pub(super) const OWN_NAMES: [&str; 10] = [
     MANUAL,
     UNANSWERED,
     MAINTENANCE,
@@ -44,6 +45,7 @@ pub(super) const OWN_NAMES: [&str; 9] = [
     ROLL_CALL,
     Failure::CellDark.rule(),
     Failure::Main.rule(),
+    Failure::Storm(SignalClass::Trouble).rule(),
 ];
 
 /// Cell of an alarm whose device stands in none.
@@ -101,6 +103,8 @@ pub(super) struct OpenAlarms {
     /// Places out of service.
     windows: BTreeSet<AlarmId>,
     pub(super) drills: BTreeSet<AlarmId>,
+    /// Who is nearest to some of them; answered in the next batch.
+    pub(super) questions: Vec<Question>,
     /// Failures that stand, by what they are and where.
     pub(super) failures: BTreeMap<(Failure, CellIx), AlarmId>,
     last: u64,
@@ -293,7 +297,7 @@ impl OpenAlarms {
 
     pub fn returned(&mut self, turn: &mut Turn<'_>, id: AlarmId, why: &str) {
         let Some(mut open) = self.take(id) else { return };
-        let part = part_of(&open, turn);
+        let parts = parts_of(&open, turn);
         if alarm::returned(&mut open.alarm, turn.now.wall) {
             turn.record(&open.alarm, What::Returned, None, why.to_owned());
             let suppressed = open.alarm.handling.held.as_ref();
@@ -304,7 +308,7 @@ impl OpenAlarms {
             }
         }
         self.put(open);
-        if let Some((failure, cell)) = part {
+        for (failure, cell) in parts {
             self.look_whether_over(turn, failure, cell);
         }
     }
@@ -437,6 +441,7 @@ impl OpenAlarms {
 
     pub(super) fn end(&mut self, open: &mut Open, turn: &mut Turn<'_>, why: &str) {
         self.answered(open, turn);
+        self.questions.retain(|question| question.alarm != open.alarm.id);
         let climbs = next_at(&open.alarm).is_some() || open.alarm.acknowledged.is_none();
         alarm::close(&mut open.alarm, turn.now.wall);
         turn.record(&open.alarm, What::Closed, None, why.to_owned());
@@ -449,7 +454,7 @@ impl OpenAlarms {
         if Failure::of(&open.alarm).is_some() {
             self.release(turn, open.alarm.id, "on its own again");
         }
-        if let Some((failure, cell)) = part_of(open, turn) {
+        for (failure, cell) in parts_of(open, turn) {
             self.look_whether_over(turn, failure, cell);
         }
     }

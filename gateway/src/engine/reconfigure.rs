@@ -25,7 +25,14 @@ impl Engine {
         let before = std::mem::replace(&mut self.rules, rules.clone());
         self.registry = registry.clone();
         self.now = now;
-        let mut turn = Turn { registry: &registry, rules: &rules, now, effects: Vec::new() };
+        let mut turn = Turn {
+            registry: &registry,
+            rules: &rules,
+            now,
+            effects: Vec::new(),
+            questions: Vec::new(),
+            watch: None,
+        };
 
         let moved = positions(&before, &rules);
         let place = |(device, rule): Place| -> Option<Place> {
@@ -57,9 +64,11 @@ impl Engine {
                 self.alarms.start_ladder_anew(&mut turn, alarm);
             }
         }
+        self.move_flats(&mut turn, place);
         self.alarms.look_at_failures(&mut turn);
         self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);
+        self.alarms.questions.append(&mut turn.questions);
         self.pages.forget_quiet(rules.page_limit(), now.steady);
         self.pages.pass(&mut turn, &self.alarms);
         turn.effects
@@ -90,6 +99,7 @@ impl Engine {
             })
             .collect();
         self.alarms = OpenAlarms::from_rows(old.last(), rows);
+        self.alarms.questions = old.questions;
         ending
     }
 

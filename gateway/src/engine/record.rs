@@ -14,6 +14,7 @@ impl Turn<'_> {
         for line in climb.lines {
             self.record(alarm, line.what, line.who, line.detail);
         }
+        self.questions.extend(climb.questions);
         self.effects.extend(climb.alerts.into_iter().map(Effect::Tell));
     }
 

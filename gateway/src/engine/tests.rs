@@ -14,6 +14,7 @@ mod incidents;
 mod kept;
 mod ladders;
 mod late;
+mod nearest;
 mod owners;
 mod pages;
 mod presence;
@@ -22,8 +23,10 @@ mod reconfigure;
 mod salvage;
 mod selection;
 mod snapshots;
+mod stillness;
 mod timeline;
 mod variants;
+mod watch;
 
 use std::sync::Arc;
 

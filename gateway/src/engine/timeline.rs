@@ -63,7 +63,7 @@ pub fn timeline(
                     .collect()
             };
             let what = PlannedWhat::Told {
-                who: step.who.iter().map(|who| (who.to_string(), names(who))).collect(),
+                who: step.who.iter().map(|who| (words(who), names(who))).collect(),
                 channels: step.channels.clone(),
                 need: step.need,
             };
@@ -81,6 +81,16 @@ pub fn timeline(
         }
     }
     Some(lines)
+}
+
+/// Who is nearest is known only then.
+fn words(who: &Who) -> String {
+    match who {
+        Who::Nearest(_) => format!("{who} by last position, else the lead"),
+        Who::Responsible | Who::Role(_) | Who::Up(_) | Who::Person(_) | Who::Team(_) | Who::Teams => {
+            who.to_string()
+        }
+    }
 }
 
 fn chosen<'a>(

@@ -185,6 +185,7 @@ fn about(deed: &mut Deed) -> Option<&mut AlarmId> {
         | Deed::Resume { alarm, .. }
         | Deed::Shelve { alarm, .. }
         | Deed::Unshelve { alarm, .. }
+        | Deed::Nearest { alarm, .. }
         | Deed::EndMaintenance { alarm, .. } => Some(alarm),
         Deed::Raise { .. }
         | Deed::Drill { .. }

@@ -159,7 +159,7 @@ fn check_step(
 
 fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Registry>) {
     let text = who.get_ref().as_str();
-    if text == "responsible" || text == "team" || Role::from_name(text).is_some() {
+    if ["responsible", "team", "nearest"].contains(&text) || Role::from_name(text).is_some() {
         return;
     }
     match text.split_once(':') {
@@ -167,6 +167,11 @@ fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Regis
         Some(("up", _)) => page.wrong(
             who.span(),
             format!("`{text}` names no level; write `up:1` for the parent cell, `up:2` for the one above"),
+        ),
+        Some(("nearest", count)) if count.parse::<u8>().is_ok_and(|count| (1..=20).contains(&count)) => (),
+        Some(("nearest", _)) => page.wrong(
+            who.span(),
+            format!("`{text}` names no number of people; write `nearest`, or `nearest:2` up to `nearest:20`"),
         ),
         Some(("person", id)) => {
             if let Some(registry) =
@@ -191,7 +196,7 @@ fn check_who(page: &mut Page<'_>, who: &Spanned<String>, registry: Option<&Regis
             let known: Vec<&str> = ["responsible"]
                 .into_iter()
                 .chain(roles)
-                .chain(["up:1", "team", "team:<name>", "person:<id>"])
+                .chain(["up:1", "team", "team:<name>", "nearest", "person:<id>"])
                 .collect();
             page.wrong(who.span(), format!("`{text}` is nobody; {}", instead(text, known)));
         }

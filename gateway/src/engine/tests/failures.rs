@@ -202,3 +202,149 @@ fn a_failure_without_parts_is_over() {
     engine.reconfigure(registry, rules, now(3_650_000));
     assert_eq!(engine.open_alarms().count(), 0);
 }
+
+/// Twelve detectors in two cells below the community, and rules that call for one that is taken apart.
+fn street() -> Engine {
+    let mut rows = rows();
+    let detector = rows.devices[KITCHEN.at()].clone();
+    let like = |ix: u32| Device {
+        ix: DeviceIx(ix),
+        id: format!("d{ix}"),
+        address: format!("native:d{ix}"),
+        cells: vec![if ix.is_multiple_of(2) { "b1" } else { "b2" }.to_owned()],
+        ..detector.clone()
+    };
+    rows.devices = (0..14).map(like).collect();
+    let registry = Registry::build(rows);
+    let rules = r#"
+        [[rule]]
+        name = "smoke"
+        class = "fire"
+        text = "Smoke"
+        kinds = ["smoke_detector"]
+        state = { flag = "smoke" }
+        ladder = "one"
+
+        [[rule]]
+        name = "tamper"
+        class = "trouble"
+        text = "Taken apart: {device}"
+        kinds = ["smoke_detector"]
+        state = { flag = "tamper" }
+        ladder = "one"
+        close = "returned"
+
+        [[rule]]
+        name = "fault"
+        class = "trouble"
+        text = "Broken: {device}"
+        kinds = ["smoke_detector"]
+        state = { flag = "fault" }
+        ladder = "two"
+        close = "returned"
+
+        [[ladder]]
+        name = "one"
+        step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }]
+
+        [[ladder]]
+        name = "two"
+        step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }]
+
+        [flood]
+        pages_per_person_max = 1000
+    "#;
+    let book = book(rules, &registry);
+    Engine::new(registry, book, now(0))
+}
+
+fn flag(device: u32, flag: &'static str, on: bool) -> Does {
+    Does::Says(says(DeviceIx(device), &[(flag, f64::from(u8::from(on)))]))
+}
+
+fn taken_apart(devices: std::ops::Range<u32>, from: u64, every: u64) -> Vec<(u64, Does)> {
+    devices.enumerate().map(|(n, device)| (from + n as u64 * every, flag(device, "tamper", true))).collect()
+}
+
+/// Lines about these alarms, the same with restarts.
+fn about(script: &[(u64, Does)], alarms: &[&str]) -> Vec<String> {
+    let found = play(&mut street(), script, false);
+    assert_eq!(found, play(&mut street(), script, true));
+    let wanted = |line: &String| alarms.iter().any(|id| line.split([' ', '/']).any(|word| word == *id));
+    found.into_iter().filter(|(_, line)| wanted(line)).map(|(at, line)| format!("{at} {line}")).collect()
+}
+
+#[test]
+fn a_storm_is_one_card_that_grows() {
+    let mut script = taken_apart(0..12, 0, 10);
+    script.push((200, flag(0, "smoke", true)));
+    let mut engine = street();
+    play(&mut engine, &script[..10], true);
+    let storm = engine.open_alarms().last().expect("the tenth begins it");
+    assert_eq!(
+        (storm.rule.as_str(), storm.class, storm.cell),
+        ("alarm-storm", SignalClass::Trouble, CellIx(1))
+    );
+    assert_eq!(storm.text, "报警集中 alarm storm: 10 alarms of class trouble in 2 cells, cell community");
+
+    assert_eq!(
+        about(&script, &["A-1", "A-10", "A-11", "A-12", "A-14"]),
+        [
+            "0 A-1 Raised Unacknowledged", // The first of all calls at once …
+            "0 A-1/1/ann/push",
+            "90 A-10 Raised Unacknowledged",
+            "90 A-10/1/carl/push",
+            "90 A-11 Raised Unacknowledged",
+            "90 A-11/1/carl/push",
+            "90 A-1 Suppressed Unacknowledged",
+            "90 withdraw A-1",
+            "90 A-10 Suppressed Unacknowledged",
+            "90 withdraw A-10",
+            "100 A-12 Raised Unacknowledged", // … and those that follow, not at all.
+            "100 A-12 Suppressed Unacknowledged",
+            "100 A-11 Repeated Unacknowledged",
+            "110 A-11 Repeated Unacknowledged",
+            "200 A-14 Raised Unacknowledged",
+            "200 A-14/1/ann/push",
+        ],
+        "a fire is never part of it"
+    );
+}
+
+#[test]
+fn a_storm_ends_and_what_is_left_calls() {
+    let mut script = taken_apart(0..10, 0, 1);
+    script.extend((0..7).map(|ix| (300 + u64::from(ix), flag(ix, "tamper", false))));
+    let storm = about(&script, &["A-11"]);
+    assert_eq!(
+        storm[2..],
+        ["306 A-11 Returned ReturnedUnacknowledged", "306 A-11 Closed Closed", "306 withdraw A-11"]
+    );
+    let left = about(&script, &["A-8", "A-9", "A-10"]);
+    let calls = left.iter().filter(|line| line.starts_with("306") && line.contains('/')).count();
+    assert_eq!(calls, 3, "{left:?}");
+}
+
+#[test]
+fn what_is_no_storm() {
+    let slow = taken_apart(0..10, 0, 70); // Nine in 600 s.
+    let few = taken_apart(0..9, 0, 1);
+    let many = taken_apart(0..10, 0, 1);
+    let other_ladder = [many.clone(), vec![(20, flag(11, "fault", true))]].concat();
+    let later = [many.clone(), vec![(700, flag(11, "tamper", true))]].concat();
+    for (script, storm, alone) in [
+        (slow, false, None),
+        (few, false, None),
+        (many, true, None),
+        (other_ladder, true, Some("A-12")),
+        (later, true, Some("A-12")),
+    ] {
+        let mut engine = street();
+        play(&mut engine, &script, true);
+        assert_eq!(engine.open_alarms().any(|alarm| alarm.rule == "alarm-storm"), storm, "{script:?}");
+        if let Some(alone) = alone {
+            let lines = about(&script, &[alone]);
+            assert!(lines.iter().any(|line| line.contains('/')), "{alone} calls by itself: {lines:?}");
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! How often one person is paged.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::model::{Alert, What};
+use crate::model::{Alert, HandTo, What};
 
 /// Everybody is told at once, and all of it goes to ann.
 fn engine_with(limit: &str) -> Engine {
@@ -127,4 +129,91 @@ fn nobody_else_notices() {
         .collect()
     };
     assert_eq!(rest(""), rest("pages_per_person_max = 1000"));
+}
+
+fn event() -> impl Strategy<Value = Does> {
+    const WHO: [&str; 3] = ["ann", "bob", "carl"];
+    let class =
+        prop::sample::select(&[SignalClass::Fire, SignalClass::Supervisory, SignalClass::Trouble][..]);
+    let text = prop::sample::select(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"][..]);
+    let alarm = || (1u64..40).prop_map(AlarmId);
+    let who = || prop::sample::select(&WHO[..]);
+    prop_oneof![
+        8 => (0u32..4, class, text).prop_map(|(cell, class, text)| raise(cell, class, text)),
+        1 => (0u32..7, any::<bool>())
+            .prop_map(|(device, on)| Does::Says(says(DeviceIx(device), &[("smoke", f64::from(u8::from(on)))]))),
+        2 => (who(), alarm()).prop_map(|(who, alarm)| Does::Acts(who, Deed::Acknowledge { alarm, note: None })),
+        1 => (who(), alarm())
+            .prop_map(|(who, alarm)| Does::Acts(who, Deed::SendBack { alarm, reason: "again".into() })),
+        1 => (alarm(), who()).prop_map(|(alarm, to)| {
+            Does::Acts("dora", Deed::HandOver { alarm, to: HandTo::Person(to.into()), reason: "yours".into() })
+        }),
+        1 => alarm().prop_map(|alarm| resolve(alarm.0)),
+        1 => (0u32..4).prop_map(|cell| {
+            Does::Acts("dora", Deed::Drill { cell: CellIx(cell), class: SignalClass::Fire, note: None })
+        }),
+        1 => who().prop_map(|who| {
+            let people = vec![(CellIx(2), who.to_owned())];
+            Does::Acts("dora", Deed::RollCall { people, note: None })
+        }),
+    ]
+}
+
+/// One page of one person.
+#[derive(Debug)]
+struct Page {
+    at: u64,
+    step: u32,
+    alarm: AlarmId,
+    fire: bool,
+    practice: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever happens, in whatever order, over restarts: whenever somebody is paged for anything but a fire, that makes ten pages in ten minutes at the most, an
+    /// exercise counting only for itself; and every fire is told in the moment of its step, by itself.
+    #[test]
+    fn ten_in_ten_minutes_for_anybody(
+        script in prop::collection::vec((prop_oneof![4 => 0u64..20, 2 => 0u64..200, 1 => 0u64..1500], event()), 1..80),
+        most in 2usize..=10,
+    ) {
+        let roll_call = "[[ladder]]\nname = \"roll-call\"\nstep = [{ after_s = 0, who = [\"lead\"], channels = [\"push\"] }]";
+        let mut engine = engine_with(&format!("pages_per_person_max = {most}\n{roll_call}"));
+        let mut at = 0;
+        let script: Vec<(u64, Does)> = script.into_iter().map(|(wait, does)| { at += wait; (at, does) }).collect();
+        let mut practice = std::collections::BTreeSet::new();
+        let mut people: std::collections::BTreeMap<String, Vec<Page>> = std::collections::BTreeMap::new();
+        for (at, effect) in effects(&mut engine, &script) {
+            let alert = match effect {
+                Effect::Alarm(alarm, _) => {
+                    practice.extend(alarm.exercise().map(|_| alarm.id));
+                    continue;
+                }
+                Effect::Withdraw(_) => continue,
+                Effect::Tell(alert) => alert,
+            };
+            let (Some(person), false) = (alert.person, alert.step == Alert::OVER) else { continue };
+            let fire = alert.class == SignalClass::Fire;
+            prop_assert!(!fire || alert.step != Alert::SUMMARY, "a fire was held back: {}", alert.key);
+            let page = Page { at, step: alert.step, alarm: alert.alarm, fire, practice: practice.contains(&alert.alarm) };
+            let pages = people.entry(person).or_default();
+            let same = |other: &Page| {
+                other.at == at
+                    && other.step == page.step
+                    && (page.step == Alert::SUMMARY || other.alarm == page.alarm)
+            };
+            if !pages.iter().any(same) {
+                pages.push(page);
+            }
+        }
+        for (person, pages) in &people {
+            for (number, page) in pages.iter().enumerate().filter(|(_, page)| !page.fire) {
+                let window = pages[..=number].iter().filter(|other| page.at < other.at + 600);
+                let counted = window.filter(|other| page.practice || !other.practice).count();
+                prop_assert!(counted <= most, "{person}: {counted} pages, limit {most}, {page:?}");
+            }
+        }
+    }
 }

@@ -69,7 +69,7 @@ fn names_what_it_cannot_use_and_uses_the_rest() {
         (rule("a", base).replace("tamper", "battery"), "`a`: `battery` is a number, not a flag"),
         (
             rule("a", base).replace("state = { flag = \"tamper\" }", ""),
-            "`a`: give exactly one of `state`, `threshold`, `rate` and `presence`",
+            "`a`: give exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`",
         ),
         (
             rule("a", base).replace("state = { flag = \"tamper\" }", "threshold = { metric = \"battery\" }"),
@@ -82,7 +82,7 @@ fn names_what_it_cannot_use_and_uses_the_rest() {
         ),
         (
             "[[ladder]]\nname = \"l\"\nstep = [{ after_s = 0, who = [\"boss\"], channels = [] }]".to_owned(),
-            "`l`: `boss` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>` or `person:<id>`",
+            "`l`: `boss` is nobody; write `responsible`, a role such as `lead` or `worker`, `up:1`, `team:<name>`, `nearest` or `person:<id>`",
         ),
         (
             "[[ladder]]\nname = \"l\"\nthen = \"m\"\nstep = []".to_owned(),

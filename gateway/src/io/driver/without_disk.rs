@@ -146,6 +146,9 @@ impl<D: Disk> Driver<D> {
                 let waiting = held.waiting.len();
                 self.disk.wrong(format!("{reason}; alarms are told from memory, {waiting} batches wait and nothing is acknowledged"));
             }
+            for inbound in self.nearest() {
+                self.decide_urgent(&mut held, inbound);
+            }
             let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
             let due = async {
                 match wake {

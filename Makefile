@@ -78,7 +78,7 @@ test: setup-test web
 
 check: web
 	$(CARGO) fmt --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features tests/measure --locked -- -D warnings
 
 # Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that. Only when asked for:
 # `ONLY=start`, with 5 GB of journal, and `ONLY=city-30`, which takes half an hour.

@@ -53,7 +53,7 @@ fn city(title: &'static str, lasts: Duration) -> Section {
     section.row("lost", "messages", one(lost + found.dead as f64), remark);
     section.row("core busy", "%", one(100.0 * found.cpu_s / found.took_s), "of one core; goal: at most 50");
     section.row("CPU of the gateway", "µs a message", one(found.cpu_s * 1e6 / found.sent as f64), "");
-    let fires = format!("{} fires, each told once; goal: p99 at most 20 ms", found.fires_ms.len());
+    let fires = format!("{} fires, each told; goal: p99 at most 20 ms", found.fires_ms.len());
     for (name, part) in [("p50", 0.5), ("p99", 0.99), ("longest", 1.0)] {
         let remark = if part == 0.99 { fires.as_str() } else { "" };
         section.row(&format!("fire → webhook, {name}"), "ms", one(quantile(&found.fires_ms, part)), remark);
@@ -147,8 +147,13 @@ async fn fires(mqtt: u16, receiver: &mut Receiver, lasts: Duration) -> Vec<f64> 
         let sent = instant();
         let topic = format!("gridwarden/up/SD-{device}");
         client.publish(topic, QoS::AtLeastOnce, false, r#"{"values":{"smoke":true}}"#).await.unwrap();
-        let (at, alarmed) = receiver.next().await;
-        assert_eq!(alarmed, format!("D-{device}"), "each is told once, and nothing else is");
+        // In half an hour the ladder may tell of an older one again, which nobody has answered.
+        let at = loop {
+            let (at, alarmed) = receiver.next().await;
+            if alarmed == format!("D-{device}") {
+                break at;
+            }
+        };
         times.push((at - sent).as_secs_f64() * 1000.0);
         tokio::time::sleep(FIRE_EVERY.saturating_sub(sent.elapsed())).await;
     }

@@ -69,12 +69,10 @@ pub fn polls() -> Section {
             raw.push((count() - before) / started.elapsed().as_secs_f64());
         }
         let broker = tests::neighbours::mosquitto("").await.unwrap();
+        let (platform, line) = (broker.port, address.port());
         let starts: [(&str, Box<Start>); 2] = [
-            (
-                thingsboard::NAME,
-                Box::new(|| thingsboard::poller(broker.port, address.port(), UNITS, REGISTERS)),
-            ),
-            (collectd::NAME, Box::new(|| collectd::poller(address.port(), UNITS))),
+            (thingsboard::NAME, Box::new(move || thingsboard::poller(platform, line, UNITS, REGISTERS))),
+            (collectd::NAME, Box::new(move || collectd::poller(line, UNITS))),
         ];
         for (name, start) in starts {
             theirs.push((name, their_polls(&start, &count)));

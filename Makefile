@@ -3,10 +3,11 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 VENV := .run/venv
+SPARKPLUG := .run/sparkplug
 PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
 
 .DEFAULT_GOAL := help
-.PHONY: help web pictures run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
+.PHONY: help web pictures stopwatch run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
 
 help:
 	@echo "make run    build and start the demo: a station with a simulated neighbourhood, in a minute"
@@ -14,6 +15,7 @@ help:
 	@echo "make test   every test, against real neighbours"
 	@echo "make torture  the long runs: kills, floods, simulated histories, fuzzing (hours)"
 	@echo "make pictures  screenshots of every page into docs/pictures, from the demo (a minute or two)"
+	@echo "make stopwatch  what the worker's tasks take on a slow phone, into docs/worker-app.md"
 	@echo "make peers  what kill -9 does to Alertmanager, Mosquitto and Node-RED, and to Gridwarden (minutes)"
 	@echo "make check  formatting, lints"
 	@echo "make bench  measurements, as ratios against a baseline in the same run"
@@ -43,16 +45,26 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 setup-run:
 	$(call debian,gcc=/usr/bin/gcc curl=/usr/bin/curl)
 
-setup-test: $(VENV)/.ready
+setup-test: $(VENV)/.ready $(SPARKPLUG)/.ready dashboards/grafana/node_modules/.package-lock.json
 	$(call debian,gcc=/usr/bin/gcc mosquitto=/usr/sbin/mosquitto mosquitto-clients=/usr/bin/mosquitto_pub \
 	  victoria-metrics=/usr/bin/victoria-metrics influxdb=/usr/bin/influxd chromium=/usr/bin/chromium \
 	  mbpoll=/usr/bin/mbpoll socat=/usr/bin/socat openssl=/usr/bin/openssl faketime=/usr/bin/faketime)
+
+# Grafana's types and the parser of Flux, with which the dashboards are tested.
+dashboards/grafana/node_modules/.package-lock.json: dashboards/grafana/package-lock.json
+	cd dashboards/grafana && npm ci --silent --no-audit --no-fund
 
 $(VENV)/.ready: Makefile
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \
 	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq python3 python3-venv >/dev/null; }
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(PYTHON_PACKAGES)
+	@touch $@
+
+# A place of its own: the library wants an older paho-mqtt.
+$(SPARKPLUG)/.ready: $(VENV)/.ready
+	python3 -m venv $(SPARKPLUG)
+	$(SPARKPLUG)/bin/pip install --quiet --disable-pip-version-check pysparkplug==0.6.1
 	@touch $@
 
 run: setup-run web
@@ -68,10 +80,36 @@ check: web
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-# Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that.
-bench: setup-test web
+# Everything that is measured, in one go; writes docs/benchmarks.md. `make bench ONLY="decode engine"` measures only that. Only when asked for:
+# `ONLY=start`, with 5 GB of journal, and `ONLY=city-30`, which takes half an hour.
+bench: setup-bench web
 	$(CARGO) build --release --locked -p gateway -p firmware-sim
-	$(CARGO) bench --locked -p tests --bench city -- $(ONLY)
+	$(CARGO) bench --locked -p tests --features measure --bench city -- $(ONLY)
+
+# Programs of others that are measured beside us. Whatever cannot be installed is left out, and its rows say so.
+.PHONY: setup-bench peer-node-red peer-thingsboard peer-alertmanager peer-collectd
+setup-bench: setup-test
+	@$(MAKE) -s -k peer-node-red peer-thingsboard peer-alertmanager peer-collectd || echo "not every peer could be installed; what is missing is not measured"
+
+NODE_RED := 4.1.8
+peer-node-red: .run/peers/node-red/node_modules/node-red-contrib-influxdb/package.json
+.run/peers/node-red/node_modules/node-red-contrib-influxdb/package.json:
+	npm install --silent --no-audit --no-fund --prefix .run/peers/node-red node-red@$(NODE_RED) node-red-contrib-influxdb@0.7.0
+
+# It installs its Modbus library by itself when it runs, unless it is there.
+peer-thingsboard: .run/peers/thingsboard/.ready
+.run/peers/thingsboard/.ready: $(VENV)/.ready
+	python3 -m venv .run/peers/thingsboard
+	.run/peers/thingsboard/bin/pip install --quiet --disable-pip-version-check thingsboard-gateway==3.8.5 pymodbus==3.9.2 pyserial==3.5 pyserial-asyncio==0.6
+	@touch $@
+
+peer-alertmanager:
+	$(call debian,prometheus-alertmanager=/usr/bin/prometheus-alertmanager)
+
+# Debian only suggests the libraries of its plugins.
+peer-collectd:
+	@[ -x /usr/sbin/collectd ] || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends collectd-core libmodbus5 libmosquitto1 >/dev/null; }
 
 # Long; each writes its figures to .run/torture/. Seeds and counts are arguments of the programs.
 torture: setup-test web
@@ -85,7 +123,7 @@ torture: torture-flood
 # Floods and priority: fires per situation, seconds of flood, points that gather in an outage.
 torture-flood: setup-test web
 	$(CARGO) build --release --locked -p gateway
-	$(CARGO) bench --locked -p tests --bench flood -- 200 60 2000000
+	$(CARGO) bench --locked -p tests --features measure --bench flood -- 200 60 2000000
 
 # InfluxDB away for a day at 1,000 points/s; then with a journal too small for it. The allocator as in the service of docs/install.md.
 torture: torture-day
@@ -94,11 +132,8 @@ torture-day: web
 	MALLOC_ARENA_MAX=2 target/release/torture-day
 	MALLOC_ARENA_MAX=2 target/release/torture-day 12000000 16
 
-# The same faults beside us; Node-RED comes from npm into .run/, Alertmanager from Debian.
-NODE_RED := 4.1.8
-peers: setup-test web
-	$(call debian,prometheus-alertmanager=/usr/bin/prometheus-alertmanager)
-	npm install --silent --no-audit --no-fund --prefix .run/peers/node-red node-red@$(NODE_RED)
+# The same faults beside us.
+peers: setup-test web peer-node-red peer-alertmanager
 	$(CARGO) build --release --locked -p gateway
 	$(VENV)/bin/python tests/peers target/release/gridwarden
 
@@ -108,6 +143,11 @@ pictures: setup-test web
 	$(CARGO) build --locked -p gateway -p firmware-sim
 	node tests/web/pictures.mjs $(PROGRAMS)
 	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures $(CARGO) test --locked -p tests --test e2e the_map_of_a_city
+	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures/phone $(CARGO) test --locked -p tests --test e2e a_worker_s_phone
+
+# The tables of docs/worker-app.md: what tasks take on a slow phone.
+stopwatch: setup-test web
+	GRIDWARDEN_TABLES=$(CURDIR)/docs/worker-app.md $(CARGO) test --locked -p tests --test e2e tasks_on_a_slow_phone
 
 clean-run:
 	rm -rf .run/demo

@@ -143,11 +143,11 @@ fn shipped_files_with_secrets_set() {
     for (file, wanted) in [
         (
             "config/station.toml",
-            "the registry as it is in the store, the listener, 29 rules, 5 ladders, 1 webhook.",
+            "the registry as it is in the store, the listener, 35 rules, 6 ladders, 1 webhook.",
         ),
         (
             "config/demo/station.toml",
-            "16 cells, 70 devices, 12 people, the listener, 4 Modbus units, 29 rules, 5 ladders, 1 webhook.",
+            "16 cells, 70 devices, 12 people, the listener, 4 Modbus units, 35 rules, 6 ladders, 1 webhook.",
         ),
     ] {
         let (output, good) = config::check_command(&root().join(file));

@@ -45,13 +45,25 @@ pub struct Load {
     /// Messages of one connection that may wait for their acknowledgement.
     pub window: usize,
     pub seed: u64,
-    /// Every detector says smoke, to see a storm of alarms; otherwise all is well.
-    pub fire: bool,
+    pub says: Says,
+}
+
+/// What every detector says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Says {
+    #[default]
+    AllIsWell,
+    /// For a storm of alarms that are never folded.
+    Smoke,
+    /// For a storm of alarms that may be.
+    TamperedWith,
 }
 
 /// What came of it. Latencies in microseconds from the moment a message was due.
 pub struct Outcome {
     pub sent: u64,
+    /// Of all payloads together.
+    pub payload_bytes: u64,
     pub took: Duration,
     pub latency: Histogram<u64>,
 }
@@ -81,6 +93,7 @@ pub async fn run(load: Load, say: Say) -> anyhow::Result<Outcome> {
         shares[at % connections].push(speaker);
     }
     let (all_open, done) = (Arc::new(Barrier::new(connections + 1)), Arc::new(AtomicU64::new(0)));
+    let payload_bytes = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
     for (number, speakers) in shares.into_iter().enumerate() {
         let own = load.messages / connections as u64
@@ -90,7 +103,8 @@ pub async fn run(load: Load, say: Say) -> anyhow::Result<Outcome> {
             speakers,
             messages: own,
             qos: load.qos,
-            fire: load.fire,
+            says: load.says,
+            payload_bytes: payload_bytes.clone(),
             first_us: load.per_s.map_or(0.0, |per_s| number as f64 * 1e6 / per_s),
             every_us: load.per_s.map(|per_s| connections as f64 * 1e6 / per_s),
             slots: vec![None; load.window],
@@ -130,7 +144,8 @@ pub async fn run(load: Load, say: Say) -> anyhow::Result<Outcome> {
             }
         }
     }
-    Ok(Outcome { sent: latency.len(), took: started.elapsed(), latency })
+    let payload_bytes = payload_bytes.load(Ordering::Relaxed);
+    Ok(Outcome { sent: latency.len(), payload_bytes, took: started.elapsed(), latency })
 }
 
 /// One connection and what it has to send.
@@ -139,7 +154,8 @@ struct Link {
     speakers: Vec<Speaker>,
     messages: u64,
     qos: u8,
-    fire: bool,
+    says: Says,
+    payload_bytes: Arc<AtomicU64>,
     first_us: f64,
     /// `None`: whenever there is room.
     every_us: Option<f64>,
@@ -168,7 +184,7 @@ impl Link {
         let (mut reading, mut writing) = stream.split();
         let (mut out, mut read) =
             (BytesMut::with_capacity(2 * WRITE_BYTES), BytesMut::with_capacity(16 * 1024));
-        let (mut sent, mut acknowledged) = (0u64, 0u64);
+        let (mut sent, mut acknowledged, mut bytes) = (0u64, 0u64, 0u64);
         let mut text = String::new();
         while acknowledged < self.messages {
             let now = started.elapsed().as_micros() as u64;
@@ -181,7 +197,8 @@ impl Link {
                 }
                 let speaker = &self.speakers[(sent % self.speakers.len() as u64) as usize];
                 text.clear();
-                speaker.say(&mut text, &stamp, self.fire, &mut self.random);
+                speaker.say(&mut text, &stamp, self.says, &mut self.random);
+                bytes += text.len() as u64;
                 publish(
                     &mut out,
                     speaker.topic(),
@@ -211,6 +228,7 @@ impl Link {
         }
         writing.write_all(&out).await?;
         writing.write_all(&[0xE0, 0]).await?; // DISCONNECT
+        self.payload_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
@@ -324,7 +342,7 @@ mod tests {
             qos: 1,
             window: 1_000,
             seed: 1,
-            fire: false,
+            says: Says::AllIsWell,
         };
         let outcome = run(load, Arc::new(|_| ())).await.unwrap();
         assert_eq!((outcome.sent, server.join_next().await.unwrap().unwrap()), (400, 400));

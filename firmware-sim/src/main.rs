@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use firmware_sim::load::{self, Load};
+use firmware_sim::load::{self, Load, Says};
 use firmware_sim::mqtt::Broker;
 use firmware_sim::transmitter::{Carrier, Component, Transmitter};
 use firmware_sim::{Options, neighbourhood, phone, scenario, transmitter};
@@ -116,8 +116,11 @@ struct LoadArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Let every detector say smoke.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tamper")]
     fire: bool,
+    /// Let every detector say that it was tampered with.
+    #[arg(long)]
+    tamper: bool,
     /// Print the result as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -203,7 +206,11 @@ async fn measure(arguments: LoadArgs) -> anyhow::Result<()> {
         qos: arguments.qos,
         window: arguments.window,
         seed: arguments.seed,
-        fire: arguments.fire,
+        says: match (arguments.fire, arguments.tamper) {
+            (true, _) => Says::Smoke,
+            (false, true) => Says::TamperedWith,
+            (false, false) => Says::AllIsWell,
+        },
     };
     let outcome = load::run(load, Arc::new(|progress| eprintln!("{progress}"))).await?;
     let parts = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
@@ -211,7 +218,10 @@ async fn measure(arguments: LoadArgs) -> anyhow::Result<()> {
     if arguments.json {
         let latencies: serde_json::Map<_, _> =
             parts.into_iter().map(|(name, part)| (name.to_owned(), outcome.ms(part).into())).collect();
-        println!("{}", serde_json::json!({ "sent": sent, "per_s": per_s, "ms": latencies }));
+        println!(
+            "{}",
+            serde_json::json!({ "sent": sent, "payload_bytes": outcome.payload_bytes, "per_s": per_s, "ms": latencies })
+        );
     } else {
         println!("{sent} messages acknowledged, {per_s:.0}/s; from due to acknowledged:");
         for (name, part) in parts {

@@ -28,12 +28,15 @@ use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
+use crate::io::mqtt::sparkplug::Sparkplug;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
 use crate::io::roll_call::RollCalls;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
-use crate::io::{commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
+use crate::io::stills::Stills;
+use crate::io::{camera, commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
+use crate::learning::preview::Trials;
 use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -43,8 +46,9 @@ use crate::notify::mqtt::{Mqtt, Publisher};
 use crate::notify::unrecorded::Unrecorded;
 use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
-use crate::store::{Limits, Store, attachments, restore};
+use crate::store::{Limits, Store, attachments, restore, stills};
 use crate::supervise::Supervisor;
+use crate::waiting::{Room, SharedRoom};
 use crate::{account_command, world};
 
 pub use crate::world::Reload;
@@ -127,7 +131,8 @@ impl App {
             Some(config) => Some(gbt26875::Server::bind(config).await?),
             None => None,
         };
-        let sources = loaded.config.brokers.iter().map(|broker| mqtt::Source::new(broker, &folder));
+        let heard = loaded.config.brokers.iter().filter(|broker| !broker.subscribe.is_empty());
+        let sources = heard.map(|broker| mqtt::Source::new(broker, &folder));
         Ok(Self {
             path: path.to_owned(),
             sources: sources.collect::<Result<_, _>>()?,
@@ -174,9 +179,10 @@ impl App {
         let (new_worlds, worlds) = mpsc::channel(1);
         let mut tasks = Supervisor::new(stop.clone());
         let unrecorded = Arc::<Unrecorded>::default();
+        let waiting = Arc::new(SharedRoom::new(Room::resume(store.waiting().await?)));
 
         // Consumers first, so that nothing a source brings waits for them.
-        let driver = Driver::new(
+        let mut driver = Driver::new(
             engine,
             store.clone(),
             live.clone(),
@@ -189,6 +195,7 @@ impl App {
             unrecorded.clone(),
             health.essential("disk"),
         );
+        driver.strangers = waiting.clone();
         tasks.spawn("driver", driver.run(stop.child_token()));
         tasks.spawn("history", store.clone().keep_history(stop.clone()));
         if let Some(influx) = &config.influx {
@@ -267,6 +274,9 @@ impl App {
         let roll_calls = RollCalls { clock, world: world.clone(), inlet: inlet.clone() };
         tasks.spawn("roll-calls", roll_calls.run(stop.clone()));
 
+        let stills = Stills::new(store.clone(), live.clone(), clock, still_limits(&config.store));
+        tasks.spawn("stills", stills.clone().run(stop.clone()));
+
         // Sources.
         let mut publisher: Option<Arc<dyn Publisher>> = None;
         let mut commands = Commands::default();
@@ -283,8 +293,25 @@ impl App {
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
         }
+        for camera in &config.cameras {
+            let ends = camera::Ends {
+                world: world.clone(),
+                inlet: inlet.clone(),
+                clock,
+                stills: stills.clone(),
+                check: health.informative(format!("camera:{}", camera.name.get_ref())),
+            };
+            tasks.spawn("camera", camera::Camera::new(camera, folder, ends)?.run(stop.clone()));
+        }
+        if let Some(sparkplug) = &config.sparkplug {
+            let name = sparkplug.broker.get_ref();
+            let broker = config.brokers.iter().find(|broker| broker.name.get_ref() == name);
+            let host = Sparkplug::new(sparkplug, broker.context("[sparkplug] names no [[broker]]")?, folder)?;
+            tasks.spawn("sparkplug", host.run(world.clone(), inlet.clone(), clock, stop.clone()));
+        }
         for bus in &config.buses {
-            let bus = modbus::Bus::new(bus)?;
+            let bus = modbus::Bus::new(bus, &loaded.profiles)?;
+            commands.buses.push(bus.handle());
             tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
         }
 
@@ -338,6 +365,9 @@ impl App {
         });
         let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
         tasks.spawn("learning", learning.run(stop.clone()));
+        let trials =
+            Trials { store: store.clone(), world: world.clone(), clock, previews: desk.previews.clone() };
+        tasks.spawn("rule previews", trials.run(stop.clone()));
         if let Some(config) = &config.centre {
             let centre = Centre::new(
                 config,
@@ -357,12 +387,13 @@ impl App {
             world: world.clone(),
             live,
             inlet,
+            waiting,
             commands,
             clock,
             tokens: http::auth::Tokens::read(&config.http, folder)?,
             push: opened.push,
             reports: opened.reports,
-            push_in: http::push_in::Doors::open(&config.push_in, folder)?,
+            push_in: http::push_in::Doors::open(&config.push_in, folder)?.with_stills(stills),
             stop: stop.clone(),
             health,
             metrics: self.metrics.clone(),
@@ -396,6 +427,13 @@ fn limits(store: &config::Store) -> Limits {
             bytes_max: u64::from(*store.attachments_max_mb.get_ref()) << 20,
             days_max: *store.attachments_max_days.get_ref(),
         },
+    }
+}
+
+fn still_limits(store: &config::Store) -> stills::Limits {
+    stills::Limits {
+        bytes_max: u64::from(*store.stills_max_mb.get_ref()) << 20,
+        days_max: *store.stills_max_days.get_ref(),
     }
 }
 

@@ -81,6 +81,18 @@ pub struct Camera {
     pub id: String,
     pub name: String,
     pub metres: Option<u32>,
+    /// The newest picture of its events when the alarm was raised.
+    #[serde(default)]
+    pub still: Option<Still>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Still {
+    /// At `/api/v1/stills/{id}`.
+    #[schema(example = "S-17")]
+    pub id: String,
+    #[schema(format = DateTime)]
+    pub at: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -143,7 +155,7 @@ impl Card {
             building: registry.dwellings().building(&alarm.cell_code, &place).cloned(),
             household,
             hydrants,
-            camera: camera(spot, registry),
+            camera: camera(device, spot, registry, live),
             nearby: nearby(alarm, spot, registry, open),
             record: Record::default(),
             to_do,
@@ -236,13 +248,18 @@ fn hydrants(
     found.into_iter().take(HYDRANTS_MAX).map(hydrant).collect()
 }
 
-fn camera(spot: Spot, registry: &Registry) -> Option<Camera> {
-    let found = nearest(spot, registry, &[DeviceKind::Camera, DeviceKind::AccessCamera]);
-    found.first().map(|(metres, device)| Camera {
-        id: device.id.clone(),
-        name: device.name.clone(),
-        metres: *metres,
-    })
+/// The one that raised the alarm, or else the nearest.
+fn camera(
+    own: Option<&crate::grid::Device>,
+    spot: Spot,
+    registry: &Registry,
+    live: &dyn Fn(DeviceIx) -> DeviceNow,
+) -> Option<Camera> {
+    const KINDS: [DeviceKind; 2] = [DeviceKind::Camera, DeviceKind::AccessCamera];
+    let own = own.filter(|device| KINDS.contains(&device.kind)).map(|device| (Some(0), device));
+    let (metres, device) = own.or_else(|| nearest(spot, registry, &KINDS).first().copied())?;
+    let still = live(device.ix).still.map(|still| Still { id: still.id(), at: still.at.rfc3339() });
+    Some(Camera { id: device.id.clone(), name: device.name.clone(), metres, still })
 }
 
 fn nearby<'a>(

@@ -46,8 +46,16 @@ pub struct Config {
     /// Where operators' platforms push to.
     #[serde(default)]
     pub push_in: Vec<PushIn>,
+    /// Cameras whose events are asked for.
+    #[serde(default, rename = "camera")]
+    pub cameras: Vec<Camera>,
+    /// What events of cameras mean here.
+    #[serde(default, rename = "camera_event")]
+    pub camera_events: Vec<CameraEvent>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
+    /// A host of Sparkplug edge nodes.
+    pub sparkplug: Option<Sparkplug>,
     /// Where user information transmission devices report.
     pub gbt26875: Option<Gbt26875>,
     /// The city's centre, which is told of fires.
@@ -99,6 +107,11 @@ pub struct Store {
     pub attachments_max_mb: Spanned<u32>,
     #[serde(default = "defaults::attachments_max_days")]
     pub attachments_max_days: Spanned<u32>,
+    /// Pictures of cameras' events.
+    #[serde(default = "defaults::stills_max_mb")]
+    pub stills_max_mb: Spanned<u32>,
+    #[serde(default = "defaults::stills_max_days")]
+    pub stills_max_days: Spanned<u32>,
     /// More than this written to the disk in 24 hours raises a trouble alarm; 0: no limit.
     #[serde(default = "defaults::written_mb_per_day_max")]
     pub written_mb_per_day_max: Spanned<u32>,
@@ -114,6 +127,14 @@ pub struct RegistryFiles {
     pub devices: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub people: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub absences: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub teams: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub buildings: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub households: Vec<Spanned<PathBuf>>,
 }
 
 /// Our own MQTT ingest listener: acknowledges after the commit.
@@ -214,6 +235,22 @@ pub struct Topic {
     pub profile: Option<Spanned<String>>,
 }
 
+/// A host application of Sparkplug B, with a connection of its own to one broker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sparkplug {
+    /// Name of a `[[broker]]`.
+    pub broker: Spanned<String>,
+    /// Used by no other host.
+    pub host_id: Spanned<String>,
+    /// Only these groups; none: all.
+    #[serde(default)]
+    pub groups: Vec<Spanned<String>>,
+    /// So long a message is waited for that is missing between two others.
+    #[serde(default = "defaults::reorder_timeout_ms")]
+    pub reorder_timeout_ms: Spanned<u32>,
+}
+
 /// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -222,11 +259,57 @@ pub struct PushIn {
     pub sender: crate::decode::push::Sender,
     /// The last part of the address; platforms send no token of ours.
     pub secret: Secret,
-    #[serde(default = "defaults::push_in_kb")]
-    pub max_kb: Spanned<u32>,
+    /// 64, or 4,096 for cameras, which send pictures.
+    pub max_kb: Option<Spanned<u32>>,
     /// Averaged; more is refused with 429, except what is urgent.
     #[serde(default = "defaults::push_in_per_s")]
     pub messages_per_s_max: Spanned<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraMaker {
+    /// `/ISAPI/Event/notification/alertStream`
+    Hikvision,
+    /// `/cgi-bin/eventManager.cgi?action=attach`
+    Dahua,
+}
+
+/// A camera, recorder or door station whose events are asked for. Its address is `hikvision:<name>` or `dahua:<name>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    pub name: Spanned<String>,
+    pub maker: CameraMaker,
+    /// Such as `http://10.0.0.64`.
+    pub url: Spanned<String>,
+    pub user: Spanned<String>,
+    pub password: Secret,
+    /// Without any sign of life for so long the connection is made anew.
+    #[serde(default = "defaults::camera_silent_s")]
+    pub silent_s: Spanned<u32>,
+    /// Ask for a picture when an event of safety comes without one.
+    #[serde(default = "defaults::yes")]
+    pub stills: bool,
+}
+
+/// A camera's event that means one of our flags.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraEvent {
+    /// The maker's name for it, such as `fielddetection`.
+    pub event: Spanned<String>,
+    pub flag: Spanned<String>,
+    /// Ids of the devices it holds for; all when left out.
+    #[serde(default)]
+    pub devices: Vec<Spanned<String>>,
+}
+
+impl PushIn {
+    pub fn bytes_max(&self) -> usize {
+        let usual = if self.sender.is_camera() { 4_096 } else { 64 };
+        self.max_kb.as_ref().map_or(usual, |max| *max.get_ref()) as usize * 1024
+    }
 }
 
 /// One Modbus line or connection: one request at a time.
@@ -275,7 +358,7 @@ pub enum Parity {
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     pub unit: Spanned<u8>,
-    /// One of the built-in maps (`mpd-380`, `keller-x`, `sw-p300`), or leave out and list `register`s.
+    /// A device profile `over = "modbus"`, such as `mpd-380`, `keller-x` or `sw-p300`, or leave out and list `register`s.
     pub map: Option<Spanned<String>>,
     #[serde(default, rename = "register")]
     pub registers: Vec<Register>,
@@ -285,7 +368,7 @@ pub struct Unit {
     /// Quiet time this unit needs before each request. SW-P300 wants 2,000.
     #[serde(default)]
     pub pause_ms: u32,
-    /// The unit in which the built-in map's pressure counts, for a map that does not know it (`sw-p300`).
+    /// The unit in which the map's pressure counts, for a map that does not know it (`sw-p300`).
     pub pressure_unit: Option<Spanned<String>>,
 }
 
@@ -525,14 +608,17 @@ mod defaults {
         outbox_max: u32 = 100_000;
         attachments_max_mb: u32 = 1024;
         attachments_max_days: u32 = 366;
+        stills_max_mb: u32 = 512;
+        stills_max_days: u32 = 30;
         written_mb_per_day_max: u32 = 10_000;
         max_packet_kb: u32 = 256;
         max_connections: u32 = 20_000;
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
-        push_in_kb: u32 = 64;
+        reorder_timeout_ms: u32 = 2_000;
         push_in_per_s: u32 = 200;
+        camera_silent_s: u32 = 60;
         modbus_timeout_ms: u32 = 1_000;
         poll_every_ms: u32 = 1_000;
         baud: u32 = 9_600;

@@ -3,21 +3,29 @@
 //! One file per family, each a table from a device's fields to our metrics. A message may hold readings of several devices
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
+pub mod camera;
 mod chirpstack;
 mod ctwing;
+pub mod dahua;
+mod discovery;
 mod fields;
 mod frigate;
 pub mod gbt26875;
+pub mod hikvision;
 mod huawei;
 mod lorawan;
 mod meokon;
 pub mod modbus;
 mod native;
 mod nearest;
-mod outcome;
+pub mod outcome;
+pub mod parts;
+pub mod privacy;
 pub mod profile;
 pub mod push;
 mod scalar;
+pub mod sparkplug;
+pub mod stranger;
 mod time;
 mod ttn;
 mod values;
@@ -36,7 +44,8 @@ use crate::grid::Registry;
 use crate::model::{DeviceIx, Event};
 use crate::units::Timestamp;
 
-pub use outcome::REPORTS_MAX;
+pub use outcome::{Outcome, REPORTS_MAX};
+pub use stranger::{Announced, Stranger};
 pub use values::{VALUES_MAX, quality_of};
 
 /// Which decoder reads a topic.
@@ -50,6 +59,8 @@ pub enum Family {
     Ttn,
     Frigate,
     Meokon,
+    /// What devices tell Home Assistant of themselves: who there is, and no readings.
+    HomeAssistant,
     /// A profile of the topic's own.
     #[serde(skip)]
     Profile(profile::ProfileIx),
@@ -78,6 +89,12 @@ pub struct Context {
 pub struct Decoded {
     pub events: Vec<Event>,
     pub rejects: Vec<Reject>,
+    /// Pictures that are worth keeping.
+    pub stills: Vec<camera::Still>,
+    /// What a dead letter keeps of a message that may tell of people, in the place of its bytes.
+    pub shown: Option<Vec<u8>>,
+    /// Who spoke, or was announced, and is not registered.
+    pub strangers: Vec<Stranger>,
 }
 
 /// A full sentence: what is wrong, where, what to send instead.
@@ -97,6 +114,7 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
         Family::Meokon => meokon::decode(message, context),
+        Family::HomeAssistant => discovery::home_assistant(message, context),
     }
 }
 

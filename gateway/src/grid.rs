@@ -3,7 +3,8 @@
 //! [`Rows`] is what the store keeps and imports change; [`Registry`] is the same compiled for looking up, immutable, shared by
 //! `Arc` and replaced whole after an import. Positions ([`DeviceIx`], [`CellIx`]) are given by the store and never reused, so the
 //! engine's tables stay aligned across imports; a retired device keeps its place. Who answers for a cell now is asked in [`roster`], whether the records about
-//! people make sense together in [`sound`], and what a person may change by hand is [`edit`].
+//! people make sense together in [`sound`], what a person may change by hand is [`edit`], and how cells are
+//! split and put together [`redraw`].
 
 pub mod absence;
 pub mod duty;
@@ -13,6 +14,7 @@ pub mod import;
 pub mod locate;
 mod lookup;
 mod nearest;
+pub mod redraw;
 pub mod roster;
 pub mod shift;
 pub mod sound;

@@ -14,6 +14,7 @@ pub mod deeds;
 pub mod document;
 pub mod drills;
 pub mod events;
+pub mod explain;
 pub mod extract;
 pub mod grid;
 pub mod hazards;
@@ -23,10 +24,12 @@ pub mod indicators;
 pub mod letters;
 pub mod listen;
 pub mod maintenance;
+pub mod modbus;
 pub mod model;
 pub mod page;
 pub mod patrol;
 pub mod people;
+pub mod photos;
 pub mod positions;
 pub mod problem;
 pub mod proposals;
@@ -34,6 +37,7 @@ pub mod push;
 pub mod push_in;
 pub mod ratings;
 pub mod receipts;
+pub mod redraw;
 pub mod repeats;
 pub mod reports;
 pub mod resident;
@@ -41,9 +45,13 @@ pub mod rights;
 pub mod roll_calls;
 pub mod roster;
 pub mod rules;
+pub mod rules_file;
 pub mod session;
 pub mod staffing;
 pub mod station;
+pub mod stills;
+pub mod teams;
+pub mod waiting;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -71,6 +79,7 @@ use crate::metrics::Metrics;
 use crate::notify::reports::Reporter;
 use crate::notify::web_push;
 use crate::store::Store;
+use crate::waiting::SharedRoom;
 use crate::world;
 use problem::ApiError;
 
@@ -87,6 +96,7 @@ pub struct Api {
     pub world: world::Shared,
     pub live: Arc<Live>,
     pub inlet: Inlet,
+    pub waiting: Arc<SharedRoom>,
     pub commands: Commands,
     pub clock: Clock,
     pub tokens: auth::Tokens,
@@ -118,6 +128,9 @@ pub struct Own {
     running: repeats::Running,
     allowance: Mutex<resident::Allowance>,
     uploads: Semaphore,
+    awaited: Mutex<photos::Awaited>,
+    residents_uploads: Semaphore,
+    explanations: Semaphore,
 }
 
 impl Default for Own {
@@ -133,6 +146,9 @@ impl Default for Own {
             running: repeats::Running::default(),
             allowance: Mutex::default(),
             uploads: Semaphore::new(attachments::UPLOADS_MAX),
+            awaited: Mutex::default(),
+            residents_uploads: Semaphore::new(photos::UPLOADS_MAX),
+            explanations: Semaphore::new(1),
         }
     }
 }
@@ -173,19 +189,29 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::follow))
         .routes(routes!(grid::devices))
         .routes(routes!(grid::device))
+        .routes(routes!(stills::list))
+        .routes(routes!(stills::one))
+        .routes(routes!(explain::device))
+        .routes(routes!(explain::cell))
         .routes(routes!(commands::command))
+        .routes(routes!(modbus::list))
+        .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
+        .routes(routes!(redraw::split))
+        .routes(routes!(redraw::merge))
         .routes(routes!(people::people))
         .routes(routes!(people::person, staffing::put_person, staffing::delete_person))
         .routes(routes!(staffing::post_duty, staffing::delete_duty))
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
         .routes(routes!(roster::teams))
+        .routes(routes!(teams::put, teams::end))
         .routes(routes!(roster::vacancies))
         .routes(routes!(attachments::list, attachments::add))
         .routes(routes!(attachments::one))
         .routes(routes!(hazards::report))
         .routes(routes!(resident::front, resident::report))
+        .routes(routes!(photos::add))
         .routes(routes!(patrol::board))
         .routes(routes!(patrol::check_in, patrol::visits))
         .routes(routes!(patrol::points))
@@ -194,9 +220,13 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
         .routes(routes!(letters::again))
+        .routes(routes!(waiting::list))
+        .routes(routes!(waiting::place))
+        .routes(routes!(waiting::dismiss))
         .routes(routes!(rules::list))
         .routes(routes!(rules::ladder))
         .merge(files())
+        .merge(rules_files())
         .routes(routes!(session::log_in, session::me, session::log_out))
         .routes(routes!(session::invited))
         .routes(routes!(session::change_password))
@@ -220,6 +250,15 @@ fn files() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(imports::import))
         .layer(DefaultBodyLimit::max(imports::FILE_BYTES_MAX))
+}
+
+/// The same with the rules, in JSON.
+fn rules_files() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(rules_file::read, rules_file::save))
+        .routes(routes!(rules_file::check))
+        .routes(routes!(rules_file::begin_preview, rules_file::show_preview))
+        .layer(DefaultBodyLimit::max(rules_file::FILE_BYTES_MAX))
 }
 
 pub fn router(api: Arc<Api>) -> Router {

@@ -1,6 +1,7 @@
 //! Tasks that touch the world: sources bring messages in, the driver commits them, senders carry them on.
 
 pub mod acks;
+pub mod camera;
 pub mod centre;
 pub mod commands;
 pub mod driver;
@@ -18,5 +19,6 @@ pub mod own_trouble;
 pub mod roll_call;
 pub mod roster;
 pub mod self_watch;
+pub mod stills;
 pub mod tls;
 pub mod wear;

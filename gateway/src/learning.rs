@@ -3,13 +3,13 @@
 //! It changes nothing by itself. A person accepts ([`Desk::prepare`]): then one number of rules.toml becomes another, checked as a whole, written beside the file and moved into its
 //! place, with the file as it was kept; and the rules are taken over as by a reload. Work is bounded: so many days, so many changes, half a core.
 
+mod file;
+pub mod preview;
 mod rehearse;
 
-pub use rehearse::{Pace, rehearse};
+pub use file::{CannotAccept, Prepared, RulesFile};
+pub use rehearse::{Pace, alarms_since, rehearse};
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +20,15 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config;
 use crate::config::rules::Rules;
 use crate::engine::rules::RuleBook;
 use crate::grid::Registry;
-use crate::proposal::edit::{CannotEdit, edit};
+use crate::proposal::edit::edit;
 use crate::proposal::{Change, Proposal, REFUSED_FOR, State, Suggestion, is_good, suggest};
 use crate::replay::{Span, Trial};
 use crate::store::Store;
-use crate::units::Millis;
-use crate::world::{self, Reload};
-use rehearse::alarms_since;
+use crate::units::{Millis, Timestamp};
+use crate::world;
 
 /// The first look, after a start that may have other things to do; then daily.
 const FIRST_LOOK: Duration = Duration::from_secs(600);
@@ -46,37 +44,13 @@ pub struct Desk {
     look: Arc<Notify>,
     /// `None` where nothing is configured by files.
     file: Option<RulesFile>,
-}
-
-/// rules.toml, and how to have it read again.
-#[derive(Clone)]
-pub struct RulesFile {
-    /// station.toml
-    pub station: PathBuf,
-    pub rules: PathBuf,
-    pub reload: Reload,
-}
-
-/// One variant per thing that the one who decides would do something different about.
-#[derive(Debug, thiserror::Error)]
-pub enum CannotAccept {
-    #[error("{0}")]
-    Edit(#[from] CannotEdit),
-    #[error("rules.toml was edited and not taken over yet: reload the station first, then look again")]
-    NotInForce,
-    #[error("the rules would be refused: {0}")]
-    Unsound(String),
-    #[error("this station has no rules.toml that it could change")]
-    NoFile,
-    #[error(
-        "{file} cannot be written ({error}); make its folder writable for the station, or edit it by hand: {change}"
-    )]
-    Unwritable { file: String, error: String, change: String },
+    /// Where people try rules before they save them.
+    pub previews: preview::Previews,
 }
 
 impl Desk {
     pub fn new(file: RulesFile) -> Self {
-        Self { look: Arc::default(), file: Some(file) }
+        Self { file: Some(file), ..Self::default() }
     }
 
     /// Asks for a look now.
@@ -85,62 +59,20 @@ impl Desk {
     }
 
     /// Whether the change can be made now: what the file would be. Writes nothing.
-    pub fn prepare(&self, change: &Change, in_force: &str) -> Result<Prepared, CannotAccept> {
-        let file = self.file.clone().ok_or(CannotAccept::NoFile)?;
-        let unwritable = |error: std::io::Error| file.unwritable(&error, change);
-        let before = fs::read_to_string(&file.rules).map_err(unwritable)?;
-        if before != in_force {
-            return Err(CannotAccept::NotInForce);
-        }
-        let after = edit(&before, change)?;
-        config::load_with_rules(&file.station, &file.rules, &after)
-            .map_err(|problems| CannotAccept::Unsound(problems.to_string()))?;
-        Ok(Prepared { before, after, file, change: change.clone() })
+    pub fn prepare(&self, number: u64, change: &Change, in_force: &str) -> Result<Prepared, CannotAccept> {
+        let kept = format!("proposal-{number}");
+        self.file()?.prepare(in_force, |before| edit(before, change), &kept, change.to_string())
     }
-}
 
-/// A change that may be made.
-pub struct Prepared {
-    before: String,
-    after: String,
-    file: RulesFile,
-    change: Change,
-}
-
-impl Prepared {
-    /// The file as it was stays beside it; the new one is whole on disk before it takes its place. Then the rules are read again.
-    pub fn make(&self, number: u64) -> Result<(), CannotAccept> {
-        let kept = self.file.rules.with_extension(format!("before-proposal-{number}.toml"));
-        let write = || -> std::io::Result<()> {
-            write_whole(&kept, &self.before)?;
-            write_whole(&self.file.rules, &self.after)
-        };
-        write().map_err(|error| self.file.unwritable(&error, &self.change))?;
-        self.file.reload.ask();
-        Ok(())
+    /// The same for rules that a person wrote.
+    pub fn prepare_text(&self, text: &str, in_force: &str, now: Timestamp) -> Result<Prepared, CannotAccept> {
+        let by_hand = "what was to be saved is still on the page".to_owned();
+        self.file()?.prepare(in_force, |_| Ok(text.to_owned()), &format!("edit-{}", now.0 / 1_000), by_hand)
     }
-}
 
-impl RulesFile {
-    fn unwritable(&self, error: &std::io::Error, change: &Change) -> CannotAccept {
-        let file = self.rules.display().to_string();
-        CannotAccept::Unwritable { file, error: error.to_string(), change: change.to_string() }
+    pub fn file(&self) -> Result<&RulesFile, CannotAccept> {
+        self.file.as_ref().ok_or(CannotAccept::NoFile)
     }
-}
-
-/// Under another name first, then moved: whoever reads it sees the old text or the new one.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    if let Ok(known) = fs::metadata(path) {
-        file.set_permissions(known.permissions())?;
-    }
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&new, path)?;
-    File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
-        .sync_all()
 }
 
 /// Looks at the evidence from time to time, and when asked.

@@ -51,6 +51,22 @@ pub struct DeviceNow {
     pub online: Option<bool>,
     /// Of its pressure, for a device that measures one.
     pub pressure: Option<Box<Trend>>,
+    /// The newest picture that is kept of it.
+    pub still: Option<StillRef>,
+}
+
+/// A picture in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StillRef {
+    pub number: u64,
+    pub at: Timestamp,
+}
+
+impl StillRef {
+    /// As the API names it.
+    pub fn id(self) -> String {
+        format!("S-{}", self.number)
+    }
 }
 
 impl DeviceNow {
@@ -134,7 +150,20 @@ impl Live {
         }
     }
 
+    /// A picture is on disk. An older one never replaces a newer.
+    pub fn still(&self, device: DeviceIx, still: StillRef) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        if devices.len() <= device.at() {
+            devices.resize_with(device.at() + 1, DeviceNow::default);
+        }
+        let now = &mut devices[device.at()].still;
+        if now.is_none_or(|known| known.number < still.number) {
+            *now = Some(still);
+        }
+    }
+
     pub fn alarm(&self, number: u64, alarm: Alarm, entry: Entry) {
+        crate::metrics::alarms::count(&alarm, &entry);
         let _ = self.changes.send(Change::Alarm { number, alarm: Arc::new(alarm), entry: Arc::new(entry) });
     }
 }

@@ -3,6 +3,7 @@
 //! Other modules use the macros of the `metrics` crate with a name from this list; a test reads all sources and refuses a name that
 //! is not in it. A label has few values: source, channel, class, outcome; never a device, a person or an address.
 
+pub mod alarms;
 mod list;
 
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +27,10 @@ pub enum Kind {
 /// Upper edges of the histograms' buckets, in seconds: from a fast disk to a time-out.
 const BUCKETS_S: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Of people: from a tap at once to the next morning.
+const BUCKETS_RESPONSE_S: &[f64] =
+    &[10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 43_200.0];
+
 /// For histograms that count things.
 const BUCKETS_NUMBER: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
@@ -42,6 +47,10 @@ fn builder() -> anyhow::Result<PrometheusBuilder> {
         .and_then(|builder| {
             builder.set_buckets_for_metric(Matcher::Suffix("_requests".into()), BUCKETS_NUMBER)
         })
+        // A prefix is stronger than an ending.
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Prefix("gridwarden_alarm_".into()), BUCKETS_RESPONSE_S)
+        })
         .context("the buckets of the histograms are not usable")
 }
 
@@ -53,9 +62,15 @@ pub fn install() -> anyhow::Result<Metrics> {
 }
 
 fn describe() {
-    for &(name, kind, _, meaning) in METRICS {
+    for &(name, kind, labels, meaning) in METRICS {
         match kind {
-            Kind::Counter => describe_counter!(name, meaning),
+            Kind::Counter => {
+                describe_counter!(name, meaning);
+                // From the start, so that the first event is a rise and not a new series, which no rate sees.
+                if labels.is_empty() {
+                    metrics::counter!(name).absolute(0);
+                }
+            }
             Kind::Gauge => describe_gauge!(name, meaning),
             Kind::Histogram if name.ends_with("_seconds") => {
                 describe_histogram!(name, Unit::Seconds, meaning)
@@ -108,6 +123,7 @@ mod tests {
             metrics::counter!("gridwarden_messages_total").increment(3);
             metrics::gauge!("gridwarden_alarms_open", "class" => "fire").set(2.0);
             metrics::histogram!("gridwarden_commit_seconds").record(0.004);
+            metrics::histogram!("gridwarden_alarm_on_site_seconds", "class" => "fire").record(250.0);
         });
         let text = handle.render();
         for line in [
@@ -117,6 +133,9 @@ mod tests {
             "gridwarden_alarms_open{class=\"fire\"} 2",
             "gridwarden_commit_seconds_bucket{le=\"0.0025\"} 0",
             "gridwarden_commit_seconds_bucket{le=\"0.005\"} 1",
+            "gridwarden_alarm_on_site_seconds_bucket{class=\"fire\",le=\"180\"} 0",
+            "gridwarden_alarm_on_site_seconds_bucket{class=\"fire\",le=\"300\"} 1",
+            "gridwarden_batches_total 0",
         ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
         }

@@ -2,7 +2,7 @@
 //!
 //! Reads only. It opens the line itself, so a bus that a running gateway polls over a serial port must be stopped first.
 
-mod decodings;
+pub mod decodings;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

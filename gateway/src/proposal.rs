@@ -331,12 +331,17 @@ pub fn is_good(change: &Change, effect: &Difference) -> bool {
     }
 }
 
-/// Whether the rules make a fire rule less sensitive than it was: removed, slower, or with a limit farther away. Says which.
+/// Whether the rules make a fire rule less sensitive than it was: removed, slower, or with a limit farther away. Says which is the first.
 pub fn weaker_fire_rule(before: &Rules, after: &Rules) -> Option<String> {
+    weaker_fire_rules(before, after).into_iter().next()
+}
+
+/// All of them.
+pub fn weaker_fire_rules(before: &Rules, after: &Rules) -> Vec<String> {
     let fires = before.rules.iter().filter(|rule| *rule.class.get_ref() == SignalClass::Fire);
     fires
         .map(|rule| (rule, after.rules.iter().find(|other| other.name.get_ref() == rule.name.get_ref())))
-        .find(|(rule, other)| {
+        .filter(|(rule, other)| {
             other.is_none_or(|other| {
                 let slower = rule.raise_after_s.get_ref() < other.raise_after_s.get_ref();
                 let farther = match (limit(rule), limit(other)) {
@@ -349,6 +354,7 @@ pub fn weaker_fire_rule(before: &Rules, after: &Rules) -> Option<String> {
             })
         })
         .map(|(rule, _)| rule.name.get_ref().clone())
+        .collect()
 }
 
 /// A proposal that was refused is not made again for so long.

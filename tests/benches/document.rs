@@ -52,7 +52,7 @@ pub fn join(names: &[&str]) {
     let mut text = format!(
         "# Benchmarks\n\n\
          Written by `make bench`; do not edit. Absolute figures belong to one machine and one moment: look at the ratios, whose two sides were measured in turn in the\n\
-         same run. Each figure is the median of at least five runs, with the lowest and the highest. Everything runs on one machine over loopback, the load generator\n\
+         same run. Each figure is the median of at least five runs, with the lowest and the highest, unless its method says that there is one. Everything runs on one machine over loopback, the load generator\n\
          and the receivers beside the gateway, so \"per second\" is for gateway and generator together; CPU time per message is the gateway's alone. What the figures\n\
          say and what was changed because of them: [decision 8](decisions/0008-where-time-goes.md).\n\n\
          Machine: {}.\n",

@@ -46,6 +46,11 @@ impl Section {
         ));
     }
 
+    /// What could not be measured, and why not.
+    pub fn absent(&mut self, what: &str, why: &str) {
+        self.rows.push(format!("| {what} | – | – | {why} |"));
+    }
+
     pub fn table(&self) -> String {
         let mut text = "| what | median | lowest – highest | ratio, goal |\n|---|---|---|---|\n".to_owned();
         for row in &self.rows {

@@ -16,8 +16,8 @@ pub fn growth() -> Section {
              that was not heard for 400,000 messages and finds nothing in the processor's caches; 100 devices fit into them. Goal: at most 1.2."
         ),
     );
-    let stations =
-        SIZES.map(|(devices, more_rules)| Station::start(&Settings { devices, more_rules, more: "" }));
+    let stations = SIZES
+        .map(|(devices, more_rules)| Station::start(&Settings { devices, more_rules, more: "", list: None }));
     let mut runs: [Vec<f64>; SIZES.len()] = Default::default();
     let count = MESSAGES.to_string();
     for _ in 0..RUNS {

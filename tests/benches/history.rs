@@ -34,7 +34,7 @@ pub fn history() -> Section {
         format!(
             "{SERIES} series, one value each {TICK_S} s that moves by hundredths, with times that jitter by 200 ms. First 500 ticks, a commit each, until every point is sealed; the baseline only commits them. Then \
              {} points in commits of {} ticks, sealed and merged on the way, with a journal bounded to 64 MB; and at the end {QUERIES} times the last 24 hours of one series, {DAY_POINTS} points down to 500, \
-             through the store's own call. CPU is that of the whole process, the making of the numbers left out.",
+             through the store's own call. Heartbeats have four values and come of all devices in turn. CPU is that of the whole process, the making of the numbers left out.",
             super::figures::number(MANY.points as f64),
             MANY.ticks_in_a_batch,
         ),
@@ -60,6 +60,23 @@ pub fn history() -> Section {
     section.row("size of a sealed point", "bytes", size, "goal: at most 1.6");
     section.row("written to disk a point", "bytes", written, "goal: at most 60");
     drop(ticks);
+
+    let stations = [100, 400_000].map(|devices| heartbeats(250, devices));
+    let mut runs: [Vec<f64>; 2] = Default::default();
+    for _ in 0..RUNS {
+        for (batches, runs) in stations.iter().zip(&mut runs) {
+            runs.push(wait_for(sealed(batches, true))[1]);
+        }
+    }
+    let [few, city] = runs.map(Spread::of);
+    section.row("heartbeats of 100 devices committed and sealed", "ns a point", few, "the baseline");
+    section.row(
+        "the same of 400,000 devices",
+        "ns a point",
+        city,
+        format!("{} of 100 devices; goal for the whole message: 1.2", ratio(city, few)),
+    );
+    drop(stations);
 
     let many = wait_for(many());
     let row = |section: &mut Section, what: &str, unit: &str, value: f64, remark: &str| {
@@ -94,7 +111,7 @@ async fn sealed(ticks: &[Batch], with_history: bool) -> [f64; 4] {
     if with_history {
         all_sealed(&store, ticks.len() as u64).await;
     }
-    let points = ticks.len() as f64 * f64::from(SERIES);
+    let points = ticks.iter().map(points_of).sum::<usize>() as f64;
     let (took, cpu) = (started.elapsed().as_secs_f64(), cpu_s(std::process::id()) - cpu);
     let written = (bytes_written() - written) as f64 / points;
     keeper.end().await;
@@ -205,6 +222,19 @@ fn stored(folder: &std::path::Path) -> (f64, f64) {
     let bytes = "SELECT coalesce(sum(length(bytes)), 0) FROM history_blocks JOIN history_runs USING (run) WHERE state = 'whole'";
     let sum = |sql| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap() as f64;
     (sum(points), sum(bytes))
+}
+
+/// Heartbeats with four values each, a thousand in a batch, of devices in turn.
+fn heartbeats(count: u64, devices: usize) -> Vec<Batch> {
+    (1..=count).map(|seq| super::made_up::batch(seq, 1_000, devices)).collect()
+}
+
+fn points_of(batch: &Batch) -> usize {
+    let values = |event: &Event| match event {
+        Event::Report(report) => report.values.len(),
+        Event::Gone { .. } | Event::Action(_) => 0,
+    };
+    batch.events.iter().map(values).sum()
 }
 
 /// Now and then with a snapshot of the engine, without which no batch leaves the journal.

@@ -69,7 +69,7 @@ pub fn registry(devices: usize) -> Arc<Registry> {
 /// The rules of a station: five for everybody, and as many more as asked for, each for one of the first 4,000 devices.
 pub fn rules_text(more: usize, channel: &str) -> String {
     let mut text = format!(
-        "{}\n[[ladder]]\nname = \"fire\"\n[[ladder.step]]\nafter_s = 0\nwho = [\"responsible\"]\nchannels = [\"{channel}\"]\n",
+        "{}\n[[ladder]]\nname = \"duty\"\n[[ladder.step]]\nafter_s = 0\nwho = [\"responsible\"]\nchannels = [\"{channel}\"]\n",
         include_str!("rules.toml")
     );
     for number in 0..more {

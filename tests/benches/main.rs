@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends the measurement")]
 
 mod alerts;
+mod city;
+mod database;
 mod disk;
 mod document;
 mod drain;
@@ -15,16 +17,23 @@ mod history;
 mod made_up;
 mod modbus;
 mod mqtt;
+mod peers;
 mod pure;
+mod samples;
 mod size;
 mod station;
+mod wear;
 
 use figures::Section;
+
+/// The same as in the program, so that our own baselines have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Part = (&'static str, fn() -> Section);
 
 /// In the order of the document: a message's way, then what is around it.
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 19] = [
     ("decode", pure::decoding),
     ("engine", pure::engine),
     ("encode", pure::encoding),
@@ -33,13 +42,21 @@ const PARTS: [Part; 14] = [
     ("history", history::history),
     ("listener", mqtt::listener),
     ("broker", mqtt::broker),
+    ("database", database::database),
     ("alert", alerts::latency),
     ("storm", alerts::storm),
     ("modbus", modbus::polls),
     ("drain", drain::drain),
     ("size", size::memory_and_start),
+    ("start", size::large_start),
     ("growth", growth::growth),
+    ("wear", wear::wear),
+    ("city", city::minute),
+    ("city-30", city::half_an_hour),
 ];
+
+/// Measured only when asked for by name; the document keeps what was measured last.
+const LONG: [&str; 2] = ["start", "city-30"];
 
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
@@ -54,10 +71,12 @@ fn main() {
         std::process::exit(2);
     }
     for (name, measure) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+        let usual = wanted.is_empty() && !LONG.contains(&name);
+        if usual || wanted.iter().any(|word| word == name) {
             println!("## {name}");
+            let started = gateway::clock::instant();
             let section = measure();
-            print!("{}", section.table());
+            println!("{}in {:.0} s\n", section.table(), started.elapsed().as_secs_f64());
             document::put(name, &section);
         }
     }

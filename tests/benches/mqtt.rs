@@ -9,7 +9,7 @@ use gateway::clock::{Clock, instant};
 use gateway::engine::Engine;
 use gateway::health::Health;
 use gateway::io::driver::Driver;
-use gateway::io::inlet;
+use gateway::io::inlet::{self, Inbound};
 use gateway::io::listener::{Intake, Listener};
 use gateway::live::Live;
 use gateway::model::Event;
@@ -122,8 +122,10 @@ async fn bare_listener(folder: &str) {
     let settings = toml::from_str("bind = '127.0.0.1:0'\nmessages_per_s_max = 100000000").unwrap();
     let listener = Listener::bind(&settings, std::path::Path::new(".")).await.unwrap();
     say(listener.local_addr().unwrap().port().into());
-    let intake: Intake =
-        Arc::new(|message| (vec![Event::Report(heartbeat(0, message.received))], Vec::new()));
+    let intake: Intake = Arc::new(|message| Inbound {
+        events: vec![Event::Report(heartbeat(0, message.received))],
+        ..Inbound::default()
+    });
     listener.run_with(intake, inlet, stop).await.unwrap();
 }
 
@@ -136,7 +138,7 @@ pub fn listener() -> Section {
              Goals: 150,000 messages/s on two cores beside the generator; CPU per message at most 2 times the baseline's."
         ),
     );
-    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: "" });
+    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: "", list: None });
     let folder = tempfile::tempdir_in(tests::neighbours::root().join("target")).unwrap();
     let mut baseline = Baseline::start("listener", folder.path().to_str().unwrap());
     let bare_port = baseline.number() as u16;
@@ -217,7 +219,7 @@ pub fn broker() -> Section {
         "[[broker]]\nname = \"main\"\nhost = \"127.0.0.1\"\nport = {}\nclient_id = \"bench\"\nsubscribe = [\"#\"]\n",
         ours.port
     );
-    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: &more });
+    let station = Station::start(&Settings { devices: DEVICES, more_rules: 0, more: &more, list: None });
     let mut baseline = Baseline::start("subscriber", &theirs.port.to_string());
     assert_eq!(baseline.number(), 0, "it has subscribed");
     let count = MESSAGES.to_string();

@@ -1,19 +1,17 @@
 //! What a message costs where nothing waits: decoding, rules, encodings. One thread, nanoseconds per item.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
-use gateway::config::rules::FreshnessLimits;
-use gateway::decode::{Context, Family, Message, decode};
+use gateway::decode::{Message, decode};
 use gateway::engine::Engine;
-use gateway::grid::{Device, Registry, Rows};
-use gateway::model::{Batch, DeviceIx, DeviceKind};
+use gateway::model::Batch;
 use gateway::units::{Now, Steady, Timestamp};
 use gateway::wire::journal;
 use gateway::wire::line::{Encoder, Lines};
 
 use super::figures::{Section, in_turn, ns_per, ratio};
 use super::made_up::{START, batch, registry, rule_book};
+use super::samples::{Sample, one_device, samples};
 
 const BATCH: usize = 1_000;
 
@@ -22,51 +20,7 @@ pub fn decoding() -> Section {
         "Decoding",
         "One message of each family, as in tests/golden, into events. The baseline is `serde_json` reading the same bytes into a generic value.",
     );
-    let samples = [
-        (
-            Family::Native,
-            "native",
-            "gridwarden/up/SD-1",
-            r#"{"time":"2026-11-23T02:59:59.120Z","values":{"smoke":false,"temperature":21.4,"battery":93,"rssi":-61}}"#,
-            "native:SD-1",
-        ),
-        (
-            Family::Zigbee2mqtt,
-            "zigbee2mqtt",
-            "zigbee2mqtt/hall",
-            r#"{"battery":100,"battery_low":false,"last_seen":"2026-11-23T02:59:59Z","linkquality":105,"smoke":false,"tamper":false,"temperature":22.1,"test":false,"voltage":3000}"#,
-            "z2m:zigbee2mqtt/hall",
-        ),
-        (
-            Family::Chirpstack,
-            "chirpstack",
-            "application/1/device/24e124538b223213/event/up",
-            r#"{"deviceInfo":{"devEui":"24e124538b223213"},"time":"2026-11-23T02:59:59.120Z","fCnt":5,"fPort":85,"object":{"battery":97,"temperature":21.4,"smoke":false},"rxInfo":[{"rssi":-57,"snr":10}]}"#,
-            "lora:24e124538b223213",
-        ),
-        (
-            Family::Frigate,
-            "frigate",
-            "frigate/events",
-            r#"{"type":"new","before":{"camera":"gate","label":"person"},"after":{"id":"1795402799.1-abc","camera":"gate","label":"person","start_time":1795402799.1,"top_score":0.83,"current_zones":[],"entered_zones":[]}}"#,
-            "frigate:gate",
-        ),
-        (
-            Family::Chirpstack,
-            "chirpstack, bytes by a profile",
-            "application/1/device/24e124538b223213/event/up",
-            r#"{"deviceInfo":{"devEui":"24e124538b223213","deviceProfileName":"EM500-PP"},"time":"2026-11-23T02:59:59.120Z","fCnt":5,"fPort":85,"data":"AXVkA3sKAA==","rxInfo":[{"rssi":-57,"snr":10}]}"#,
-            "lora:24e124538b223213",
-        ),
-        (
-            Family::Profile(gateway::profiles::shipped().ix("tasmota-zigbee").expect("shipped")),
-            "tasmota, JSON by a profile",
-            "tele/bridge/SENSOR",
-            r#"{"ZbReceived":{"0x8F20":{"Device":"0x8F20","Name":"hall","Voltage":2.995,"Battery":98,"Temperature":21.01,"Humidity":53.68,"Endpoint":1,"LinkQuality":88}}}"#,
-            "mqtt:bridge/0x8F20",
-        ),
-    ];
-    for (family, name, topic, payload, address) in samples {
+    for Sample { family, name, topic, payload, address } in samples() {
         let context = one_device(address);
         let message = Message {
             topic,
@@ -94,28 +48,6 @@ pub fn decoding() -> Section {
         section.row(name, "ns", ours, remark);
     }
     section
-}
-
-fn one_device(address: &str) -> Context {
-    let device = Device {
-        ix: DeviceIx(0),
-        id: "D-1".into(),
-        kind: DeviceKind::SmokeDetector,
-        name: String::new(),
-        address: address.into(),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
-    };
-    let rows = Rows { devices: vec![device], ..Rows::default() };
-    Context {
-        registry: Registry::build(rows),
-        freshness: Arc::new(FreshnessLimits::default()),
-        profiles: gateway::profiles::shipped(),
-    }
 }
 
 pub fn engine() -> Section {

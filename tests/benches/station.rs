@@ -16,6 +16,8 @@ pub struct Settings<'a> {
     pub more_rules: usize,
     /// Behind station.toml: brokers, webhooks, InfluxDB.
     pub more: &'a str,
+    /// devices.csv, when it is not the usual mixture.
+    pub list: Option<&'a str>,
 }
 
 /// Killed and removed when dropped.
@@ -46,7 +48,7 @@ impl Station {
         write("token", TOKEN);
         write("rules.toml", &rules_text(settings.more_rules, channel));
         write("cells.geojson", &cells(settings.devices));
-        write("devices.csv", &devices(settings.devices));
+        write("devices.csv", settings.list.unwrap_or(&devices(settings.devices)));
         write(
             "people.csv",
             "id,name,phone,role,cell,from,until\nwang-li,王丽,10000000001,lead,S1-C1,2020-01-01,\n",
@@ -57,8 +59,14 @@ impl Station {
 
     /// Stops it in order and starts it again on what it left.
     pub fn restart(&mut self) {
+        self.restart_after(|_| ());
+    }
+
+    /// As [`Station::restart`], and changes something about the store while nobody runs.
+    pub fn restart_after(&mut self, change: impl FnOnce(&mut rusqlite::Connection)) {
         let stopped = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(stopped.success() && self.child.wait().unwrap().success(), "it stops in order");
+        change(&mut rusqlite::Connection::open(self.store()).unwrap());
         (self.child, self.ready_after) = run(&self.folder, self.http);
     }
 
@@ -83,6 +91,22 @@ impl Station {
         let sum: Option<i64> =
             file.query_row("SELECT sum(readings) FROM journal", (), |row| row.get(0)).unwrap();
         sum.unwrap_or(0) as u64
+    }
+
+    /// Bytes that the system has put on disk for it.
+    pub fn written_bytes(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", self.pid())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        line.unwrap().parse().unwrap()
+    }
+
+    /// One without labels, of /metrics.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let url = format!("http://127.0.0.1:{}/metrics", self.http);
+        let request = tests::databases::http().unwrap().get(url).bearer_auth(TOKEN);
+        let text = request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     pub fn dead_letters(&self) -> u64 {
@@ -151,6 +175,8 @@ pub fn cpu_s(pid: u32) -> f64 {
 
 /// What `firmware-sim load --json` says.
 pub struct Sent {
+    pub sent: u64,
+    pub payload_bytes: u64,
     pub per_s: f64,
     ms: Value,
 }
@@ -185,7 +211,13 @@ impl Running {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the load generator failed: {said}");
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-        Sent { per_s: json["per_s"].as_f64().unwrap(), ms: json["ms"].clone() }
+        let number = |name: &str| json[name].as_u64().unwrap();
+        Sent {
+            sent: number("sent"),
+            payload_bytes: number("payload_bytes"),
+            per_s: json["per_s"].as_f64().unwrap(),
+            ms: json["ms"].clone(),
+        }
     }
 }
 
@@ -197,6 +229,7 @@ id = "bench-1"
 name = "测量站"
 [store]
 path = "data/station.db"
+journal_max_mb = 20000
 [registry]
 cells = ["cells.geojson"]
 devices = ["devices.csv"]

@@ -152,7 +152,28 @@ async fn a_hazard_and_a_resident_s_report_reach_whoever_answers() {
     let report = json!({ "kind": "gas_smell", "place": "2单元楼道", "note": "着火了" });
     let answer = resident.post(&url).json(&report).send().await.unwrap();
     assert_eq!(answer.status(), 201);
-    let reference = answer.json::<Json>().await.unwrap()["reference"].as_str().unwrap().to_owned();
+    let received: Json = answer.json().await.unwrap();
+    let reference = received["reference"].as_str().unwrap().to_owned();
+    let to = format!("{}{}", station.http, received["photo"].as_str().unwrap());
+    let send_photo = |to: &str, bytes: Vec<u8>| resident.post(to).body(bytes).send();
+    for (bytes, status) in
+        [(b"OggS, a voice".to_vec(), 415), (photo()[..3000].to_vec(), 415), (vec![0xff; 2 << 20], 413)]
+    {
+        assert_eq!(send_photo(&to, bytes).await.unwrap().status(), status, "and another try is left");
+    }
+    assert_eq!(send_photo(&to, photo()).await.unwrap().status(), 204);
+    assert_eq!(send_photo(&to, photo()).await.unwrap().status(), 404, "one photo for one report");
+    let guessed = format!("{url}/photo/{}", "A".repeat(52));
+    assert_eq!(send_photo(&guessed, photo()).await.unwrap().status(), 404);
+    let listed = station.get(&format!("/api/v1/alarms/{reference}/attachments")).await;
+    assert_eq!(
+        (listed["items"][0]["who"]["id"].as_str(), listed["items"].as_array().unwrap().len()),
+        (Some("resident"), 1)
+    );
+    let kept =
+        station.client.get(format!("{}{}", station.http, listed["items"][0]["path"].as_str().unwrap()));
+    let kept = kept.bearer_auth(TOKEN).send().await.unwrap().bytes().await.unwrap();
+    assert!(!kept.windows(5).any(|window| window == b"32.06"), "where it was taken is nobody's business");
     let alarm = station.get(&format!("/api/v1/alarms/{reference}")).await;
     assert_eq!(
         (&alarm["alarm"]["rule"], &alarm["alarm"]["class"]),

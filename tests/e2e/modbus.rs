@@ -11,6 +11,9 @@ use firmware_sim::hydrants::Pressures;
 use firmware_sim::modbus::{Fault, Hydrants, Map};
 use gateway::clock::instant;
 use gateway::config::{Parity, Table};
+use gateway::decode::modbus::Read;
+use gateway::io::modbus::line::{Answer, Failure};
+use gateway::io::modbus::question::NotAnswered;
 use gateway::model::Quality::{Bad, Good};
 use gateway::probe;
 use tests::neighbours::{Neighbour, eventually, free_port, python, root};
@@ -476,6 +479,44 @@ async fn polls_nearly_as_fast_as_bare_requests() {
     let ratio = f64::from(polls) / f64::from(requests);
     println!("{requests} bare requests and {polls} polls in {time:?}: ratio {ratio:.2}");
     assert!(0.3 <= ratio, "{polls} polls, {requests} bare requests");
+    stop.cancel();
+    bus.end().await;
+}
+
+/// A bus whose cycle leaves no gap: the questions get their share, are told apart, and every unit is polled on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_asks_between_the_polls_of_a_busy_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
+    let hydrants = hydrants();
+    servers.spawn(hydrants.clone().serve_tcp(listener, stop.clone()));
+    let mut bus = start(&format!("tcp = \"{address}\"\npoll_every_ms = 1\ntimeout_ms = 200"), UNITS);
+    for unit in [1, 2, 3] {
+        bus.values(unit).await;
+    }
+    let read = |start, count| Read { table: Table::Holding, start, count };
+    for _ in 0..20 {
+        let answered = bus.handle.ask(1, read(2, 5)).await.unwrap();
+        let Answer::Words(words) = answered.answer else { panic!("{:?}", answered.answer) };
+        assert_eq!(words.len(), 5);
+        let made = bus.handle.plan.units[0].made_of(read(2, 11), &[words, vec![0; 6]].concat());
+        assert_eq!(made[0].value.as_ref().unwrap().value, 350.0, "{made:?}");
+    }
+    let refused = bus.handle.ask(1, read(40_000, 1)).await.unwrap();
+    assert!(matches!(refused.answer, Answer::Refused(_)), "{refused:?}");
+    // Nobody has this number: the asker is told, and the others are polled on.
+    let silent = bus.handle.ask(77, read(0, 1)).await;
+    assert!(
+        matches!(silent, Err(NotAnswered::Failed(Failure::Silent(_) | Failure::Unreachable(_)))),
+        "{silent:?}"
+    );
+    let (one, other) = tokio::join!(bus.handle.ask(2, read(0, 2)), bus.handle.ask(3, read(0, 2)));
+    assert!(one.is_ok() && matches!(other, Err(NotAnswered::Busy)), "{other:?}");
+    let before = [1, 2, 3].map(|unit| hydrants.requests(unit));
+    while ![1, 2, 3].into_iter().zip(before).all(|(unit, before)| before + 20 < hydrants.requests(unit)) {
+        bus.report().await; // It fails when there is none for ten seconds.
+    }
     stop.cancel();
     bus.end().await;
 }

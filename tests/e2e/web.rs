@@ -3,24 +3,26 @@
 
 use std::process::Stdio;
 
-use gateway::grid::{Cell, Device, Registry, Rows};
+use firmware_sim::hydrants::Pressures;
+use firmware_sim::modbus::Hydrants;
+use gateway::grid::Registry;
 use gateway::model::*;
-use gateway::units::{Millis, Timestamp};
 use gateway::world::World;
 use serde_json::{Value as Json, json};
+use tests::city::{CELLS, city};
 use tests::neighbours::{eventually, root};
 use tests::site::{self, Site, program};
 use tests::station::{Station, TOKEN};
+use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-/// The grid of a city: as many cells as 369,000 households need at a hundred each.
-const CELLS: u32 = 3_689;
-const DEVICES: u32 = 10_000;
 /// For one script, on a machine that has much else to do.
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// Runs a script of tests/web/ against the station; fails with what it said.
-async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
+pub async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -> String {
     let said = tempfile::NamedTempFile::new().unwrap();
     let writes = || std::fs::OpenOptions::new().append(true).open(said.path()).unwrap();
     let mut node = Command::new("node");
@@ -34,58 +36,6 @@ async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)]) -
         .unwrap();
     assert!(status.success(), "{said}");
     said
-}
-
-/// Squares of 180 m, a bit bent, in communities of 41; detectors and every twentieth device a hydrant.
-fn city() -> Rows {
-    const ACROSS: u32 = 70;
-    let begin = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("valid");
-    let corner = |column: u32, row: u32| {
-        let bent = |seed: u32| f64::from((seed * 7919) % 97) / 97.0 * 0.0005;
-        [
-            118.60 + f64::from(column) * 0.002 + bent(column * 131 + row),
-            32.00 + f64::from(row) * 0.0017 + bent(row * 173 + column),
-        ]
-    };
-    let leaf = |number: u32| {
-        let (column, row) = (number % ACROSS, number / ACROSS);
-        let ring = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)].map(|(x, y)| corner(column + x, row + y));
-        Cell {
-            ix: CellIx(number),
-            code: format!("C-{number}"),
-            name: format!("第{number}网格"),
-            scheme: "service".into(),
-            parent: None,
-            kind: "residential".into(),
-            polygons: vec![vec![ring.to_vec()]],
-            retired: false,
-        }
-    };
-    let device = |number: u32| {
-        let cell = (number * 2_657) % CELLS;
-        let [x, y] = corner(cell % ACROSS, cell / ACROSS);
-        let kind = if number.is_multiple_of(20) { DeviceKind::Hydrant } else { DeviceKind::SmokeDetector };
-        let inside = |seed: u32| f64::from((number * seed) % 83) / 83.0 * 0.0012 + 0.0004;
-        Device {
-            ix: DeviceIx(number),
-            id: format!("D-{number}"),
-            kind,
-            name: format!("{number}"),
-            address: format!("native:D-{number}"),
-            cells: vec![format!("C-{cell}")],
-            place: format!("{cell}格 {number}号"),
-            position: Some([x + inside(31), y + inside(57)]),
-            silent_after: Some(Millis::from_secs(3600)),
-            registered: begin,
-            retired: false,
-        }
-    };
-    Rows {
-        version: 2,
-        cells: (0..CELLS).map(leaf).collect(),
-        devices: (0..DEVICES).map(device).collect(),
-        ..Rows::default()
-    }
 }
 
 async fn city_station() -> Station {
@@ -156,9 +106,63 @@ async fn publish(station: &site::Station, device: &str, message: Json) {
     assert!(publish.status().await.unwrap().success());
 }
 
+/// A simulated hydrant behind Modbus, as `[[modbus]]` names it.
+async fn hydrant(stop: &CancellationToken, servers: &mut JoinSet<anyhow::Result<()>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pressures = Pressures::default();
+    pressures.set(1, 350.0);
+    servers.spawn(Hydrants::new(pressures).serve_tcp(listener, stop.clone()));
+    format!(
+        "[[modbus]]\nname = \"hydrants\"\ntcp = \"{address}\"\n[[modbus.unit]]\nunit = 1\nmap = \"mpd-380\"\n"
+    )
+}
+
+/// Low pressure that was nothing five times, judged so by another: the station has something to propose.
+async fn five_false_alarms(station: &site::Station, judge: &str) {
+    for kilopascal in [138.0, 137.0, 136.0, 137.0, 138.0] {
+        publish(station, "HY-1", json!({ "values": { "pressure": kilopascal } })).await;
+        let alarm = eventually("the alarm", 10, || async {
+            let open = station.get("/api/v1/alarms?open=1&device=HY-1").await;
+            open["items"][0]["id"].as_str().map(str::to_owned)
+        })
+        .await;
+        assert_eq!(station.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({})).await.0, 200);
+        publish(station, "HY-1", json!({ "values": { "pressure": 210.0 } })).await;
+        eventually("its end", 10, || async {
+            let one = station.get(&format!("/api/v1/alarms/{alarm}")).await;
+            (one["alarm"]["state"] == "closed").then_some(())
+        })
+        .await;
+        let path = format!("{}/api/v1/alarms/{alarm}/evaluate", station.http);
+        let said = station.client.post(path).bearer_auth(judge).json(&json!({ "verdict": "false" }));
+        assert!(said.send().await.unwrap().status().is_success());
+    }
+}
+
+/// What only administrators do, each with the real program behind it: indicators and proposals, the Modbus probe, rules, cells, shifts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_administration_is_driven() {
+    let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
+    let site = Site::new(&hydrant(&stop, &mut servers).await);
+    let station = site.start().await;
+    let token = administrator(&site, &station).await;
+    publish(&station, "SD-1", json!({ "values": { "smoke": true } })).await;
+    five_false_alarms(&station, &token).await;
+    let more = std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder));
+    let more: Vec<_> = more.into_iter().collect();
+    let said = run(&station.http, &token, &["--test", "--test-reporter=spec", "admin.test.mjs"], &more).await;
+    println!("{said}");
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    assert!(rules.contains("from the page") && rules.contains("below = 137"), "{rules}");
+    station.stop().await;
+    stop.cancel();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_in_every_size_and_language() {
-    let site = Site::new("");
+    let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
+    let site = Site::new(&hydrant(&stop, &mut servers).await);
     let station = site.start().await;
     let token = administrator(&site, &station).await;
     for pressure in [310.0, 305.0, 120.0] {
@@ -196,15 +200,26 @@ async fn every_page_in_every_size_and_language() {
     .await;
     println!("{}", run(&station.http, &token, &["tasks.mjs"], &more).await);
     station.stop().await;
+    stop.cancel();
+}
+
+async fn on_a_phone(script: &str) {
+    let site = Site::new("");
+    super::phone::with_roll_calls(&site);
+    let station = site.start().await;
+    let mut more = vec![("GRIDWARDEN_CELL", "S1-C1-G1".to_owned())];
+    more.extend(std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder)));
+    let script = ["--test", "--test-force-exit", "--test-reporter=spec", script];
+    println!("{}", run(&station.http, site::TOKEN, &script, &more).await);
+    station.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_s_phone_with_and_without_a_network_and_a_resident_s() {
-    let site = Site::new("");
-    let station = site.start().await;
-    let mut more = vec![("GRIDWARDEN_CELL", "S1-C1-G1".to_owned())];
-    more.extend(std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder)));
-    let script = ["--test", "--test-force-exit", "--test-reporter=spec", "worker.test.mjs"];
-    println!("{}", run(&station.http, site::TOKEN, &script, &more).await);
-    station.stop().await;
+    on_a_phone("worker.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_s_phone_on_duty_and_what_residents_say() {
+    on_a_phone("duty.test.mjs").await;
 }

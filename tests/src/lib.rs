@@ -1,7 +1,9 @@
 //! What the tests share: real neighbours started on free ports and ended by their process id.
 
 pub mod browser;
+pub mod camera;
 pub mod certificates;
+pub mod city;
 pub mod crash;
 pub mod databases;
 pub mod faulty_disk;

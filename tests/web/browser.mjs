@@ -7,8 +7,9 @@ const { chromium } = require('playwright-core');
 export const axeSource = () => require('node:fs').readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 export const url = process.env.GRIDWARDEN_URL, token = process.env.GRIDWARDEN_TOKEN;
 
-export async function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--no-proxy-server'] });
+/** `more`: further arguments of the browser. */
+export async function launch(more = []) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--no-proxy-server', ...more] });
 }
 
 /** A page that is logged in. `complaints` are errors of its console and its scripts, `foreign` requests that left the gateway. */

@@ -66,6 +66,28 @@ try {
   await shoot('admin-cells', { ...desk, height: 1100, hash: 'page=admin/cells&cell=SY-1-01', wait: '#board' });
   await shoot('admin-people', { ...desk, hash: 'page=admin/people', wait: '.week', before: (page) => page.locator('.rows button').nth(3).click() });
   await shoot('admin-ladder', { ...desk, hash: 'page=admin/rules', wait: '.ladder li' });
+  await shoot('indicators', { ...desk, height: 1100, hash: 'page=indicators', wait: '.tiles li' });
+  await shoot('admin-shifts', { ...desk, hash: 'page=admin/shifts', wait: '.week .row' });
+  await shoot('admin-modbus', { ...desk, hash: 'page=admin/modbus', wait: 'form.fields .unit', before: async (page) => {
+    await page.fill('[name=expect]', 'bar 2..4');
+    await page.click('button.first');
+    await page.waitForSelector('#made li');
+  } });
+  await shoot('admin-split', { ...desk, height: 1100, hash: 'page=admin/cells&cell=SY-1-01', wait: '#board', before: async (page) => {
+    await page.click('text=拆分');
+    await page.fill('[name=code]', 'SY-1-09');
+    await page.fill('[name=name]', '梧桐苑南区');
+    await page.click('#redraw button.first');
+    await page.waitForSelector('.difference');
+  } });
+  await shoot('admin-rules', { ...desk, height: 1100, hash: 'page=admin/rules', wait: '#edit-rules', before: async (page) => {
+    await page.click('#edit-rules');
+    const area = page.locator('.source textarea');
+    await area.fill((await area.inputValue()).replaceAll('flag = "smoke"', 'flag = "heat_alarm"'));
+    await page.waitForSelector('#try:not(:disabled)');
+    await page.click('#try');
+    await page.waitForSelector('#preview .sums', { timeout: 30_000 });
+  } });
   await shoot('admin-import', { ...desk, hash: 'page=admin/imports', wait: 'input[type=file]', before: async (page) => {
     const file = 'id,kind,name,cell,place\nSD-001,smoke_detector,烟感 001,SY-1-01,梧桐苑1栋1单元201客厅\nSD-101,smoke_detector,烟感 101,SY-1-02,梧桐苑7栋3单元301厨房\n';
     await page.setInputFiles('input[type=file]', { name: '设备.csv', mimeType: 'text/csv', buffer: Buffer.from(file) });
@@ -75,6 +97,12 @@ try {
     await shoot('admin-users', { ...desk, hash: 'page=admin/accounts', wait: '.rows button', before: (page) => page.locator('.rows button').first().click() });
     await shoot('admin-audit', { ...desk, hash: 'page=admin/audit', wait: 'tbody tr' });
   }
+  // After the kitchen: a drill beside a fire would be refused, and is only begun where nothing is real.
+  await shoot('exercises', { ...desk, hash: 'page=exercises', wait: '#begin-roll-calls', before: async (page) => {
+    await page.fill('#begin-roll-calls [name=cell]', 'SY-1');
+    for (let press = 0; press < 2; press += 1) await page.click('#begin-roll-calls button.first');
+    await page.waitForSelector('#roll-calls li', { timeout: 30_000 });
+  } });
   const login = await browser.newContext({ viewport: { width: 1280, height: 800 } }), door = await login.newPage();
   await door.goto(origin);
   await door.waitForSelector('#login');

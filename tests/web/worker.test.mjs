@@ -1,61 +1,8 @@
 // The worker's app and the resident's page at a phone's size, in both languages: the main paths, without a network, and with somebody else faster.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { axeSource, launch, token, url } from './browser.mjs';
-
-const CELL = process.env.GRIDWARDEN_CELL, PICTURES = process.env.PICTURES;
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
-
-async function api(method, path, body) {
-  const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) });
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-  return answer.json();
-}
-let raised = 0;
-const raise = (kind = 'supervisory') => api('POST', '/api/v1/alarms', { cell: CELL, class: kind, text: `居民来电：地下室有烟 ${++raised}` });
-const count = async (id, what) => (await api('GET', `/api/v1/alarms/${id}`)).history.filter((entry) => entry.what === what).length;
-/** The page's queue sends it when it can, so the station is asked, not the page. */
-async function resolved(id) {
-  for (let tries = 0; tries < 600; tries += 1) {
-    const { alarm } = await api('GET', `/api/v1/alarms/${id}`);
-    if (alarm.resolved) return alarm.resolved;
-    await new Promise((next) => setTimeout(next, 100));
-  }
-  assert.fail(`${id} is not resolved within a minute`);
-}
-
-async function phone(browser, { language = 'zh', theme = 'dark' } = {}) {
-  const context = await browser.newContext({ ...PHONE, colorScheme: theme, permissions: ['geolocation'], geolocation: { latitude: 32.11, longitude: 118.905 } });
-  await context.addInitScript(([wanted, look]) => {
-    localStorage.setItem('gridwarden-language', wanted);
-    localStorage.setItem('gridwarden-theme', look);
-  }, [language, theme]);
-  const page = await context.newPage(), complaints = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  await page.goto(`${url}/worker/#token=${token}`);
-  await page.waitForSelector('#main');
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  return { page, context, complaints };
-}
-async function picture(page, name) {
-  if (!PICTURES) return;
-  mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true });
-}
-async function accessible(page) {
-  // By the developer's protocol: the page's own policy forbids a script from outside.
-  await page.evaluate(axeSource());
-  const { violations } = await page.evaluate(() => axe.run({ resultTypes: ['violations'] }));
-  assert.deepEqual(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes[0].html}`), []);
-}
-/** What a glove must hit. */
-async function large(page) {
-  const small = await page.evaluate(() => [...document.querySelectorAll('button, select, a, input:not([type=checkbox]):not([type=file]), .button')]
-    .map((one) => ({ text: one.outerHTML.slice(0, 80), high: one.getBoundingClientRect().height })).filter(({ high }) => 0 < high && high < 56));
-  assert.deepEqual(small, []);
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out');
-}
+import { launch, url } from './browser.mjs';
+import { accessible, api, CELL, count, large, phone, PHONE, picture, raise, resolved } from './phone.mjs';
 
 test('an alarm from the list to its end, in both languages', async () => {
   const browser = await launch();
@@ -119,7 +66,7 @@ test('what is done without a network is sent once, and the app opens without one
 
 test('an answer that got lost does nothing twice', async () => {
   const browser = await launch(), alarm = await raise();
-  const { page } = await phone(browser);
+  const { page } = await phone(browser, { worker: 'block' });
   await page.locator('.alarm', { hasText: alarm.text }).click();
   const keys = [];
   await page.route(`**/api/v1/alarms/${alarm.id}/acknowledge`, async (route) => {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::Says;
 use crate::neighbourhood::Row;
 
 /// A device that only says that all is well.
@@ -41,13 +42,14 @@ impl Speaker {
         &self.topic
     }
 
-    pub fn say(&self, text: &mut String, time: &str, fire: bool, random: &mut fastrand::Rng) {
+    pub fn say(&self, text: &mut String, time: &str, says: Says, random: &mut fastrand::Rng) {
         let temperature = f64::from(random.u16(180..260)) / 10.0;
         let battery = random.u8(60..100);
+        let (smoke, tamper) = (says == Says::Smoke, says == Says::TamperedWith);
         let written = match self.tongue {
             Tongue::NativeDetector => write!(
                 text,
-                "{{\"time\":\"{time}\",\"values\":{{\"battery\":{battery},\"battery_low\":false,\"rssi\":-{},\"smoke\":{fire},\"tamper\":false,\"temperature\":{temperature}}}}}",
+                "{{\"time\":\"{time}\",\"values\":{{\"battery\":{battery},\"battery_low\":false,\"rssi\":-{},\"smoke\":{smoke},\"tamper\":{tamper},\"temperature\":{temperature}}}}}",
                 random.u8(40..100),
             ),
             Tongue::NativeHydrant => write!(
@@ -57,7 +59,7 @@ impl Speaker {
             ),
             Tongue::Zigbee2mqtt => write!(
                 text,
-                "{{\"battery\":{battery},\"battery_low\":false,\"last_seen\":\"{time}\",\"linkquality\":{},\"smoke\":{fire},\"tamper\":false,\"temperature\":{temperature},\"test\":false,\"voltage\":{}}}",
+                "{{\"battery\":{battery},\"battery_low\":false,\"last_seen\":\"{time}\",\"linkquality\":{},\"smoke\":{smoke},\"tamper\":{tamper},\"temperature\":{temperature},\"test\":false,\"voltage\":{}}}",
                 random.u8(40..180),
                 random.u16(2800..3100),
             ),
@@ -76,7 +78,12 @@ mod tests {
             let kind = if address.ends_with("HY-1") { "hydrant" } else { "smoke_detector" };
             let row = Row { kind: kind.into(), address: address.into(), ..Row::default() };
             let mut text = String::new();
-            Speaker::of(&row).unwrap().say(&mut text, &now(), false, &mut fastrand::Rng::with_seed(1));
+            Speaker::of(&row).unwrap().say(
+                &mut text,
+                &now(),
+                Says::AllIsWell,
+                &mut fastrand::Rng::with_seed(1),
+            );
             assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object(), "{text}");
         }
         let camera = Row { address: "frigate:gate".into(), ..Row::default() };

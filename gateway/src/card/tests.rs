@@ -3,7 +3,7 @@
 use super::*;
 use crate::grid::dwellings::Help;
 use crate::grid::{Cell, Device, Rows};
-use crate::live::{Latest, trend::Trend};
+use crate::live::{Latest, StillRef, trend::Trend};
 use crate::model::{AlarmId, AlarmState, Freshness, Quality, Value};
 use crate::units::Steady;
 
@@ -50,6 +50,7 @@ fn registry() -> std::sync::Arc<Registry> {
         contact: "李奶奶".into(),
         phone: "13800000000".into(),
         neighbours: "3栋邻里一组".into(),
+        leave: None,
     };
     let building = Building {
         cell: "G1".into(),
@@ -121,6 +122,7 @@ fn a_card_has_the_door_the_people_and_the_water() {
     let live = |device: DeviceIx| match device.0 {
         3 => pressure(320.0, 5, 4.0),
         2 => pressure(95.0, 5, 0.0),
+        5 => DeviceNow { still: Some(StillRef { number: 17, at: NOW }), ..DeviceNow::default() },
         _ => DeviceNow::default(),
     };
     let alarms = [
@@ -143,7 +145,9 @@ fn a_card_has_the_door_the_people_and_the_water() {
             ("HY-somewhere", None, PressureMark::Unknown, None),
         ]
     );
-    assert_eq!(card.camera.as_ref().map(|camera| camera.id.as_str()), Some("CAM-1"));
+    let camera = card.camera.as_ref().expect("one is near");
+    assert_eq!((camera.id.as_str(), camera.metres), ("CAM-1", Some(90)));
+    assert_eq!(camera.still.as_ref().map(|still| still.id.as_str()), Some("S-17"));
     let nearby: Vec<_> = card.nearby.iter().map(|one| (one.alarm.as_str(), one.metres)).collect();
     assert_eq!(nearby, [("A-9", Some(4)), ("A-7", None)], "the alarm itself is not nearby");
     assert_eq!(card.building.as_ref().map(|building| building.floors), Some(6));

@@ -2,6 +2,7 @@
 //!
 //! One file per theme. Shape is checked before ([`super::shape`]), so a theme is skipped when its file has the wrong shape.
 
+mod cameras;
 mod channels;
 pub mod filters;
 mod gbt26875;
@@ -12,6 +13,7 @@ mod push_in;
 mod registry;
 mod rules;
 mod secrets;
+mod sparkplug;
 mod station;
 
 use std::collections::BTreeMap;
@@ -46,7 +48,9 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         channels::check(inputs.station, config, inputs.folder);
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
         push_in::check(inputs.station, config, inputs.folder);
-        modbus::check(inputs.station, config, inputs.registry);
+        cameras::check(inputs.station, config, inputs.folder);
+        sparkplug::check(inputs.station, config, inputs.registry);
+        modbus::check(inputs.station, config, inputs.profiles, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);

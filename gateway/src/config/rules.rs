@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+use crate::grid::dwellings::Help;
 use crate::model::{DeviceKind, SignalClass};
 
 #[derive(Debug, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Rules {
     pub incidents: IncidentLimits,
     #[serde(default)]
     pub roll_call: RollCall,
+    #[serde(default)]
+    pub behaviour: BehaviourLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -103,6 +106,31 @@ impl Default for IncidentLimits {
     }
 }
 
+/// When a device behaves otherwise than it did.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BehaviourLimits {
+    /// So many readings show what is usual; 0: nothing is watched.
+    pub learn_readings: Spanned<u32>,
+    /// A change holds for so many readings.
+    pub hold_readings: Spanned<u32>,
+    /// A value lies elsewhere when it is further from the usual one than so many times what values usually are.
+    pub value_spreads: Spanned<f64>,
+    /// A device reports at another pace when it is so many times faster or slower.
+    pub pace_factor: Spanned<f64>,
+}
+
+impl Default for BehaviourLimits {
+    fn default() -> Self {
+        Self {
+            learn_readings: Spanned::new(0..0, 30),
+            hold_readings: Spanned::new(0..0, 10),
+            value_spreads: Spanned::new(0..0, 8.0),
+            pace_factor: Spanned::new(0..0, 8.0),
+        }
+    }
+}
+
 /// 查岗: who is asked when whether they are there. How long they have, and who hears that they did not answer, is the ladder's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,7 +156,7 @@ impl TryFrom<String> for TimeOfDay {
     }
 }
 
-/// One rule: exactly one of `state`, `threshold`, `rate` and `presence`.
+/// One rule: exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -150,6 +178,7 @@ pub struct Rule {
     pub threshold: Option<ThresholdRule>,
     pub rate: Option<RateRule>,
     pub presence: Option<PresenceRule>,
+    pub stillness: Option<StillnessRule>,
     /// The condition must hold this long first. Not allowed for fire.
     #[serde(default = "no_delay")]
     pub raise_after_s: Spanned<u32>,
@@ -229,6 +258,25 @@ pub struct PresenceRule {
     pub gone_after_s: Spanned<u32>,
 }
 
+/// Nobody does anything in the flat of somebody who may need help: no flag changes, no number is above zero.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StillnessRule {
+    /// What shows that somebody is there, such as `door_open`, `motion` and `flow`.
+    pub metrics: Vec<Spanned<String>>,
+    /// Waking hours without any of it.
+    pub for_h: Spanned<u32>,
+    /// Hours of the day that do not count.
+    pub night: Option<Spanned<Hours>>,
+    /// Only households with one of these in the registry.
+    #[serde(default = "lives_alone")]
+    pub help: Vec<Spanned<Help>>,
+}
+
+fn lives_alone() -> Vec<Spanned<Help>> {
+    vec![Spanned::new(0..0, Help::LivesAlone)]
+}
+
 fn gone_after_s() -> Spanned<u32> {
     Spanned::new(0..0, 30)
 }
@@ -290,6 +338,14 @@ pub struct Hours {
 }
 
 impl Hours {
+    pub fn from_minute(self) -> u16 {
+        self.from_minute
+    }
+
+    pub fn until_minute(self) -> u16 {
+        self.until_minute
+    }
+
     pub fn has(self, minute_of_day: u16) -> bool {
         let (from, until) = (self.from_minute, self.until_minute);
         if from < until {

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::camera::Meanings;
+use super::modbus::Map;
 use super::outcome::{Outcome, REJECTS_MAX, REPORTS_MAX};
 use super::scalar::shortened;
 use super::values::Values;
@@ -53,6 +55,7 @@ pub struct Profile {
 #[derive(Debug)]
 enum Form {
     Zigbee { properties: Vec<String>, ignored: Vec<String> },
+    Modbus(Map),
     Frames { encoding: Encoding, address: Option<Template>, records: Option<Path>, frames: Vec<Frame> },
 }
 
@@ -111,6 +114,7 @@ impl Profile {
             Over::Text => self.read(Carrier::Text(text()?.trim()), None),
             Over::Json => self.read(Carrier::Json(&json(payload.bytes)?), None),
             Over::Zigbee2mqtt => Err("Zigbee2MQTT's messages are read by its own decoder".into()),
+            Over::Modbus => Err("a Modbus device sends no messages, it is polled".into()),
         }
     }
 
@@ -148,6 +152,7 @@ impl Profile {
                         .reject(format!("{}: the message does not say which device speaks", self.name));
                 };
                 if let Some(device) = outcome.device(&address) {
+                    outcome.read_by(device, self);
                     reading.report(outcome, device, &address, None);
                 }
             }
@@ -180,7 +185,7 @@ impl Profile {
     pub fn properties(&self) -> &[String] {
         match &self.form {
             Form::Zigbee { properties, .. } => properties,
-            Form::Frames { .. } => &[],
+            Form::Frames { .. } | Form::Modbus(_) => &[],
         }
     }
 
@@ -190,7 +195,15 @@ impl Profile {
             Form::Zigbee { properties, ignored } => {
                 properties.iter().chain(ignored).any(|known| known == name)
             }
-            Form::Frames { .. } => false,
+            Form::Frames { .. } | Form::Modbus(_) => false,
+        }
+    }
+
+    /// What is asked of a Modbus device.
+    pub fn map(&self) -> Option<&Map> {
+        match &self.form {
+            Form::Modbus(map) => Some(map),
+            Form::Zigbee { .. } | Form::Frames { .. } => None,
         }
     }
 
@@ -276,12 +289,14 @@ fn described(carrier: Carrier<'_>, port: Option<u8>) -> String {
 pub struct ProfileIx(u16);
 
 /// Every profile in force.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Profiles {
     all: Vec<Arc<Profile>>,
     by_name: BTreeMap<String, ProfileIx>,
     /// By what carries it and the model's name in small letters.
     by_model: BTreeMap<(Over, String), ProfileIx>,
+    /// What the names of cameras' events mean at this station.
+    pub meanings: Arc<Meanings>,
 }
 
 impl Profiles {
@@ -308,12 +323,26 @@ impl Profiles {
         if problems.is_empty() { Ok(built) } else { Err(problems) }
     }
 
+    pub fn with_meanings(self, meanings: Meanings) -> Self {
+        Self { meanings: Arc::new(meanings), ..self }
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &Profile> {
         self.all.iter().map(Arc::as_ref)
     }
 
     pub fn get(&self, name: &str) -> Option<&Profile> {
         self.ix(name).and_then(|ix| self.at(ix))
+    }
+
+    /// The map of the Modbus device that is called so.
+    pub fn map(&self, name: &str) -> Option<&Map> {
+        self.of_model(Over::Modbus, [name]).and_then(Profile::map)
+    }
+
+    /// Names of all Modbus devices.
+    pub fn maps(&self) -> Vec<&str> {
+        self.all().filter(|profile| profile.map().is_some()).map(|profile| profile.name.as_str()).collect()
     }
 
     pub fn ix(&self, name: &str) -> Option<ProfileIx> {

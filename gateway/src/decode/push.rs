@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::profile::shape::Over;
 use super::profile::{Payload, Profile, Reading, from_base64};
 use super::scalar::shortened;
-use super::{Context, Decoded, Message, ctwing, huawei};
+use super::{Context, Decoded, Message, ctwing, dahua, hikvision, huawei};
 use crate::model::DeviceIx;
 use crate::units::Timestamp;
 
@@ -25,18 +25,38 @@ pub enum Sender {
     Ctwing,
     /// Huawei IoTDA, and the older OceanConnect.
     Huawei,
+    /// Cameras, recorders and door stations of Hikvision, by themselves.
+    Hikvision,
+    /// One device of Dahua, by itself.
+    Dahua,
+}
+
+impl Sender {
+    /// Sends pictures, and the event before them.
+    pub fn is_camera(self) -> bool {
+        match self {
+            Self::Hikvision | Self::Dahua => true,
+            Self::Ctwing | Self::Huawei => false,
+        }
+    }
 }
 
 pub fn decode(sender: Sender, message: &Message<'_>, context: &Context) -> Decoded {
     let mut outcome = Outcome::new(message, context);
-    match serde_json::from_slice(message.payload) {
-        Ok(envelope) => match sender {
-            Sender::Ctwing => ctwing::read(&envelope, &mut outcome),
-            Sender::Huawei => huawei::read(&envelope, &mut outcome),
-        },
-        Err(error) => outcome.unreadable(&error),
+    match sender {
+        Sender::Ctwing => enveloped(ctwing::read, &mut outcome, message),
+        Sender::Huawei => enveloped(huawei::read, &mut outcome, message),
+        Sender::Hikvision => hikvision::read(message.payload, &mut outcome),
+        Sender::Dahua => dahua::read(message.payload, message.topic, &mut outcome),
     }
     outcome.finish()
+}
+
+fn enveloped<'a>(read: fn(&Value, &mut Outcome<'a>), outcome: &mut Outcome<'a>, message: &Message<'_>) {
+    match serde_json::from_slice(message.payload) {
+        Ok(envelope) => read(&envelope, outcome),
+        Err(error) => outcome.unreadable(&error),
+    }
 }
 
 /// Whom an envelope names; the most exact address first.
@@ -94,8 +114,8 @@ pub fn report(
     at: Option<Timestamp>,
     outcome: &mut Outcome<'_>,
 ) {
-    let reading = match read(service, &sent, outcome) {
-        Ok(reading) => reading,
+    let (profile, reading) = match read(service, &sent, outcome) {
+        Ok(read) => read,
         Err(why) => {
             let who = named.addresses.first().map_or("?", String::as_str).to_owned();
             return outcome.reject(format!("{}: {why}", shortened(&who)));
@@ -121,11 +141,12 @@ pub fn report(
     }
     if let Some(device) = named.find(outcome) {
         let address = named.addresses.swap_remove(0);
+        outcome.read_by(device, profile);
         reading.report(outcome, device, &address, at);
     }
 }
 
-fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading, String> {
+fn read<'a>(service: &str, sent: &Sent<'_>, outcome: &Outcome<'a>) -> Result<(&'a Profile, Reading), String> {
     let profiles = outcome.profiles();
     match sent {
         Sent::Fields(fields) => {
@@ -135,7 +156,8 @@ fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading
                     shortened(service)
                 )
             })?;
-            profile.decode_payload(Payload { bytes: fields.to_string().as_bytes(), port: None })
+            let bytes = fields.to_string();
+            Ok((profile, profile.decode_payload(Payload { bytes: bytes.as_bytes(), port: None })?))
         }
         Sent::Text(text) => {
             let text = text.trim();
@@ -143,7 +165,7 @@ fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading
             let bytes_of = |profile: &Profile| match profile.over {
                 Over::Text => Some(text.as_bytes()),
                 Over::Bytes => packed.as_deref(),
-                Over::Json | Over::Lorawan | Over::Zigbee2mqtt => None,
+                Over::Json | Over::Lorawan | Over::Zigbee2mqtt | Over::Modbus => None,
             };
             let mut found = None;
             for profile in profiles.all() {
@@ -156,9 +178,7 @@ fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading
                     ));
                 }
             }
-            found
-                .map(|(_, reading)| reading)
-                .ok_or_else(|| format!("no device profile reads the payload `{}`", shortened(text)))
+            found.ok_or_else(|| format!("no device profile reads the payload `{}`", shortened(text)))
         }
     }
 }

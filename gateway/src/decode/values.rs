@@ -32,6 +32,8 @@ const PLAUSIBLE: &[(Metric, f64, f64)] = &[
     (Metric::SCORE, 0.0, 1.0),
     (Metric::ENTRY, 0.0, 1_000_000.0),
     (Metric::FRAME_COUNTER, 0.0, 4_294_967_295.0),
+    (Metric::FRAME_BEFORE, 0.0, 4_294_967_295.0),
+    (Metric::FRAMES_MISSED, 0.0, 4_294_967_295.0),
     // Only the gateway says these; from a device only zero is plausible, so it cannot raise its own alarm.
     (Metric::MESSAGES_PER_MINUTE, -1.0, 0.0),
     (Metric::MESSAGES_THINNED, -1.0, 0.0),

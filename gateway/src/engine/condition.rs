@@ -118,7 +118,7 @@ impl Basis {
                     Some(_) | None => Verdict::Normal,
                 })
             }
-            Self::Rate { .. } | Self::Presence { .. } => None,
+            Self::Rate { .. } | Self::Presence { .. } | Self::Stillness { .. } => None,
         }
     }
 }

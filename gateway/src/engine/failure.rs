@@ -83,7 +83,7 @@ fn failed(open: &Open, turn: &Turn<'_>) -> Option<(Failure, CellIx)> {
             let parent = turn.registry.parent(alarm.cell)?;
             hydrant.then_some((Failure::Main, parent))
         }
-        Basis::Threshold { .. } | Basis::State { .. } | Basis::Rate { .. } => None,
+        Basis::Threshold { .. } | Basis::State { .. } | Basis::Rate { .. } | Basis::Stillness { .. } => None,
     }
 }
 

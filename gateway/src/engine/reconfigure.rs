@@ -25,8 +25,14 @@ impl Engine {
         let before = std::mem::replace(&mut self.rules, rules.clone());
         self.registry = registry.clone();
         self.now = now;
-        let mut turn =
-            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
+        let mut turn = Turn {
+            registry: &registry,
+            rules: &rules,
+            now,
+            effects: Vec::new(),
+            questions: Vec::new(),
+            watch: None,
+        };
 
         let moved = positions(&before, &rules);
         let place = |(device, rule): Place| -> Option<Place> {
@@ -58,6 +64,7 @@ impl Engine {
                 self.alarms.start_ladder_anew(&mut turn, alarm);
             }
         }
+        self.move_flats(&mut turn, place);
         self.alarms.look_at_failures(&mut turn);
         self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);

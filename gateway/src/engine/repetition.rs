@@ -1,12 +1,12 @@
 //! A frame that comes twice, recognised by the device's own counter: two network servers heard it, a bridge sent it again, somebody replays it.
 //!
 //! Pure. It stands before the journal, like the rate limit. Only what has the same number *and* says the same is a repetition: a counter starts again after a new battery or wraps, and
-//! then a fire under an old number must count. Signal strength differs from gateway to gateway and is left aside. What is known here is lost with a restart; then a repetition counts once more.
+//! then a fire under an old number must count. A device that also says which number it gave to the frame before ([`Metric::FRAME_BEFORE`]) shows how many were lost on the way. Signal strength differs from gateway to gateway and is left aside. What is known here is lost with a restart; then a repetition counts once more.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::model::{DeviceIx, Metric, Report};
+use crate::model::{DeviceIx, Freshness, Metric, Quality, Report, Value};
 
 /// How many frames of a device are remembered.
 const REMEMBERED: usize = 8;
@@ -15,6 +15,8 @@ const REMEMBERED: usize = 8;
 pub struct Repetitions {
     /// What was said last, newest last; only of devices that count, which are all registered.
     known: HashMap<DeviceIx, Vec<u64>>,
+    /// The number of the newest frame, of devices that say the one before.
+    newest: HashMap<DeviceIx, f64>,
     hasher: RandomState,
     found: u64,
 }
@@ -42,6 +44,25 @@ impl Repetitions {
             known.remove(0);
         }
         known.push(frame);
+        self.count_missed(report);
+    }
+
+    /// What a frame says of the one before it becomes how many are missing between the two that came.
+    fn count_missed(&mut self, report: &mut Report) {
+        let number = |wanted: Metric| move |value: &Value| (value.metric == wanted).then_some(value.value);
+        let Some(before) = report.values.iter().find_map(number(Metric::FRAME_BEFORE)) else { return };
+        report.values.retain(|value| value.metric != Metric::FRAME_BEFORE);
+        let Some(count) = report.values.iter().find_map(number(Metric::FRAME_COUNTER)) else { return };
+        if report.freshness != Freshness::Live {
+            return; // What it tells of the past comes in any order.
+        }
+        // Fewer than before: it counts anew, and nobody knows from where.
+        if let Some(newest) = self.newest.insert(report.device, count)
+            && newest < count
+        {
+            let value = (before - newest).max(0.0);
+            report.values.push(Value { metric: Metric::FRAMES_MISSED, value, quality: Quality::Good });
+        }
     }
 
     /// How many were found since this was last asked.
@@ -53,7 +74,6 @@ impl Repetitions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Freshness, Quality, Value};
     use crate::units::Timestamp;
 
     fn report(device: u32, counter: Option<f64>, smoke: f64, rssi: f64) -> Report {
@@ -101,6 +121,31 @@ mod tests {
             [true, true],
             "a device that does not count"
         );
+    }
+
+    #[test]
+    fn what_was_lost_between_two_frames_is_counted() {
+        let mut repetitions = Repetitions::default();
+        let mut missed = |before: f64, count: f64, freshness: Freshness| {
+            let mut report = report(1, Some(count), 0.0, -90.0);
+            report.freshness = freshness;
+            report.values.push(Value { metric: Metric::FRAME_BEFORE, value: before, quality: Quality::Good });
+            repetitions.mark(&mut report);
+            assert!(report.values.iter().all(|value| value.metric != Metric::FRAME_BEFORE));
+            report.values.iter().find(|value| value.metric == Metric::FRAMES_MISSED).map(|value| value.value)
+        };
+        use Freshness::{Backfill, Live};
+        for (before, count, freshness, wanted) in [
+            (256.0, 257.0, Live, None),
+            (257.0, 258.0, Live, Some(0.0)),
+            (260.0, 261.0, Live, Some(2.0)),
+            (258.0, 259.0, Backfill, None),
+            (261.0, 262.0, Live, Some(0.0)),
+            (0.0, 1.0, Live, None),
+            (1.0, 2.0, Live, Some(0.0)),
+        ] {
+            assert_eq!(missed(before, count, freshness), wanted, "{before} {count} {freshness:?}");
+        }
     }
 
     #[test]

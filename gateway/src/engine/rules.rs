@@ -8,10 +8,14 @@ mod compile;
 
 pub use compile::Problem;
 
+use std::collections::{BTreeMap, HashMap};
+
+use super::behaviour;
 use super::flood::PageLimit;
 use super::rate_limit::Allowance;
 use crate::config::rules::{Close, Hours};
 use crate::grid::Registry;
+use crate::grid::dwellings::Leave;
 use crate::model::{CellIx, DeviceIx, Metric, SignalClass};
 use crate::units::{Millis, Timestamp, Zone};
 
@@ -37,11 +41,14 @@ pub struct RuleBook {
     allowance: Allowance,
     page_limit: PageLimit,
     incidents: Incidents,
+    behaviour: behaviour::Limits,
     /// What a roll-call climbs.
     roll_call: Option<LadderIx>,
     roll_calls: RollCalls,
     /// By [`CellIx`]: how many devices that stand there first of all are watched for silence.
     watched: Vec<u32>,
+    flats: BTreeMap<(DeviceIx, RuleIx), Flat>,
+    flats_of: HashMap<DeviceIx, Vec<(DeviceIx, RuleIx)>>,
 }
 
 /// Roll-calls by the clock.
@@ -81,10 +88,49 @@ pub(super) struct Rule {
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Basis {
-    State { flag: Metric, is: bool, quiet: Option<Millis> },
-    Threshold { metric: Metric, side: Side, limit: f64, clear: Option<f64> },
-    Rate { metric: Metric, rising: bool, by: f64, within: Millis },
-    Presence { gone_after_s: u32 },
+    State {
+        flag: Metric,
+        is: bool,
+        quiet: Option<Millis>,
+    },
+    Threshold {
+        metric: Metric,
+        side: Side,
+        limit: f64,
+        clear: Option<f64>,
+    },
+    Rate {
+        metric: Metric,
+        rising: bool,
+        by: f64,
+        within: Millis,
+    },
+    Presence {
+        gone_after_s: u32,
+    },
+    /// Nobody does anything in a flat; what shows it stands in [`Flat`].
+    Stillness {
+        hours: Millis,
+    },
+}
+
+/// A household that a rule for stillness watches, with the sensors behind its door.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Flat {
+    pub rule: RuleIx,
+    /// At least one.
+    pub devices: Vec<DeviceIx>,
+    pub metrics: Vec<Metric>,
+    pub hours: Millis,
+    pub night: Option<Hours>,
+    pub leave: Option<Leave>,
+}
+
+impl Flat {
+    /// By which it is known: its first device answers for all.
+    pub fn place(&self) -> (DeviceIx, RuleIx) {
+        (self.devices[0], self.rule)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +144,7 @@ impl Basis {
         match *self {
             Self::State { flag, .. } => Some(flag),
             Self::Threshold { metric, .. } | Self::Rate { metric, .. } => Some(metric),
-            Self::Presence { .. } => None,
+            Self::Presence { .. } | Self::Stillness { .. } => None,
         }
     }
 
@@ -106,7 +152,9 @@ impl Basis {
     pub fn quiet(&self) -> Option<Millis> {
         match *self {
             Self::State { quiet, .. } => quiet,
-            Self::Threshold { .. } | Self::Rate { .. } | Self::Presence { .. } => None,
+            Self::Threshold { .. } | Self::Rate { .. } | Self::Presence { .. } | Self::Stillness { .. } => {
+                None
+            }
         }
     }
 
@@ -120,6 +168,7 @@ impl Basis {
             Self::Rate { rising: true, .. } => 4,
             Self::Rate { rising: false, .. } => 5,
             Self::Presence { .. } => 6,
+            Self::Stillness { .. } => 7,
         };
         (kind, self.metric())
     }
@@ -283,6 +332,11 @@ impl RuleBook {
         self.profiles.get(self.devices.get(device.at())?.profile as usize)
     }
 
+    /// All rules that look at this device, in the order of the file.
+    pub(super) fn selecting(&self, device: DeviceIx) -> &[RuleIx] {
+        self.profile(device).map_or(&[], |profile| &profile.selected)
+    }
+
     /// The rules that look at this metric of this device. Empty for a device that is retired or unknown.
     pub(super) fn watching(&self, device: DeviceIx, metric: Metric) -> &[RuleIx] {
         let Some(profile) = self.profile(device) else { return &[] };
@@ -302,7 +356,9 @@ impl RuleBook {
     pub(super) fn gone_after_s(&self, device: DeviceIx) -> Option<u32> {
         match self.rule(self.presence(device)?).basis {
             Basis::Presence { gone_after_s } => Some(gone_after_s),
-            Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. } => None,
+            Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. } | Basis::Stillness { .. } => {
+                None
+            }
         }
     }
 
@@ -321,6 +377,11 @@ impl RuleBook {
         self.allowance
     }
 
+    /// When a device behaves otherwise than it did.
+    pub fn behaviour(&self) -> behaviour::Limits {
+        self.behaviour
+    }
+
     /// How often one person may be paged.
     pub(super) fn page_limit(&self) -> PageLimit {
         self.page_limit
@@ -333,6 +394,19 @@ impl RuleBook {
     /// How many devices of a cell are watched for silence.
     pub(super) fn watched_in(&self, cell: CellIx) -> u32 {
         self.watched.get(cell.at()).copied().unwrap_or(0)
+    }
+
+    pub(super) fn flats(&self) -> impl Iterator<Item = &Flat> {
+        self.flats.values()
+    }
+
+    pub(super) fn flat(&self, place: (DeviceIx, RuleIx)) -> Option<&Flat> {
+        self.flats.get(&place)
+    }
+
+    /// The flats that this device stands in, one for each rule.
+    pub(super) fn flats_of(&self, device: DeviceIx) -> &[(DeviceIx, RuleIx)] {
+        self.flats_of.get(&device).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn live_within(&self) -> Millis {

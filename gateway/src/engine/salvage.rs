@@ -53,7 +53,7 @@ impl Engine {
             AlarmState::ReturnedUnacknowledged | AlarmState::Returned | AlarmState::Closed => false,
         };
         if active {
-            if basis.metric().is_none() {
+            if matches!(basis, Basis::Presence { .. }) {
                 self.presence.fell_silent(key.device);
             }
             let quiet_at = basis.quiet().map(|quiet| self.now.steady + quiet);

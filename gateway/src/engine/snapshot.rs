@@ -20,6 +20,7 @@ use super::open::{Open, OpenAlarms};
 use super::presence::{Known, Presence, Silence};
 use super::rate::{SAMPLES_MAX, Window};
 use super::rules::{RuleBook, RuleIx};
+use super::stillness::{Calm, Flats};
 use super::{Engine, FireMark, Key, Place, SnapshotError};
 use crate::grid::Registry;
 use crate::model::{Alarm, AlarmId, DeviceIx, Exercise, Metric};
@@ -50,6 +51,9 @@ struct Later {
     /// Of the open alarms that are exercises.
     exercises: BTreeMap<AlarmId, Exercise>,
     questions: Vec<Question>,
+    /// Of the flats that are watched.
+    calm: Vec<(At, Calm)>,
+    flags: Vec<(DeviceIx, Metric, bool)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +144,7 @@ impl Engine {
             self.conditions.iter().map(|(place, state)| (refs.at(place), state.clone())).collect();
         let rates = self.rates.iter().map(|(place, window)| (refs.at(*place), window.clone())).collect();
         let fires = self.fires.iter().map(|(place, mark)| (refs.at(*place), *mark)).collect();
+        let calm = self.flats.rows().map(|(place, calm)| (refs.at(place), calm.clone())).collect();
         let alarms = self
             .alarms
             .iter()
@@ -161,8 +166,13 @@ impl Engine {
             alarms,
         };
         let exercises = self.alarms.exercises().map(|(id, exercise)| (id, exercise.clone())).collect();
-        let questions = self.alarms.questions.clone();
-        let later = Later { pages: self.pages.clone(), exercises, questions };
+        let later = Later {
+            pages: self.pages.clone(),
+            exercises,
+            questions: self.alarms.questions.clone(),
+            calm,
+            flags: self.flats.flags(),
+        };
         sealed(&postcard::to_stdvec(&(state, later)).expect("memory takes every byte"))
     }
 
@@ -212,6 +222,10 @@ impl Engine {
             };
             alarms.push(Open { alarm, key, run });
         }
+        let mut calm = Vec::with_capacity(later.calm.len());
+        for (at, row) in later.calm {
+            calm.extend(place(at)?.map(|place| (place, row)));
+        }
         let known =
             state.known.iter().map(|row| row.known(state.now)).collect::<Result<Vec<_>, SnapshotError>>()?;
         let mut engine = Self {
@@ -225,9 +239,12 @@ impl Engine {
             fires,
             alarms: OpenAlarms::from_rows(state.last_alarm, alarms),
             pages: later.pages,
+            flats: Flats::from_rows(calm, later.flags),
+            watch: None,
         };
         engine.alarms.questions = later.questions;
         engine.arm_new_devices();
+        engine.arm_new_flats();
         Ok(engine)
     }
 }
@@ -256,7 +273,8 @@ fn read(snapshot: &[u8]) -> Result<(State<OpenRow>, Later), SnapshotError> {
     }
     if version == 3 {
         let (former, pages): (_, FormerPages) = postcard::from_bytes(bytes)?;
-        return Ok((former, Later { pages: pages.into(), ..Later::default() }));
+        let later = Later { pages: pages.into(), ..Later::default() };
+        return Ok((former, later));
     }
     Ok(postcard::from_bytes(bytes)?)
 }

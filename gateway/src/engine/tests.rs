@@ -23,8 +23,10 @@ mod reconfigure;
 mod salvage;
 mod selection;
 mod snapshots;
+mod stillness;
 mod timeline;
 mod variants;
+mod watch;
 
 use std::sync::Arc;
 

@@ -51,12 +51,13 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     text + rest
 }
 
-/// What `{value}` is for this rule: the reading, or for silence its length.
+/// What `{value}` is for this rule: the reading, or for silence and stillness their length.
 pub(super) fn value(rule: &Rule, trigger: Option<&Trigger>, silent_after_s: Option<u32>) -> String {
     match (&rule.basis, trigger) {
         (Basis::Presence { .. }, _) => {
             silent_after_s.map_or_else(String::new, |s| Millis::from_secs(u64::from(s)).to_string())
         }
+        (Basis::Stillness { hours }, _) => hours.to_string(),
         (Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. }, Some(trigger)) => {
             reading(trigger.metric, trigger.value)
         }
@@ -64,7 +65,7 @@ pub(super) fn value(rule: &Rule, trigger: Option<&Trigger>, silent_after_s: Opti
     }
 }
 
-fn reading(metric: Metric, value: f64) -> String {
+pub(super) fn reading(metric: Metric, value: f64) -> String {
     let spec = metric.spec();
     if spec.flag {
         return if value != 0.0 { spec.name.to_owned() } else { format!("not {}", spec.name) };

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::Timestamp;
+
 /// One building of a cell, as the fire service asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Building {
@@ -112,6 +114,24 @@ pub struct Household {
     /// The group of seven or ten households that looks after each other.
     #[serde(default)]
     pub neighbours: String,
+    /// Hospital, travel: nobody is there, and nobody is missed.
+    #[serde(default)]
+    pub leave: Option<Leave>,
+}
+
+/// From a start up to (not including) an end, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Leave {
+    #[schema(value_type = i64)]
+    pub from: Timestamp,
+    #[schema(value_type = Option<i64>)]
+    pub until: Option<Timestamp>,
+}
+
+impl Leave {
+    pub fn covers(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
 }
 
 /// Buildings and households by their cell.
@@ -149,7 +169,7 @@ fn longest<'a, T>(all: &'a [T], name: impl Fn(&T) -> &str, place: &str) -> Optio
 }
 
 /// `3栋12单元` lies in `3栋`, and not in `3栋1`: a number is not cut.
-fn lies_in(place: &str, name: &str) -> bool {
+pub(super) fn lies_in(place: &str, name: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit();
     match place.strip_prefix(name) {
         Some(rest) => {

@@ -30,6 +30,7 @@ use crate::units::Timestamp;
 
 use super::dwellings::{Building, Household};
 use super::{Hours, Role, Rows, TeamKind};
+
 use text::Field;
 
 /// A value from a file and where it stands.
@@ -95,6 +96,8 @@ pub struct BuildingRow {
 pub struct HouseholdRow {
     pub cell: Placed<String>,
     pub household: Household,
+    /// `None`: the table has no such columns, and a leave that is known stays.
+    pub leave: Option<Option<(Moment, Option<Moment>)>>,
     pub retired: bool,
 }
 

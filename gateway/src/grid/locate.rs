@@ -23,7 +23,21 @@ pub fn invalid(polygons: &[Rings]) -> Option<String> {
     shape(polygons).check_validation().err().map(|error| error.to_string())
 }
 
-fn shape(polygons: &[Rings]) -> MultiPolygon {
+/// Written back as they are kept.
+pub(super) fn rings(area: &MultiPolygon) -> Vec<Rings> {
+    let ring = |line: &LineString| -> Vec<[f64; 2]> { line.coords().map(|at| [at.x, at.y]).collect() };
+    let polygon = |polygon: &Polygon| {
+        std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(ring).collect::<Rings>()
+    };
+    area.iter().map(polygon).collect()
+}
+
+pub(super) fn square_metres(area: &MultiPolygon) -> f64 {
+    let origin = area.bounding_rect().map_or(Coord::zero(), |bounds| bounds.min());
+    in_metres(area, origin).unsigned_area()
+}
+
+pub(super) fn shape(polygons: &[Rings]) -> MultiPolygon {
     let ring =
         |ring: &Vec<[f64; 2]>| -> LineString { ring.iter().map(|[x, y]| Coord { x: *x, y: *y }).collect() };
     let polygon = |rings: &Rings| {
@@ -191,11 +205,15 @@ impl<'a> Locator<'a> {
 
     /// Metres east and north of the first shape's corner.
     fn in_metres(&self, area: &MultiPolygon) -> MultiPolygon {
-        const METRES_PER_DEGREE: f64 = 111_320.0;
         let origin = self.shapes.first().map_or(Coord::zero(), |shape| shape.bounds.min());
-        let east = METRES_PER_DEGREE * origin.y.to_radians().cos();
-        area.map_coords(|at| Coord { x: (at.x - origin.x) * east, y: (at.y - origin.y) * METRES_PER_DEGREE })
+        in_metres(area, origin)
     }
+}
+
+fn in_metres(area: &MultiPolygon, origin: Coord) -> MultiPolygon {
+    const METRES_PER_DEGREE: f64 = 111_320.0;
+    let east = METRES_PER_DEGREE * origin.y.to_radians().cos();
+    area.map_coords(|at| Coord { x: (at.x - origin.x) * east, y: (at.y - origin.y) * METRES_PER_DEGREE })
 }
 
 #[cfg(test)]

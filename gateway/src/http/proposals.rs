@@ -154,7 +154,7 @@ pub async fn accept(
     }
     let (prepared, alarm) = match &proposal.change {
         Change::Threshold { .. } | Change::Delay { .. } => {
-            (Some(api.desk.prepare(&proposal.change, &rules)?), None)
+            (Some(api.desk.prepare(number, &proposal.change, &rules)?), None)
         }
         Change::Exchange { device } => (None, Some(case(&api, &actor.0, device, number, &proposal).await?)),
     };
@@ -164,7 +164,7 @@ pub async fn accept(
         return Err(decided_before(number, state));
     }
     if let Some(prepared) = prepared
-        && let Err(fault) = prepared.make(number)
+        && let Err(fault) = prepared.make()
     {
         let mut line = audit(&api, &actor.0, "proposal.not_made", number, &accepted);
         line.detail = format!("{}; {fault}", line.detail);

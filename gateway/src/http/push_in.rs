@@ -1,4 +1,4 @@
-//! Doors for operators' platforms: `POST /in/<secret>`, answered when the message is on disk.
+//! Doors for operators' platforms and for cameras: `POST /in/<secret>`, answered when the message is on disk.
 //!
 //! A platform cannot send our token, so the last part of its address is the secret; whoever asks for another finds nothing there. 200 is an acknowledgement: after the commit, and within
 //! [`ANSWER_WITHIN`], because senders wait five seconds at the most. When the disk does not answer it is 503 and the platform sends again. What is read and of no use becomes a dead letter
@@ -8,27 +8,32 @@ use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::Api;
 use super::problem::ApiError;
 use crate::config::PushIn;
 use crate::config::secret::SecretError;
 use crate::decode::push::{Sender, decode};
-use crate::decode::{Message, Reject};
+use crate::decode::{Message, Reject, Stranger};
 use crate::io::acks::AckLine;
 use crate::io::inlet::{Inbound, Safe};
-use crate::io::intake::letter;
+use crate::io::intake::{letter, sightings};
 use crate::io::listener::pace::Pace;
+use crate::io::stills::Stills;
 use crate::model::Event;
 
 /// Under the five seconds of the impatient, with a second for the way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+/// Messages of one door that are read at the same time.
+const READ_AT_ONCE: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the secret of the door `{name}` (`[[push_in]]`) is not usable")]
@@ -38,13 +43,19 @@ pub struct DoorError {
 }
 
 #[derive(Default)]
-pub struct Doors(Vec<Door>);
+pub struct Doors {
+    doors: Vec<Door>,
+    /// Where pictures of cameras go.
+    stills: Option<Stills>,
+}
 
 struct Door {
     name: String,
     sender: Sender,
     hash: [u8; 32],
     bytes_max: usize,
+    /// Of messages that may hold pictures only so many are in memory.
+    reading: Semaphore,
     pace: Mutex<Pace>,
 }
 
@@ -60,23 +71,30 @@ impl Doors {
                 name,
                 sender: door.sender,
                 hash: Sha256::digest(secret).into(),
-                bytes_max: *door.max_kb.get_ref() as usize * 1024,
+                bytes_max: door.bytes_max(),
+                reading: Semaphore::new(READ_AT_ONCE),
                 pace: Mutex::new(pace),
             })
         };
-        doors.iter().map(open).collect::<Result<_, _>>().map(Self)
+        let doors = doors.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { doors, stills: None })
+    }
+
+    /// Pictures of cameras are kept.
+    pub fn with_stills(self, stills: Stills) -> Self {
+        Self { stills: Some(stills), ..self }
     }
 
     /// Compares with every secret to the end, so that the time of an answer tells nothing.
     fn find(&self, secret: &str) -> Option<&Door> {
         let hash: [u8; 32] = Sha256::digest(secret).into();
         let (mut found, mut at) = (Choice::from(0), 0);
-        for (place, door) in (0u32..).zip(&self.0) {
+        for (place, door) in (0u32..).zip(&self.doors) {
             let same = door.hash.ct_eq(&hash);
             at.conditional_assign(&place, same);
             found |= same;
         }
-        self.0.get(at as usize).filter(|_| bool::from(found))
+        self.doors.get(at as usize).filter(|_| bool::from(found))
     }
 }
 
@@ -104,10 +122,16 @@ pub async fn take(
     let late = || {
         ApiError::status(StatusCode::SERVICE_UNAVAILABLE, "It could not be stored in time; send it again.")
     };
-    let payload = timeout(ANSWER_WITHIN, to_bytes(body, door.bytes_max))
-        .await
-        .map_err(|_| late())?
-        .map_err(|_| large())?;
+    let deadline = now() + ANSWER_WITHIN;
+    let whole = async {
+        let _turn = door.reading.acquire().await.ok();
+        start_of(body, door.bytes_max).await
+    };
+    let (payload, whole) = timeout_at(deadline, whole).await.map_err(|_| late())?.ok_or_else(late)?;
+    // A camera's event stands before its pictures: what is too large costs the picture, not the event.
+    if !whole && !door.sender.is_camera() {
+        return Err(large());
+    }
     let message = Message {
         topic: &door.name,
         payload: &payload,
@@ -117,20 +141,44 @@ pub async fn take(
     };
     let decoded = decode(door.sender, &message, &api.world.load().decoding());
     let paced = door.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now());
-    if !paced && !decoded.events.iter().any(Event::is_urgent) {
+    let burns = |stranger: &Stranger| stranger.burns() == Some(true);
+    let urgent = decoded.events.iter().any(Event::is_urgent) || decoded.strangers.iter().any(burns);
+    if !paced && !urgent {
         let detail =
             format!("The door `{}` takes no more messages a second; send it again in a moment.", door.name);
         return Err(ApiError::status(StatusCode::TOO_MANY_REQUESTS, detail));
     }
     let source = format!("push_in:{}", door.name);
-    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &message, reason)).collect();
+    // Of what may tell of people, a dead letter and the waiting room keep only what was read.
+    let kept = Message { payload: decoded.shown.as_deref().unwrap_or(message.payload), ..message };
+    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &kept, reason)).collect();
+    let strangers = sightings(&source, &kept, decoded.strangers);
     let mut line = AckLine::default();
     let safe = Safe::Ticket(line.issue(()));
     let stored = async {
-        api.inlet.send(Inbound { events: decoded.events, dead, safe, ..Inbound::default() }).await?;
+        if let Some(stills) = &api.push_in.stills {
+            stills.keep_all(decoded.stills).await;
+        }
+        let events = decoded.events;
+        api.inlet.send(Inbound { events, dead, strangers, safe, ..Inbound::default() }).await?;
         line.ready().await;
         Ok::<_, ApiError>(())
     };
-    timeout(ANSWER_WITHIN, stored).await.map_err(|_| late())??;
+    timeout_at(deadline, stored).await.map_err(|_| late())??;
     Ok("{}")
+}
+
+/// At most so many bytes, and whether that is all. `None`: the sender broke off.
+async fn start_of(body: Body, bytes_max: usize) -> Option<(Vec<u8>, bool)> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        let room = bytes_max - bytes.len();
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if room < chunk.len() {
+            return Some((bytes, false));
+        }
+    }
+    Some((bytes, true))
 }

@@ -7,12 +7,13 @@ use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::alarms::{NOTE_CHARACTERS_MAX, parse, seen};
+use super::accounts::{page, qr};
+use super::alarms::{NOTE_CHARACTERS_MAX, allowed, parse};
 use super::auth::Actor;
 use super::extract::{self, Body};
 use super::listen::From as Peer;
@@ -32,9 +33,14 @@ const LASTS: Millis = Millis::from_secs(14 * 24 * 3600);
 pub struct RatingLinkView {
     /// To be given to the resident only; it is not shown again.
     pub token: String,
-    /// Where the resident says how it was.
+    /// Where the page sends it.
     #[schema(example = "/api/v1/ratings/ABC")]
     pub path: String,
+    /// The page on which the resident says how it was. The secret stands behind `#`, where no server sees it.
+    #[schema(example = "https://station.example/report/rate#ABC")]
+    pub link: String,
+    /// The link to be scanned: an SVG picture.
+    pub qr_svg: String,
     #[schema(format = DateTime)]
     pub ends: String,
 }
@@ -46,13 +52,11 @@ pub struct RatingLinkView {
 pub async fn link(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     actor: Actor,
 ) -> Result<(StatusCode, Json<RatingLinkView>), ApiError> {
-    let alarm = seen(&api, &actor.0, parse(&id)?).await?;
+    let alarm = allowed(&api, &actor.0, Right::Handle, parse(&id)?).await?;
     let now = api.clock.now().wall;
-    if alarm.owner != Some(actor.0.who()) {
-        actor.0.may(Right::Handle, alarm.cell, &api.world.load().registry, now)?;
-    }
     if alarm.is_open() {
         return Err(ApiError::named(
             StatusCode::CONFLICT,
@@ -72,7 +76,9 @@ pub async fn link(
     };
     api.store.add_rating_link(RatingLink { alarm: alarm.id, ends, given: false }, hash, line).await?;
     let path = format!("/api/v1/ratings/{token}");
-    Ok((StatusCode::CREATED, Json(RatingLinkView { token, path, ends: ends.rfc3339() })))
+    let link = format!("{}/report/rate#{token}", page(&headers));
+    let qr_svg = qr(&link)?;
+    Ok((StatusCode::CREATED, Json(RatingLinkView { token, path, link, qr_svg, ends: ends.rfc3339() })))
 }
 
 /// What the page of a link shows.

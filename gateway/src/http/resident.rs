@@ -16,15 +16,17 @@ use super::Api;
 use super::extract::Body;
 use super::hazards::{self, Hazard};
 use super::listen::From as Peer;
+use super::photos;
 use super::problem::ApiError;
 use crate::accounts::throttle::address_of;
 use crate::grid::Cell;
 use crate::model::{Action, Deed, Reporter};
+use crate::store::attachments::RESIDENT;
 use crate::store::points::code_of;
 use crate::units::{Millis, Steady};
 
-/// Under this name residents' reports stand in the history.
-const WHO: &str = "resident";
+/// Under this name residents' reports stand in the history, and their photos beside them.
+pub const WHO: &str = RESIDENT;
 const HOUR: Millis = Millis::from_secs(3600);
 /// A household may share one address; a cell is a hundred households.
 const EACH_ADDRESS: u32 = 5;
@@ -54,6 +56,9 @@ pub struct Received {
     /// To ask after it at the station.
     #[schema(example = "A-17")]
     pub reference: String,
+    /// Where one photo may be sent within 15 minutes.
+    #[schema(example = "/api/v1/report/8D3K9QWX2MTV/photo/ABC")]
+    pub photo: String,
 }
 
 /// How many reports have come in the last hour, by address and by cell.
@@ -132,7 +137,8 @@ pub async fn report(
     })?;
     let what = Deed::Report { cell: cell.ix, class: body.kind.class(), by: Reporter::Resident, text };
     let alarm = api.inlet.act(Action { who: WHO.into(), what }).await??;
-    Ok((StatusCode::CREATED, Json(Received { reference: alarm.to_string() })))
+    let photo = photos::address(&api, &token, alarm);
+    Ok((StatusCode::CREATED, Json(Received { reference: alarm.to_string(), photo })))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct RuleList {
     pub items: Vec<RuleView>,
 }
 
-/// One rule: exactly one of `state`, `threshold`, `rate` and `presence`.
+/// One rule: exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RuleView {
     pub name: String,
@@ -39,6 +39,7 @@ pub struct RuleView {
     pub threshold: Option<ThresholdView>,
     pub rate: Option<RateView>,
     pub presence: Option<PresenceView>,
+    pub stillness: Option<StillnessView>,
     pub raise_after_s: u32,
     pub clear_after_s: u32,
     /// None: shown, nobody is called.
@@ -75,6 +76,13 @@ pub struct PresenceView {
     pub silent_after_s: u32,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StillnessView {
+    pub metrics: Vec<String>,
+    /// Waking hours.
+    pub for_h: u32,
+}
+
 impl RuleView {
     fn of(rule: written::Rule) -> Self {
         let unit = |metric: &str| {
@@ -109,6 +117,10 @@ impl RuleView {
             presence: rule
                 .presence
                 .map(|silence| PresenceView { silent_after_s: silence.silent_after_s.into_inner() }),
+            stillness: rule.stillness.map(|calm| StillnessView {
+                for_h: calm.for_h.into_inner(),
+                metrics: calm.metrics.into_iter().map(serde_spanned::Spanned::into_inner).collect(),
+            }),
             raise_after_s: rule.raise_after_s.into_inner(),
             clear_after_s: rule.clear_after_s.into_inner(),
             ladder: rule.ladder.map(serde_spanned::Spanned::into_inner),

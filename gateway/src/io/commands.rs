@@ -8,9 +8,9 @@ use std::time::Duration;
 use rumqttc::QoS;
 use tokio::time::timeout;
 
-use super::gbt26875;
 use super::listener::ListenerHandle;
 use super::mqtt::publisher::Publisher;
+use super::{gbt26875, modbus};
 use crate::decode::filter_matches;
 
 /// A broker that has not confirmed by then has perhaps not got it.
@@ -24,6 +24,8 @@ pub struct Commands {
     pub brokers: Vec<Broker>,
     /// To transmission devices, who are asked and answer.
     pub gbt26875: Option<gbt26875::Handle>,
+    /// Modbus buses, which are only asked.
+    pub buses: Vec<modbus::question::Handle>,
 }
 
 pub struct Broker {

@@ -2,14 +2,16 @@
 //!
 //! The schedule is open-loop: a cycle begins every `poll_every_ms`, however long the last one took; one that took longer is counted and the
 //! next begins at once. One request at a time. Who is asked next is decided in [`schedule`], who is dead in [`circuit`], what an answer is in [`line`], and
-//! what it means in `decode/modbus.rs`; this file only carries it out. A full inlet costs a poll, never the schedule. Writing to a device is absent.
+//! what it means in `decode/modbus.rs`; what a person asks in between is in [`question`]; this file only carries it out. A full inlet costs a poll, never the schedule. Writing to a device is absent.
 
 pub mod circuit;
 pub mod line;
+pub mod question;
 mod report;
 pub mod schedule;
 mod wire;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::select;
@@ -18,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::circuit::Change;
 use self::line::{Answer, Endpoint, Failure, Line};
+use self::question::Questions;
 use self::report::{Reporter, Sent};
 use self::schedule::{Budget, Slot, Turn, turn};
 use super::inlet::Inlet;
 use crate::clock::instant;
 use crate::config;
 use crate::decode::modbus::{Layout, Plan, UnitPlan, compile};
+use crate::decode::profile::Profiles;
 use crate::world::Shared;
 
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
@@ -31,15 +35,18 @@ const RECONNECT_LONGEST: Duration = Duration::from_secs(5);
 
 /// One bus of station.toml, ready to run.
 pub struct Bus {
-    plan: Plan,
+    plan: Arc<Plan>,
     line: Line,
+    questions: Questions,
+    handle: question::Handle,
 }
 
 /// The same with the ways out.
 struct Poller {
-    plan: Plan,
+    plan: Arc<Plan>,
     line: Line,
     reporter: Reporter,
+    questions: Questions,
 }
 
 /// How far the poll of one unit has come.
@@ -59,21 +66,28 @@ impl Progress {
 
 impl Bus {
     /// `gridwarden check` shows the mistakes with their places; here they only keep a bus from running that was not checked.
-    pub fn new(bus: &config::Bus) -> anyhow::Result<Self> {
-        let plan = compile(bus).map_err(|problems| {
+    pub fn new(bus: &config::Bus, profiles: &Profiles) -> anyhow::Result<Self> {
+        let plan = compile(bus, profiles).map_err(|problems| {
             let texts: Vec<_> = problems.into_iter().map(|problem| problem.text).collect();
             anyhow::anyhow!("the bus `{}`: {}", bus.name.get_ref(), texts.join("; "))
         })?;
         let endpoint = Endpoint::of(bus).expect("compile has seen that there is one");
         let line = Line::new(endpoint, plan.timeout.as_duration(), plan.pause.as_duration());
-        Ok(Self { plan, line })
+        let plan = Arc::new(plan);
+        let (handle, questions) = question::channel(plan.clone(), line.endpoint().to_string());
+        Ok(Self { plan, line, questions, handle })
+    }
+
+    /// Where people ask what a unit answers.
+    pub fn handle(&self) -> question::Handle {
+        self.handle.clone()
     }
 
     /// Until `stop`, or until the driver is gone. An outage of the line or of a unit is handled inside.
     pub async fn run(self, world: Shared, inlet: Inlet, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { plan, line } = self;
+        let Self { plan, line, questions, handle: _ } = self;
         let reporter = Reporter::new(&plan, world, inlet);
-        let mut poller = Poller { plan, line, reporter };
+        let mut poller = Poller { plan, line, reporter, questions };
         select! {
             biased;
             () = stop.cancelled() => (),
@@ -97,9 +111,13 @@ impl Poller {
                 cycle_at = self.begin_cycle(&mut slots, &mut progress, cycle_at, period, now);
             }
             let cost = |patience| self.line.cost_of_silence(patience);
-            let outcome = match turn(&slots, now, cycle_at, patience, cost, &mut budget) {
+            let turn = turn(&slots, now, cycle_at, patience, cost, &mut budget);
+            if self.answer_question(turn, &mut slots, now).await {
+                continue;
+            }
+            let outcome = match turn {
                 Turn::WaitUntil(until) => {
-                    tokio::time::sleep_until(until.into()).await;
+                    self.questions.rest(until).await;
                     continue;
                 }
                 Turn::Read(at, patience) | Turn::Probe(at, patience) => {

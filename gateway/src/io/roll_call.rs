@@ -107,12 +107,9 @@ mod tests {
             let text = format!("[roll_call]\n{config}");
             let (rules, problems) = RuleBook::compile(&toml::from_str(&text).unwrap(), &registry);
             assert_eq!(problems, []);
-            match due(&rules, &registry, Timestamp::parse_rfc3339(at).unwrap())? {
-                Deed::RollCall { people, .. } => {
-                    Some(people.into_iter().map(|(cell, person)| (cell.0, person)).collect())
-                }
-                other => panic!("{other:?}"),
-            }
+            let deed = due(&rules, &registry, Timestamp::parse_rfc3339(at).unwrap())?;
+            let Deed::RollCall { people, .. } = deed else { panic!("{deed:?}") };
+            Some(people.into_iter().map(|(cell, person)| (cell.0, person)).collect())
         };
         let people = |some: &[(u32, &str)]| {
             Some(some.iter().map(|(cell, person)| (*cell, (*person).to_owned())).collect::<Vec<_>>())

@@ -55,6 +55,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         "Poll cycles that took longer than their time.",
     ),
     ("gridwarden_modbus_stray_bytes_total", Counter, &["bus"], "Bytes thrown away between Modbus answers."),
+    (
+        "gridwarden_sparkplug_rebirths_total",
+        Counter,
+        &[],
+        "Sparkplug edge nodes that were asked for their births.",
+    ),
     ("gridwarden_gbt26875_connections", Gauge, &[], "TCP connections of transmission devices."),
     (
         "gridwarden_gbt26875_refused_total",
@@ -86,6 +92,18 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         Counter,
         &[],
         "Reports left out because their device sent too many.",
+    ),
+    (
+        "gridwarden_stills_dropped_total",
+        Counter,
+        &["why"],
+        "Pictures of cameras that were not kept: busy, damaged, size, store.",
+    ),
+    (
+        "gridwarden_camera_reconnects_total",
+        Counter,
+        &["camera"],
+        "Connections to cameras that were made anew.",
     ),
     (
         "gridwarden_frames_repeated_total",
@@ -158,6 +176,19 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     // Alarms and alerts.
     ("gridwarden_alarms_open", Gauge, &["class"], "Alarms that are not closed."),
     ("gridwarden_alarms_total", Counter, &["class"], "Alarms raised."),
+    (
+        "gridwarden_alarm_acknowledged_seconds",
+        Histogram,
+        &["class"],
+        "From raising until the first acknowledgement.",
+    ),
+    ("gridwarden_alarm_on_site_seconds", Histogram, &["class"], "From raising until somebody was there."),
+    (
+        "gridwarden_alarm_resolved_seconds",
+        Histogram,
+        &["class"],
+        "From raising until somebody said what it was.",
+    ),
     ("gridwarden_outbox_rows", Gauge, &["class"], "Alerts waiting to be sent."),
     ("gridwarden_outbox_given_up_full_total", Counter, &[], "Alerts given up because too many were waiting."),
     (

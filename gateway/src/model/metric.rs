@@ -95,6 +95,9 @@ metrics! {
     53 SUPERVISORY "supervisory" "" flag;
     54 MANUAL_MODE "manual_mode" "" flag;
     55 ROLL_CALL "roll_call" "" flag;
+    56 CROWD "crowd" "" flag;
+    57 FRAMES_MISSED "frames_missed" "" number;
+    58 FRAME_BEFORE "frame_before" "" number;
 }
 
 impl Metric {

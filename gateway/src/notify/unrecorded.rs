@@ -1,4 +1,4 @@
-//! Alerts that are told before, or recorded after, the disk takes them.
+//! Alerts that are told before, or recorded after, the disk takes them; and fires just stored, which need not be read back to be told.
 //!
 //! While the store cannot be written, the driver puts its alerts here and the workers send them from memory. Later the same alerts, with the same keys, come into
 //! the outbox; whoever was told by then is not told again, what came of it is only recorded. The outcome of every attempt passes through here too:
@@ -13,10 +13,14 @@ use crate::model::AlarmId;
 use crate::store::outbox::{Outcome, Row, handed_on};
 use crate::units::{Steady, Timestamp};
 
+/// A commit's fires come from memory while there are no more than this; the rest of a storm comes from the outbox, page by page.
+const FRESH_MAX: usize = 64;
+
 #[derive(Default)]
 pub struct Unrecorded {
     alerts: Mutex<BTreeMap<String, Held>>,
     changes: watch::Sender<u64>,
+    left: watch::Sender<u64>,
 }
 
 struct Held {
@@ -29,10 +33,20 @@ struct Held {
 }
 
 enum State {
-    Waiting { next_at: Steady },
+    /// Its commit is under way: nobody sends it yet, and nobody reads it from the outbox meanwhile.
+    Committing,
+    Waiting {
+        next_at: Steady,
+    },
     Flying,
-    Told { at: Timestamp, outcome: Outcome, record_at: Steady },
-    Recording { outcome: Outcome },
+    Told {
+        at: Timestamp,
+        outcome: Outcome,
+        record_at: Steady,
+    },
+    Recording {
+        outcome: Outcome,
+    },
 }
 
 /// What came of one attempt, to be recorded.
@@ -48,6 +62,59 @@ impl Unrecorded {
         self.changes.subscribe()
     }
 
+    /// What becomes due in the outbox because it was left to it. Whoever reads the outbox must look again.
+    pub fn left_to_outbox(&self) -> watch::Receiver<u64> {
+        self.left.subscribe()
+    }
+
+    /// Whether so many fires may come from memory as soon as they are stored; otherwise the outbox alone brings them.
+    pub fn has_room_for(&self, fires: usize) -> bool {
+        self.len() + fires <= FRESH_MAX
+    }
+
+    /// From the driver: a commit with these begins. [`Unrecorded::committed`] says when they may be told; until then nobody takes them from the outbox
+    /// either, or they would be told twice.
+    pub fn committing(&self, fires: Vec<Row>) {
+        let held = |row| Held { row, stored: false, withdrawn: false, state: State::Committing };
+        self.lock().extend(fires.into_iter().map(|row| (row.alert.key.clone(), held(row))));
+    }
+
+    /// From the driver: they are on disk. Told from here, a fire need not wait until the outbox is read.
+    pub fn committed<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
+        let mut alerts = self.lock();
+        let mut any = false;
+        for key in keys {
+            let Some(held) = alerts.get_mut(key).filter(|held| matches!(held.state, State::Committing))
+            else {
+                continue;
+            };
+            (held.stored, held.state, any) = (true, State::Waiting { next_at: Steady(0) }, true);
+        }
+        drop(alerts);
+        if any {
+            self.tell();
+        }
+    }
+
+    /// These cannot go at once. What is stored comes from the outbox then, with its alarm as it is by that time.
+    pub fn leave(&self, rows: impl IntoIterator<Item = Row>) {
+        let mut alerts = self.lock();
+        let mut any = false;
+        for row in rows {
+            let fresh = |held: &Held| {
+                held.stored && held.row.attempts == 0 && matches!(held.state, State::Waiting { .. })
+            };
+            if alerts.get(&row.alert.key).is_some_and(fresh) {
+                alerts.remove(&row.alert.key);
+                any = true;
+            }
+        }
+        drop(alerts);
+        if any {
+            self.leave_rest();
+        }
+    }
+
     /// From the driver: nobody has stored this one, tell it all the same.
     pub fn add(&self, row: Row) {
         let state = State::Waiting { next_at: Steady(0) };
@@ -57,10 +124,16 @@ impl Unrecorded {
 
     /// From the driver: somebody has answered this alarm.
     pub fn withdraw(&self, alarm: AlarmId) {
+        let mut left = false;
         self.lock().retain(|_, held| {
             held.withdrawn |= held.row.alert.alarm == alarm;
-            !(held.withdrawn && matches!(held.state, State::Waiting { .. }))
+            let keep = !(held.withdrawn && matches!(held.state, State::Waiting { .. }));
+            left |= !keep && held.stored; // The outbox knows whether it was told again after that.
+            keep
         });
+        if left {
+            self.leave_rest();
+        }
     }
 
     /// From the driver: this one is in the outbox now. Nobody has tried to send it yet: then the outbox is its only place.
@@ -73,7 +146,7 @@ impl Unrecorded {
             }
         }
         drop(alerts);
-        self.tell();
+        self.leave_rest();
     }
 
     /// Whether the outbox's row with this key must be left alone.
@@ -109,7 +182,7 @@ impl Unrecorded {
             .filter_map(|held| match held.state {
                 State::Waiting { next_at } => Some(next_at),
                 State::Told { record_at, .. } => held.stored.then_some(record_at),
-                State::Flying | State::Recording { .. } => None,
+                State::Committing | State::Flying | State::Recording { .. } => None,
             })
             .min()
     }
@@ -126,7 +199,10 @@ impl Unrecorded {
         let mut alerts = self.lock();
         let held = alerts.get(&row.alert.key);
         let (stored, withdrawn) = held.map_or((true, false), |held| (held.stored, held.withdrawn));
-        let row = Row { attempts: row.attempts + 1, ..row };
+        let mut row = Row { attempts: row.attempts + 1, ..row };
+        if stored && matches!(outcome, Outcome::Delivered { .. } | Outcome::GaveUp { .. }) {
+            row.card = None; // In a storm thousands wait to be recorded, and nobody is sent this one again.
+        }
         let state = match outcome {
             Outcome::Retry { next_at, .. } if !stored && !withdrawn => State::Waiting { next_at },
             outcome @ (Outcome::Delivered { .. }
@@ -200,6 +276,11 @@ impl Unrecorded {
         }
     }
 
+    fn leave_rest(&self) {
+        self.left.send_modify(|changes| *changes += 1);
+        self.tell();
+    }
+
     fn tell(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
@@ -220,7 +301,11 @@ fn next_row(row: &Row, state: &State) -> Option<Row> {
             attempts: 0,
             card: row.card.clone(),
         }),
-        State::Told { .. } | State::Recording { .. } | State::Waiting { .. } | State::Flying => None,
+        State::Told { .. }
+        | State::Recording { .. }
+        | State::Waiting { .. }
+        | State::Committing
+        | State::Flying => None,
     }
 }
 

@@ -86,6 +86,7 @@ impl Worker {
         let mut changed = self.store.outbox_changed();
         changed.mark_changed(); // What was there before counts as well.
         let mut in_memory = self.unrecorded.changed();
+        let mut left_to_outbox = self.unrecorded.left_to_outbox();
         let mut places = Places::default();
         let mut page = Page::default();
         let mut flying = FuturesUnordered::new();
@@ -108,9 +109,29 @@ impl Worker {
                 rows.iter().for_each(|row| self.unrecorded.fly(&row.alert.key));
                 flying.push(self.attempt(rows, &desk));
             }
-            if changed.has_changed().map_err(|_| StoreError::Stopped)? || page.is_over(now.steady) {
+            let left_here = !in_memory_left.stay.is_empty() || !in_memory_left.wait.is_empty();
+            let Left { stay, wait } = in_memory_left;
+            self.unrecorded.leave(stay.into_iter().chain(wait.into_iter().map(|(row, _)| row)));
+            let outbox_changed = changed.has_changed().map_err(|_| StoreError::Stopped)?;
+            if outbox_changed
+                || left_to_outbox.has_changed().is_ok_and(|left| left)
+                || page.is_over(now.steady)
+            {
+                left_to_outbox.mark_unchanged();
                 changed.mark_unchanged(); // Before the store is asked, or a change between would be slept through.
-                page = self.read(now.steady, &places, &mut readable).await;
+                let mut ended = Vec::new();
+                page = {
+                    let reading = self.read(now.steady, &places, &mut readable);
+                    tokio::pin!(reading);
+                    loop {
+                        tokio::select! {
+                            biased;
+                            Some(keys) = flying.next() => ended.push(keys), // Sending does not wait for the outbox.
+                            page = &mut reading => break page,
+                        }
+                    }
+                };
+                ended.iter().for_each(|keys: &Vec<String>| places.free(keys));
             }
             let (go, left) = self.choose(page.take(), &desk, &mut places, now);
             flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
@@ -121,8 +142,7 @@ impl Worker {
             }
             let memory_at = self.unrecorded.next_at(name).map(|at| {
                 // Those that have no place or token are due already; a place that is free wakes us.
-                let left = !in_memory_left.stay.is_empty() || !in_memory_left.wait.is_empty();
-                if left { at.max(now.steady + AGAIN) } else { at }
+                if left_here { at.max(now.steady + AGAIN) } else { at }
             });
             let dead_at = lock(&desk).condition.dead_at().filter(|_| self.terms.or_else.is_some() && !dead);
             let next_at = page.next_at().into_iter().chain(memory_at).chain(dead_at).min();

@@ -15,6 +15,9 @@ pub const PART_BYTES: usize = 64 << 10;
 pub const EACH_MAX: u32 = 30;
 /// One that is not whole after so long never will be.
 const HALF_DONE_FOR: Millis = Millis::from_secs(3600);
+/// Who has no account; such photos together may have this part of the room, so that strangers cannot use up that of the workers.
+pub const RESIDENT: &str = "resident";
+const RESIDENTS_PART: u64 = 4;
 /// How many are cleared away in one step.
 const STEP_MAX: u32 = 20;
 
@@ -171,7 +174,11 @@ fn begin(connection: &Connection, new: &NewAttachment, now: Now, limits: Limits)
         return Ok(Stored::TooMany);
     }
     let size = bytes.len() as u64;
-    if !make_room(connection, size, limits)? {
+    let of_residents = limits.bytes_max / RESIDENTS_PART;
+    if who == RESIDENT && !make_room(connection, size, of_residents, Some(RESIDENT))? {
+        return Ok(Stored::Full);
+    }
+    if !make_room(connection, size, limits.bytes_max, None)? {
         return Ok(Stored::Full);
     }
     connection
@@ -182,21 +189,21 @@ fn begin(connection: &Connection, new: &NewAttachment, now: Now, limits: Limits)
     Ok(Stored::New(unint(connection.last_insert_rowid())))
 }
 
-/// `false`: what is left belongs to open alarms.
-fn make_room(connection: &Connection, size: u64, limits: Limits) -> rusqlite::Result<bool> {
+/// Room within `bytes_max` among what this one sent, or everybody. `false`: what is left belongs to open alarms.
+fn make_room(connection: &Connection, size: u64, bytes_max: u64, of: Option<&str>) -> rusqlite::Result<bool> {
     loop {
         let kept: i64 = connection
-            .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM attachments")?
-            .query_row((), |row| row.get(0))?;
-        if unint(kept) + size <= limits.bytes_max {
+            .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM attachments WHERE ?1 IS NULL OR who = ?1")?
+            .query_row([of], |row| row.get(0))?;
+        if unint(kept) + size <= bytes_max {
             return Ok(true);
         }
         let oldest: Option<i64> = connection
             .prepare_cached(
                 "SELECT number FROM attachments JOIN alarms ON alarms.id = attachments.alarm
-                 WHERE alarms.state = 'closed' AND whole = 1 ORDER BY number LIMIT 1",
+                 WHERE alarms.state = 'closed' AND whole = 1 AND (?1 IS NULL OR who = ?1) ORDER BY number LIMIT 1",
             )?
-            .query_row((), |row| row.get(0))
+            .query_row([of], |row| row.get(0))
             .optional()?;
         match oldest {
             None => return Ok(false),

@@ -175,6 +175,7 @@ pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
+    keep_plans(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -4000)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -237,6 +238,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
             Some(format!("the file system does not allow a write-ahead log (SQLite answers `{mode}`)")),
         ));
     }
+    keep_plans(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_000)?;
@@ -244,6 +246,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     connection.set_prepared_statement_cache_capacity(128);
     schema::migrate(connection)
+}
+
+/// A statement's plan does not depend on what is bound to it. Otherwise SQLite may look at the values and prepare the statement again for every use.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 pub fn refusal(path: &Path, source: rusqlite::Error) -> StoreError {

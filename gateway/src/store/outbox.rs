@@ -23,7 +23,8 @@ use crate::units::{Steady, Timestamp};
 pub struct Row {
     pub id: u64,
     pub alert: Alert,
-    pub alarm: Alarm,
+    /// Boxed, because rows are moved whenever it is looked at which of them go next.
+    pub alarm: Box<Alarm>,
     /// Attempts made so far.
     pub attempts: u32,
     /// What whoever goes there must know.

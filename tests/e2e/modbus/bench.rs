@@ -11,6 +11,7 @@ use std::time::Duration;
 use gateway::grid::{Device, Registry, Rows};
 use gateway::io::inlet::{self, Outlet};
 use gateway::io::modbus::Bus;
+use gateway::io::modbus::question::Handle;
 use gateway::model::{DeadLetter, DeviceIx, DeviceKind, Event, Quality, Report};
 use gateway::units::Timestamp;
 use gateway::world::World;
@@ -27,6 +28,8 @@ pub struct Running {
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
     pub dead: Vec<DeadLetter>,
+    /// Where people ask.
+    pub handle: Handle,
 }
 
 /// The bus `line` (its endpoint and timing) with `units`, all registered but those above 200.
@@ -58,8 +61,10 @@ pub fn start(line: &str, units: &str) -> Running {
     let (inlet, outlet) = inlet::channel();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Bus::new(&bus).unwrap().run(world.share(), inlet, stop.clone()));
-    Running { outlet, stop, tasks, dead: Vec::new() }
+    let bus = Bus::new(&bus, &gateway::profiles::shipped()).unwrap();
+    let handle = bus.handle();
+    tasks.spawn(bus.run(world.share(), inlet, stop.clone()));
+    Running { outlet, stop, tasks, dead: Vec::new(), handle }
 }
 
 impl Running {

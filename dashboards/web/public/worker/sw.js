@@ -2,6 +2,8 @@
 //
 // The page is asked for anew when the gateway answers soon, else the kept one is shown; files with a hash in their names never change. Nothing of the API is kept here.
 const CACHE = 'gridwarden-worker';
+/** What the page fetches only when it is needed, such as the decoder of codes; of this page's own version only. */
+const LATER = 'gridwarden-worker-later';
 const PAGE = '/worker/';
 const ANSWER_SOON_MS = 3000;
 
@@ -14,6 +16,8 @@ async function keep(response) {
   const cache = await caches.open(CACHE), text = await response.clone().text();
   const files = [...text.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path);
   await Promise.all(files.map(async (path) => (await cache.match(path)) ?? cache.add(path)));
+  const before = await cache.match(PAGE);
+  if (before && (await before.text()) !== text) await caches.delete(LATER);
   await cache.put(PAGE, response.clone());
   for (const request of await cache.keys()) {
     const path = new URL(request.url).pathname;
@@ -29,12 +33,18 @@ async function page() {
   return Promise.race([fresh.catch(() => kept), late]);
 }
 
+async function fetched(request) {
+  const response = await fetch(request);
+  if (response.ok) await (await caches.open(LATER)).put(request, response.clone());
+  return response;
+}
+
 self.addEventListener('fetch', (event) => {
   const { request } = event, { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== location.origin) return;
   if (request.mode === 'navigate' && pathname === PAGE) event.respondWith(page());
   else if (pathname.startsWith('/assets/') || pathname === '/icon.svg' || pathname === `${PAGE}manifest.webmanifest`) {
-    event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)));
+    event.respondWith(caches.match(request).then((kept) => kept ?? fetched(request)));
   }
 });
 
@@ -56,7 +66,7 @@ self.addEventListener('notificationclick', (event) => {
     const [open] = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
     if (open) {
       open.postMessage({ alarm });
-      await open.focus();
+      await open.focus().catch(() => {}); // Some browsers refuse it; the alarm is open all the same.
     } else await self.clients.openWindow(`${PAGE}#alarm=${encodeURIComponent(alarm)}`);
     await receipts(alerts, 'opened');
   })());

@@ -2,7 +2,7 @@
 import { speech } from '../lib/words.svelte';
 
 const zh = {
-  parts: { devices: '设备', cells: '网格与公示牌', people: '人员与排班', rules: '规则与升级', letters: '无法识别的消息', imports: '导入', accounts: '账号与权限', audit: '审计记录' },
+  parts: { devices: '设备', cells: '网格与公示牌', modbus: 'Modbus 探测', people: '人员', shifts: '排班', rules: '规则与升级', letters: '无法识别的消息', imports: '导入', accounts: '账号与权限', audit: '审计记录' },
   notAllowed: '本账号没有这个权限。', check: '先看看会改什么', apply: '就这样改', stored: '已保存，两秒内生效。', nothing: '没有变化。', added: '新增', changed: '修改', retired: '停用', hints: '提醒', problems: '没有导入任何内容，因为：', lineNo: '第', lineEnd: '行',
   edit: '修改', add: '新增', end: '结束', remove: '撤销', version: '名册版本', optional: '可不填', name: '名称', from: '从', until: '到', open: '长期', save: '保存',
   devices: { title: '设备', new: '登记新设备', id: '编号', address: '通信地址', addressHint: '空着就是 native:编号', cell: '网格（多个用分号隔开）', lon: '经度', lat: '纬度', silent: '多久没消息算失联（秒）', retire: '停止使用', retired: '已停用', back: '重新启用',
@@ -16,7 +16,7 @@ const zh = {
   people: { title: '人员', new: '登记新人员', id: '编号', phone: '电话', trained: '培训有效到', contacts: '联系方式（渠道=地址，每行一个）', duties: '职责', absences: '请假', role: '职责', cell: '网格', hours: '时间（空着是全天）', person: '人员', standIn: '顶班', reason: '事由',
     leave: '离职', leaveSure: '离职后所有职责马上结束。确定吗？', week: '本周排班', none: '没有人员。', onNow: '在岗', newDuty: '新增职责', newAbsence: '登记请假', left: '已离职', noStandIn: '不指定' },
   roles: { lead: '网格长', deputy: '副网格长', worker: '网格员', officer: '社区工作者', duty_officer: '值班员', helper: '协管员', department: '部门' } as Record<string, string>,
-  rules: { title: '规则', lead: '规则写在 rules.toml 里，改完用 gridwarden check 检查。这里显示正在生效的。', when: '什么时候', who: '通知', kinds: '设备', ladder: '升级阶梯：如果一直没人接警', plan: '谁在什么时候被通知', at: '从', nobodyFound: '没有人：立即转下一步', unanswered: '报告：无人应答', none: '这一类不通知任何人。',
+  rules: { title: '规则', lead: '正在生效的规则，写在 rules.toml 里。', when: '什么时候', who: '通知', kinds: '设备', ladder: '升级阶梯：如果一直没人接警', plan: '谁在什么时候被通知', at: '从', nobodyFound: '没有人：立即转下一步', unanswered: '报告：无人应答', none: '这一类不通知任何人。',
     need: '需要接警人数', after: '秒后', falls: '内下降', rises: '内上升', silent: '没有消息超过', holds: '持续', shown: '只显示', pickCell: '选网格' },
   accounts: { title: '账号', new: '新账号', name: '账号名', person: '对应人员（编号）', roles: '角色', cells: '网格（用分号隔开）', disabled: '已停用', disable: '停用', enable: '启用', invite: '邀请', link: '一次性邀请链接，三天内有效：', totp: '两步验证', mustChange: '待改密码', noPassword: '无密码', copy: '复制', copied: '已复制' },
   roleNames: { administrator: '管理员', duty_officer: '值班员', supervisor: '督导员', worker: '网格员', department: '部门', viewer: '查看', service: '程序' } as Record<string, string>,
@@ -24,7 +24,7 @@ const zh = {
 };
 type Like<T> = T extends string ? string : { [K in keyof T]: Like<T[K]> };
 const en: Like<typeof zh> = {
-  parts: { devices: 'Devices', cells: 'Cells and boards', people: 'People and shifts', rules: 'Rules and ladders', letters: 'Unusable messages', imports: 'Import', accounts: 'Users and rights', audit: 'Audit log' },
+  parts: { devices: 'Devices', cells: 'Cells and boards', modbus: 'Modbus probe', people: 'People', shifts: 'Roster', rules: 'Rules and ladders', letters: 'Unusable messages', imports: 'Import', accounts: 'Users and rights', audit: 'Audit log' },
   notAllowed: 'This account may not do this.', check: 'See what would change', apply: 'Change it so', stored: 'Stored; in force within two seconds.', nothing: 'Nothing changes.', added: 'added', changed: 'changed', retired: 'retired', hints: 'Worth a look', problems: 'Nothing was taken in, because:', lineNo: 'line', lineEnd: '',
   edit: 'Change', add: 'Add', end: 'End', remove: 'Take away', version: 'Version of the registry', optional: 'may be empty', name: 'Name', from: 'From', until: 'Until', open: 'open', save: 'Save',
   devices: { title: 'Devices', new: 'Add a device', id: 'Id', address: 'Address', addressHint: 'empty: native:<id>', cell: 'Cells (separated by semicolons)', lon: 'Longitude', lat: 'Latitude', silent: 'Silent after (seconds)', retire: 'Take out of use', retired: 'out of use', back: 'Use again',
@@ -38,7 +38,7 @@ const en: Like<typeof zh> = {
   people: { title: 'People', new: 'Add a person', id: 'Id', phone: 'Telephone', trained: 'Trained until', contacts: 'Contacts (channel=address, one a line)', duties: 'Duties', absences: 'Absences', role: 'Role', cell: 'Cell', hours: 'Hours (empty: around the clock)', person: 'Person', standIn: 'Stand-in', reason: 'Reason',
     leave: 'Leaves', leaveSure: 'All duties end at once. Sure?', week: 'Shifts of the week', none: 'Nobody yet.', onNow: 'on duty', newDuty: 'New duty', newAbsence: 'New absence', left: 'has left', noStandIn: 'nobody in particular' },
   roles: {}, // The API's names are English.
-  rules: { title: 'Rules', lead: 'Rules are written in rules.toml and checked with gridwarden check. These are in force.', when: 'When', who: 'Calls', kinds: 'Devices', ladder: 'The ladder, if nobody answers', plan: 'Who is told when', at: 'From', nobodyFound: 'nobody: the next step follows at once', unanswered: 'The station says that nobody answered', none: 'Nobody is called for this class.',
+  rules: { title: 'Rules', lead: 'The rules in force, as rules.toml says them.', when: 'When', who: 'Calls', kinds: 'Devices', ladder: 'The ladder, if nobody answers', plan: 'Who is told when', at: 'From', nobodyFound: 'nobody: the next step follows at once', unanswered: 'The station says that nobody answered', none: 'Nobody is called for this class.',
     need: 'must acknowledge', after: 's later', falls: 'falls within', rises: 'rises within', silent: 'silent for', holds: 'for', shown: 'shown only', pickCell: 'Cell' },
   accounts: { title: 'Users', new: 'New account', name: 'Account', person: 'Person (id)', roles: 'Roles', cells: 'Cells (separated by semicolons)', disabled: 'disabled', disable: 'Disable', enable: 'Enable', invite: 'Invite', link: 'A link that lets in once, for three days:', totp: 'second factor', mustChange: 'password to be changed', noPassword: 'no password', copy: 'Copy', copied: 'Copied' },
   roleNames: {},

@@ -33,6 +33,9 @@ export function lasted(since: string, now: number): string {
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} ${t.hours}` : `${Math.floor(minutes / 1440)} ${t.days}`;
 }
 
+/** Such as `12 min ago`. */
+export const ago = (since: string, now: number): string => speech.pick(`${lasted(since, now)}${speech.t.ago}`, `${lasted(since, now)} ${speech.t.ago}`);
+
 /** Such as `2:05`: how long until something. */
 export function countdown(until: string, now: number): string {
   const seconds = Math.max(0, Math.ceil((new Date(until).getTime() - now) / 1000));

@@ -72,7 +72,7 @@ export interface Card {
   building: { name: string; floors: number; basements: number; structure: string; staircases: number; lifts: number; note: string } | null;
   household: Household | null;
   hydrants: { id: string; name: string; place: string; metres: number | null; pressure_kpa: number | null; trend_kpa_per_min: number | null; mark: Mark }[];
-  camera: { id: string; name: string; metres: number | null } | null;
+  camera: { id: string; name: string; metres: number | null; still?: { id: string; at: string } | null } | null;
   nearby: { alarm: string; class: SignalClass; text: string; metres: number | null }[];
   record: { alarms: number; real: number; false_alarms: number; tests: number; faults: number };
   to_do: string[];

@@ -1,8 +1,8 @@
-// What the pages of this app do by hand: photos made small, places asked for once, the way of a deed into the queue.
+// What the pages of this app do by hand: places asked for once, the way of a deed into the queue, a word at the bottom of the screen.
 import { queue } from './queue.svelte';
 import { w } from './words';
 
-const SIDE_MAX_PX = 1600, QUALITY = 0.8, FIND_ME_MS = 8_000;
+const FIND_ME_MS = 8_000;
 
 export const shown = $state({ said: '' });
 let ends: ReturnType<typeof setTimeout> | undefined;
@@ -18,17 +18,6 @@ export async function act(name: string, path: string, body: unknown, more: Param
   const key = await queue.add(name, path, body, more);
   say(key === null ? w().full : navigator.onLine ? '' : w().kept);
   return key;
-}
-
-/** Drawn anew, which also leaves out where it was taken. */
-export async function smaller(file: File): Promise<Blob> {
-  const picture = await createImageBitmap(file);
-  const scale = Math.min(1, SIDE_MAX_PX / Math.max(picture.width, picture.height));
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.round(picture.width * scale);
-  canvas.height = Math.round(picture.height * scale);
-  canvas.getContext('2d')!.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  return new Promise((give, fail) => canvas.toBlob((blob) => (blob ? give(blob) : fail(new Error('no picture'))), 'image/jpeg', QUALITY));
 }
 
 export const attachTo = (alarm: string): string => `/api/v1/alarms/${encodeURIComponent(alarm)}/attachments`;

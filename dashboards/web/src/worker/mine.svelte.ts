@@ -1,7 +1,7 @@
 // The open alarms of this worker's cells, live while the page is open, and as they were last when there is no network.
 //
 // Kept in the browser without who lives where: that stands on cards only, which are never kept.
-import { inOrder } from '../lib/alarms';
+import { actsAs, inOrder } from '../lib/alarms';
 import { every } from '../lib/gateway';
 import { Stream } from '../lib/stream';
 import type { Alarm, AlarmChange, Me } from '../lib/types';
@@ -14,6 +14,8 @@ class Mine {
   /** When the list was last known to be right. */
   asOf = $state<string | null>(null);
   me = $state.raw<Me | null>(null);
+  /** The last one that this person resolved and that is closed now: its resident may be asked. */
+  closed = $state.raw<Alarm | null>(null);
   unknown: () => void = () => {};
   #stream = new Stream({
     path: '/api/v1/events',
@@ -47,10 +49,13 @@ class Mine {
     this.alarms = [];
     this.me = null;
     this.asOf = null;
+    this.closed = null;
     localStorage.removeItem(KEY);
   }
 
   changed(alarm: Alarm): void {
+    const done = !alarm.open && !alarm.drill && alarm.resolved?.by === actsAs(this.me) && alarm.rule !== 'roll-call';
+    if (done && this.alarms.some((one) => one.id === alarm.id)) this.closed = alarm;
     this.#take([...this.alarms.filter((one) => one.id !== alarm.id), alarm].filter((one) => one.open));
   }
 

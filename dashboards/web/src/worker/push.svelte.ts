@@ -14,6 +14,26 @@ class Push {
     if (!this.#registration || !('PushManager' in globalThis)) return void (this.state = 'none');
     if (Notification.permission === 'denied') return void (this.state = 'denied');
     this.state = (await this.#registration.pushManager.getSubscription()) ? 'on' : 'off';
+    await this.renew();
+  }
+
+  /** The station forgets a browser whose push service said so, and after a restored backup: told again with every log-in. */
+  async renew(): Promise<void> {
+    const subscription = await this.#registration?.pushManager?.getSubscription(), person = mine.me?.person?.id;
+    if (subscription && person) await this.#tell(person, subscription).catch(() => {}); // It stays as it was.
+  }
+
+  /** Also before logging out, or the next who holds this phone would read the alarms of the one before. */
+  async turnOff(): Promise<void> {
+    const subscription = await this.#registration?.pushManager?.getSubscription();
+    if (!subscription) return;
+    await subscription.unsubscribe(); // First: what the station does not hear now, the push service tells it later.
+    this.state = 'off';
+    await send('DELETE', '/api/v1/push/subscriptions', { endpoint: subscription.endpoint }).catch(() => {});
+  }
+
+  #tell(person: string, subscription: PushSubscription): Promise<unknown> {
+    return send('POST', '/api/v1/push/subscriptions', { person, ...subscription.toJSON() });
   }
 
   /** By a tap only: browsers ask the person nothing without one. */
@@ -25,7 +45,7 @@ class Push {
       if ((await Notification.requestPermission()) !== 'granted') return void (this.state = 'denied');
       const bytes = Uint8Array.from(atob(public_key.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
       const subscription = await this.#registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes });
-      await send('POST', '/api/v1/push/subscriptions', { person, ...subscription.toJSON() });
+      await this.#tell(person, subscription);
       this.state = 'on';
     } catch (error) {
       // In mainland China Chrome's push service is not reached: subscribing fails.

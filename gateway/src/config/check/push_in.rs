@@ -13,7 +13,9 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     for (i, door) in config.push_in.iter().enumerate() {
         let at = format!("push_in.{i}.secret");
         secrets::check(page, folder, &at, &door.secret, TOKEN_LETTERS_MIN);
-        range(page, "max_kb", &door.max_kb, 1..=16_384);
+        if let Some(max_kb) = &door.max_kb {
+            range(page, "max_kb", max_kb, 1..=16_384);
+        }
         range(page, "messages_per_s_max", &door.messages_per_s_max, 1..=100_000);
         let Ok(secret) = door.secret.read(folder) else { continue };
         if !secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {

@@ -1,8 +1,9 @@
 //! Coverage: every device in a cell, every cell with somebody who answers for it through the week ahead.
 
 use super::super::shape::Page;
-use crate::config::Config;
+use crate::config::{CameraMaker, Config};
 use crate::decode::Family;
+use crate::decode::push::Sender;
 use crate::grid::{Registry, vacancy};
 use crate::units::Timestamp;
 
@@ -48,6 +49,21 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
         .find(|device| !device.retired && pushed.iter().any(|prefix| device.address.starts_with(prefix)));
     if let Some(device) = nb.filter(|_| config.push_in.is_empty()) {
         page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no platform pushes here; add a `[[push_in]]`, or correct the address", device.id, device.address));
+    }
+    let heard = |device: &&crate::grid::Device| {
+        let named = |maker: CameraMaker, sender: Sender, name: &str| {
+            let name = name.split('/').next().unwrap_or_default();
+            config.cameras.iter().any(|camera| camera.maker == maker && camera.name.get_ref() == name)
+                || config.push_in.iter().any(|door| door.sender == sender)
+        };
+        match device.address.split_once(':') {
+            Some(("hikvision", name)) => named(CameraMaker::Hikvision, Sender::Hikvision, name),
+            Some(("dahua", name)) => named(CameraMaker::Dahua, Sender::Dahua, name),
+            Some(_) | None => true,
+        }
+    };
+    if let Some(device) = registry.devices().iter().find(|device| !device.retired && !heard(device)) {
+        page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but nobody asks it and nobody pushes here; add a `[[camera]]` of this name or a `[[push_in]]`, or correct the address", device.id, device.address));
     }
     for (prefix, family, word) in [
         ("native:", Family::Native, "native"),

@@ -27,9 +27,20 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
     range(page, "main_within_s", &rules.incidents.main_within_s, 0..=86_400);
     range(page, "storm_alarms_min", &rules.incidents.storm_alarms_min, 3..=1_000);
     range(page, "storm_within_s", &rules.incidents.storm_within_s, 0..=86_400);
+    range(page, "learn_readings", &rules.behaviour.learn_readings, 0..=10_000);
+    range(page, "hold_readings", &rules.behaviour.hold_readings, 2..=10_000);
+    for (key, number) in
+        [("value_spreads", &rules.behaviour.value_spreads), ("pace_factor", &rules.behaviour.pace_factor)]
+    {
+        if !(4.0..=1_000.0).contains(number.get_ref()) {
+            let text = format!("`{key}` must be 4 to 1000; below that, ordinary days are news");
+            page.wrong(number.span(), text);
+        }
+    }
     names(page, "rule", rules.rules.iter().map(|rule| &rule.name));
     for (i, rule) in rules.rules.iter().enumerate() {
         check_condition(page, rule);
+        check_stillness(page, rule, &rules.rules);
         check_class(page, rule, i);
         check_text(page, rule, i);
         if ["manual", "unanswered", "maintenance", "hazard", "reported", "cell-dark", "main-failure"]
@@ -66,13 +77,18 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
 }
 
 fn check_condition(page: &mut Page<'_>, rule: &Rule) {
-    let conditions =
-        [rule.state.is_some(), rule.threshold.is_some(), rule.rate.is_some(), rule.presence.is_some()];
+    let conditions = [
+        rule.state.is_some(),
+        rule.threshold.is_some(),
+        rule.rate.is_some(),
+        rule.presence.is_some(),
+        rule.stillness.is_some(),
+    ];
     if conditions.iter().filter(|is| **is).count() != 1 {
         page.wrong(
             rule.name.span(),
             format!(
-                "the rule `{}` needs exactly one of `state`, `threshold`, `rate` and `presence`",
+                "the rule `{}` needs exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`",
                 rule.name.get_ref()
             ),
         );
@@ -91,6 +107,47 @@ fn check_condition(page: &mut Page<'_>, rule: &Rule) {
             page.wrong(presence.silent_after_s.span(), "after 0 seconds every device is silent all the time; write at least two of its report intervals");
         } else if presence.silent_after_s.get_ref() < presence.gone_after_s.get_ref() {
             page.wrong(presence.gone_after_s.span(), "a device that said good-bye would be missed later than one that just fell silent; write less than `silent_after_s`");
+        }
+    }
+}
+
+fn check_stillness(page: &mut Page<'_>, rule: &Rule, all: &[Rule]) {
+    let Some(stillness) = &rule.stillness else { return };
+    range(page, "for_h", &stillness.for_h, 1..=336);
+    if stillness.metrics.is_empty() {
+        page.wrong(rule.name.span(), format!("nothing would show the rule `{}` that somebody is there; write `metrics` such as `door_open`, `motion` and `flow`", rule.name.get_ref()));
+    }
+    for name in &stillness.metrics {
+        if Metric::from_name(name.get_ref()).is_none() {
+            let known: Vec<_> = Metric::all().map(Metric::name).collect();
+            page.wrong(
+                name.span(),
+                format!("there is no metric `{}`; {}", name.get_ref(), instead(name.get_ref(), known)),
+            );
+        }
+    }
+    if stillness.help.is_empty() {
+        page.wrong(
+            rule.name.span(),
+            format!(
+                "the rule `{}` is for no household; write `help` such as `lives_alone`",
+                rule.name.get_ref()
+            ),
+        );
+    }
+    if *rule.class.get_ref() == SignalClass::Fire {
+        page.wrong(rule.class.span(), "that nobody is heard is no fire; write `class = \"supervisory\"`");
+    }
+    for kind in rule.kinds.get_ref() {
+        let heard = |other: &Rule| other.presence.is_some() && other.kinds.get_ref().contains(kind);
+        if !all.iter().any(heard) {
+            page.wrong(
+                rule.kinds.span(),
+                format!(
+                    "nobody would hear that a sensor of kind `{}` is silent, and its silence is not that of a person; add the kind to a rule with `presence`",
+                    kind.name()
+                ),
+            );
         }
     }
 }

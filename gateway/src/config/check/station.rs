@@ -46,11 +46,12 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
         && config.brokers.is_empty()
         && config.buses.is_empty()
         && config.push_in.is_empty()
+        && config.cameras.is_empty()
         && config.gbt26875.is_none()
     {
         page.wrong(
             page.at("station"),
-            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus, a `[[push_in]]` or `[gbt26875]`",
+            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus, a `[[push_in]]`, a `[[camera]]` or `[gbt26875]`",
         );
     }
 }
@@ -66,6 +67,8 @@ fn check_store(page: &mut Page<'_>, config: &Config) {
     range(page, "outbox_max", &store.outbox_max, 1_000..=100_000_000);
     range(page, "attachments_max_mb", &store.attachments_max_mb, 16..=1_000_000);
     range(page, "attachments_max_days", &store.attachments_max_days, 1..=36_500);
+    range(page, "stills_max_mb", &store.stills_max_mb, 16..=1_000_000);
+    range(page, "stills_max_days", &store.stills_max_days, 1..=3_650);
     if store.path.as_os_str().is_empty() || store.path.ends_with("/") {
         page.wrong(
             page.at("store.path"),

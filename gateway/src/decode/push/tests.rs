@@ -30,7 +30,7 @@ type Told = (u32, Freshness, Vec<&'static str>);
 
 /// Of each report; or the first complaint.
 fn told(sender: Sender, envelope: &Value) -> Result<Vec<Told>, String> {
-    let Decoded { events, rejects } = decoded(sender, envelope);
+    let Decoded { events, rejects, .. } = decoded(sender, envelope);
     if let Some(Reject(why)) = rejects.into_iter().next() {
         return Err(why);
     }
@@ -127,6 +127,34 @@ fn what_cannot_be_used_says_why() {
         assert!(said.contains(why), "{said}");
     }
     assert!(told(Sender::Huawei, &json!({})).is_err());
+}
+
+/// Which of two profiles is meant is never guessed.
+#[test]
+fn a_payload_that_two_profiles_read_is_used_by_neither() {
+    let profile = |name: &str| {
+        let text = "title = \"x\"\nkind = \"smoke_detector\"\nover = \"text\"\n[[evidence]]\nkind = \"paper\"\nsource = \"x\"\n\
+            [[frame]]\nseparator = \",\"\n[[frame.field]]\nfrom = { part = 0 }\nvalues = { fire = [\"smoke\"] }\n\
+            [[sample]]\nname = \"x\"\ntext = \"fire\"\nexpect = [\"smoke=1\"]\n";
+        crate::decode::profile::compile(name, "x.toml", text).expect("good by itself")
+    };
+    let told = |names: &[&str]| {
+        let profiles = crate::decode::profile::Profiles::build(names.iter().map(|name| profile(name)));
+        let context = samples::context_with(
+            &["imei:860803031745975"],
+            std::sync::Arc::new(profiles.expect("no names in common")),
+        );
+        let payload = ctwing(json!({ "APPdata": "fire" })).to_string();
+        let received = Timestamp((AT_S + 3) * 1000);
+        let message =
+            Message { topic: "platform", payload: payload.as_bytes(), retained: false, dup: false, received };
+        let decoded = decode(Sender::Ctwing, &message, &context);
+        (decoded.events.len(), decoded.rejects.into_iter().map(|Reject(why)| why).collect::<String>())
+    };
+    assert_eq!(told(&["a"]), (1, String::new()));
+    let (events, why) = told(&["a", "b"]);
+    assert_eq!(events, 0);
+    assert!(why.contains("`a` and `b` both read this payload"), "{why}");
 }
 
 proptest! {

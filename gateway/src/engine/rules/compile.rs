@@ -5,16 +5,17 @@
 //!
 //! Selection is computed once per (kind, cells) and not per device, so that 400,000 devices and 5,000 rules compile in a moment.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use serde_spanned::Spanned;
 
+use super::super::behaviour;
 use super::super::flood::PageLimit;
 use super::super::rate_limit::Allowance;
 use super::{
-    Basis, Incidents, Ladder, LadderIx, Ladders, Profile, RollCalls, Rule, RuleBook, RuleIx, Selected, Side,
-    Step, Who,
+    Basis, Flat, Incidents, Ladder, LadderIx, Ladders, Profile, RollCalls, Rule, RuleBook, RuleIx, Selected,
+    Side, Step, Who,
 };
 use crate::config::rules as typed;
 use crate::grid::{Device, Registry, Role};
@@ -108,9 +109,12 @@ impl RuleBook {
             allowance,
             page_limit: PageLimit::from(&rules.flood),
             incidents: incidents(&rules.incidents),
+            behaviour: behaviour::Limits::from(&rules.behaviour),
             roll_call: None,
             roll_calls: roll_calls(&rules.roll_call, registry, &mut problems),
             watched: Vec::new(),
+            flats: BTreeMap::new(),
+            flats_of: HashMap::new(),
         };
         book.roll_call = match &rules.roll_call.ladder {
             Some(name) => book.ladder_named(name.get_ref()).or_else(|| {
@@ -128,6 +132,13 @@ impl RuleBook {
             })
             .collect();
         assign(&mut book, &selectors, &silences, registry);
+        for rule in &rules.rules {
+            if let Some(stillness) = &rule.stillness
+                && let Some(ix) = book.rule_named(rule.name.get_ref())
+            {
+                watch_flats(&mut book, ix, stillness, registry);
+            }
+        }
         (book, problems.0)
     }
 }
@@ -221,12 +232,57 @@ fn basis(rule: &typed::Rule, problems: &mut Problems) -> Option<Basis> {
     if let Some(presence) = &rule.presence {
         found.push(Basis::Presence { gone_after_s: *presence.gone_after_s.get_ref() });
     }
+    if let Some(stillness) = &rule.stillness {
+        for name in &stillness.metrics {
+            metric(rule.name.get_ref(), name, problems)?;
+        }
+        found.push(Basis::Stillness { hours: hours(stillness) });
+    }
     match found.as_slice() {
         [one] => Some(*one),
         [] | [_, ..] => {
-            problems.add(name, "give exactly one of `state`, `threshold`, `rate` and `presence`");
+            problems
+                .add(name, "give exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`");
             None
         }
+    }
+}
+
+fn hours(stillness: &typed::StillnessRule) -> Millis {
+    Millis::from_secs(u64::from(*stillness.for_h.get_ref()) * 3600)
+}
+
+/// The households with such people, each with the sensors that the rule selects behind its door.
+fn watch_flats(book: &mut RuleBook, rule: RuleIx, stillness: &typed::StillnessRule, registry: &Registry) {
+    let metrics: Vec<Metric> =
+        stillness.metrics.iter().filter_map(|name| Metric::from_name(name.get_ref())).collect();
+    let mut doors: BTreeMap<(&str, &str), Flat> = BTreeMap::new();
+    for device in registry.devices() {
+        if device.retired || !book.selects(rule, device.ix) {
+            continue;
+        }
+        let home = registry.home(device.ix).and_then(|cell| registry.cell(cell));
+        let household = home.and_then(|cell| registry.dwellings().household(&cell.code, &device.place));
+        let Some(household) = household.filter(|household| {
+            household.help.iter().any(|help| stillness.help.iter().any(|wanted| wanted.get_ref() == help))
+        }) else {
+            continue;
+        };
+        let flat = doors.entry((&household.cell, &household.place)).or_insert_with(|| Flat {
+            rule,
+            devices: Vec::new(),
+            metrics: metrics.clone(),
+            hours: hours(stillness),
+            night: stillness.night.as_ref().map(|night| *night.get_ref()),
+            leave: household.leave,
+        });
+        flat.devices.push(device.ix);
+    }
+    for flat in doors.into_values() {
+        for &device in &flat.devices {
+            book.flats_of.entry(device).or_default().push(flat.place());
+        }
+        book.flats.insert(flat.place(), flat);
     }
 }
 

@@ -211,7 +211,7 @@ fn street() -> Engine {
         ix: DeviceIx(ix),
         id: format!("d{ix}"),
         address: format!("native:d{ix}"),
-        cells: vec![if ix % 2 == 0 { "b1" } else { "b2" }.to_owned()],
+        cells: vec![if ix.is_multiple_of(2) { "b1" } else { "b2" }.to_owned()],
         ..detector.clone()
     };
     rows.devices = (0..14).map(like).collect();

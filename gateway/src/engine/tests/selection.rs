@@ -69,7 +69,7 @@ fn names_what_it_cannot_use_and_uses_the_rest() {
         (rule("a", base).replace("tamper", "battery"), "`a`: `battery` is a number, not a flag"),
         (
             rule("a", base).replace("state = { flag = \"tamper\" }", ""),
-            "`a`: give exactly one of `state`, `threshold`, `rate` and `presence`",
+            "`a`: give exactly one of `state`, `threshold`, `rate`, `presence` and `stillness`",
         ),
         (
             rule("a", base).replace("state = { flag = \"tamper\" }", "threshold = { metric = \"battery\" }"),

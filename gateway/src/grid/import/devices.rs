@@ -55,8 +55,22 @@ const KINDS: &[(&str, DeviceKind)] = &[
 ];
 
 /// How a message finds its device; what comes before the first colon of an address.
-const ADDRESSES: &[&str] =
-    &["native", "z2m", "lora", "frigate", "modbus", "mqtt", "imei", "ctwing", "huawei", "gbt26875", "meokon"];
+const ADDRESSES: &[&str] = &[
+    "native",
+    "z2m",
+    "lora",
+    "frigate",
+    "modbus",
+    "mqtt",
+    "imei",
+    "ctwing",
+    "huawei",
+    "gbt26875",
+    "meokon",
+    "hikvision",
+    "dahua",
+    "sparkplug",
+];
 
 pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {
     read_devices(file, bytes)?.whole()
@@ -127,7 +141,7 @@ fn address(table: &mut Table<'_>, row: &[Field], id: &str) -> Placed<String> {
         field.text.split_once(':').filter(|(path, rest)| ADDRESSES.contains(path) && !rest.is_empty());
     if known.is_none() {
         let message = format!(
-            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>`, `meokon:<number>` or `modbus:<bus>/<unit>`",
+            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>`, `hikvision:<name, MAC or IP>`, `dahua:<name>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>`, `meokon:<number>` or `modbus:<bus>/<unit>`",
             field.text
         );
         table.wrong(field.at, message);

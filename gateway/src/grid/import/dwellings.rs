@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::moment::{Moment, period};
 use super::text::Field;
 use super::{BuildingRow, Column, HouseholdRow, ParsedRows, Read, Table};
 use crate::grid::dwellings::{Building, Help, Household};
@@ -30,6 +31,8 @@ const HOUSEHOLD: &[Column] = &[
     Column { names: &["phone", "电话", "联系电话"], required: false },
     Column { names: &["neighbours", "邻里组", "互助组"], required: false },
     Column { names: &["retired", "停用", "迁出"], required: false },
+    Column { names: &["away_from", "外出开始", "离家日期"], required: false },
+    Column { names: &["away_until", "返回日期", "外出结束"], required: false },
 ];
 
 /// An error only when it is no table of buildings at all.
@@ -92,10 +95,25 @@ pub fn read_households(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
             contact,
             phone,
             neighbours,
+            leave: None, // Its days are known when the zone is.
         };
-        rows.push(HouseholdRow { cell, household, retired });
+        let leave = table.has(8).then(|| leave(&mut table, &row));
+        rows.push(HouseholdRow { cell, household, leave, retired });
     }
     Ok(table.finish(ParsedRows::Households(rows)))
+}
+
+/// Both columns empty: nobody is away.
+fn leave(table: &mut Table<'_>, row: &[Field]) -> Option<(Moment, Option<Moment>)> {
+    let [from, until] = [8, 9].map(|column| table.field(row, column));
+    if from.text.is_empty() {
+        if !until.text.is_empty() {
+            table.wrong(until.at, "nobody knows from when on; write `away_from`, too");
+        }
+        return None;
+    }
+    let period = period(table, &from, &until, "the leave");
+    period.from.map(|from| (from.value, period.until))
 }
 
 /// A number up to 999; empty is 0.

@@ -20,7 +20,7 @@ use crate::engine::Effect;
 use crate::engine::backoff::Backoff;
 use crate::io::inlet::Inbound;
 use crate::io::own_trouble::DISK;
-use crate::model::{AlarmId, Event};
+use crate::model::{Alarm, AlarmId, Alert, Event};
 use crate::store::outbox::Row;
 use crate::store::{Commit, Committed, StoreError};
 use crate::units::Millis;
@@ -38,6 +38,34 @@ pub type Attempt = BoxFuture<'static, Result<Committed, StoreError>>;
 pub fn attempt(store: &impl Disk, decided: &Decided) -> Attempt {
     let (store, commit) = (store.clone(), decided.commit.clone());
     async move { store.commit(&commit).await }.boxed()
+}
+
+/// The alerts of a commit as they will stand in the outbox, with their alarms.
+pub fn alerts(commit: &Commit, wanted: impl Fn(&Alert) -> bool) -> Vec<Row> {
+    let cards: BTreeMap<AlarmId, _> = commit.cards.iter().map(|(alarm, card)| (*alarm, card)).collect();
+    let mut alarms = BTreeMap::<AlarmId, &Alarm>::new();
+    let mut rows = Vec::new();
+    for effect in &commit.effects {
+        match effect {
+            Effect::Alarm(alarm, _) => {
+                alarms.insert(alarm.id, alarm);
+            }
+            Effect::Tell(alert) if wanted(alert) => {
+                if let Some(&alarm) = alarms.get(&alert.alarm) {
+                    let card = cards.get(&alarm.id).map(|&card| Box::new(card.clone()));
+                    rows.push(Row {
+                        id: 0,
+                        alert: alert.clone(),
+                        alarm: Box::new(alarm.clone()),
+                        attempts: 0,
+                        card,
+                    });
+                }
+            }
+            Effect::Tell(_) | Effect::Withdraw(_) => (),
+        }
+    }
+    rows
 }
 
 /// Decided and not stored, oldest first.
@@ -205,22 +233,15 @@ impl<D: Disk> Driver<D> {
 
     /// Keeps it until it is stored, and has its alerts told now.
     fn hold(&mut self, held: &mut Held, decided: Decided) {
-        let mut alarms = BTreeMap::<AlarmId, _>::new();
-        let cards: BTreeMap<AlarmId, _> =
-            decided.commit.cards.iter().map(|(alarm, card)| (*alarm, card)).collect();
+        let mut rows = alerts(&decided.commit, |_| true).into_iter().peekable();
         for effect in &decided.commit.effects {
             match effect {
-                Effect::Alarm(alarm, _) => {
-                    alarms.insert(alarm.id, alarm);
-                }
                 Effect::Tell(alert) => {
-                    if let Some(&alarm) = alarms.get(&alert.alarm) {
-                        let (alert, alarm) = (alert.clone(), alarm.as_ref().clone());
-                        let card = cards.get(&alarm.id).map(|&card| Box::new(card.clone()));
-                        self.unrecorded.add(Row { id: 0, alert, alarm, attempts: 0, card });
-                    }
+                    let row = rows.next_if(|row| row.alert.key == alert.key);
+                    row.into_iter().for_each(|row| self.unrecorded.add(row));
                 }
                 Effect::Withdraw(alarm) => self.unrecorded.withdraw(*alarm),
+                Effect::Alarm(..) => (),
             }
         }
         held.push(decided);

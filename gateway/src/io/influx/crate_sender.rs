@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use reqwest_for_influxdb2 as reqwest;
 
 use super::Settings;
-use super::sender::{Sink, chain, gzip};
+use super::sender::{Sink, chain, pack};
 use super::verdict::{Answer, Verdict, judge};
 use crate::clock;
 
@@ -34,13 +34,11 @@ impl CrateSender {
 }
 
 impl Sink for CrateSender {
-    async fn write(&self, lines: Bytes) -> Verdict {
-        let body = if self.gzip {
-            let packed = tokio::task::spawn_blocking(move || gzip(&lines)).await;
-            packed.expect("compressing does not panic").into()
-        } else {
-            lines
-        };
+    async fn pack(&self, lines: Bytes) -> Bytes {
+        pack(self.gzip, lines).await
+    }
+
+    async fn post(&self, body: Bytes) -> Verdict {
         let precision = TimestampPrecision::Milliseconds;
         let written =
             self.client.write_line_protocol_with_precision(&self.org, &self.bucket, body, precision);

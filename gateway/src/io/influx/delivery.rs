@@ -61,6 +61,11 @@ impl Delivery {
         Self { todo, doubt: None, proven: false, given_up: Vec::new(), too_large: None }
     }
 
+    /// Lines that must still be sent.
+    pub fn lines_left(&self) -> usize {
+        self.todo.iter().map(Piece::len).sum()
+    }
+
     pub fn next(&self) -> Next {
         match (&self.doubt, self.todo.last()) {
             (Some(_), _) => Next::Probe,

@@ -19,8 +19,16 @@ use crate::clock;
 
 /// Where lines go.
 pub trait Sink: Send + Sync {
+    /// Makes the body of a request; compressing takes about as long as the server needs for the request, so it is done while another one is out.
+    fn pack(&self, lines: Bytes) -> impl Future<Output = Bytes> + Send;
+
     /// Sends one request and says what became of it. Never retries; returns within the configured time-out.
-    fn write(&self, lines: Bytes) -> impl Future<Output = Verdict> + Send;
+    fn post(&self, body: Bytes) -> impl Future<Output = Verdict> + Send;
+
+    /// Both.
+    fn write(&self, lines: Bytes) -> impl Future<Output = Verdict> + Send {
+        async move { self.post(self.pack(lines).await).await }
+    }
 }
 
 pub struct Sender {
@@ -58,19 +66,16 @@ impl Sender {
         })
     }
 
-    async fn post(&self, lines: Bytes) -> Result<Verdict, reqwest::Error> {
+    async fn request(&self, body: Bytes) -> Result<Verdict, reqwest::Error> {
         let mut request =
             self.client.post(self.url.clone()).header(CONTENT_TYPE, "text/plain; charset=utf-8");
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token.clone());
         }
-        let request = if self.gzip {
-            let packed = tokio::task::spawn_blocking(move || gzip(&lines)).await;
-            request.header(CONTENT_ENCODING, "gzip").body(packed.expect("compressing does not panic"))
-        } else {
-            request.body(lines)
-        };
-        let mut response = request.send().await?;
+        if self.gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        let mut response = request.body(body).send().await?;
         let body = read_some(&mut response).await;
         let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let answer = Answer {
@@ -85,8 +90,12 @@ impl Sender {
 }
 
 impl Sink for Sender {
-    async fn write(&self, lines: Bytes) -> Verdict {
-        self.post(lines).await.unwrap_or_else(|error| Verdict::Later {
+    async fn pack(&self, lines: Bytes) -> Bytes {
+        pack(self.gzip, lines).await
+    }
+
+    async fn post(&self, body: Bytes) -> Verdict {
+        self.request(body).await.unwrap_or_else(|error| Verdict::Later {
             reason: format!("no answer: {}", chain(&error.without_url())),
             after: None,
         })
@@ -115,6 +124,15 @@ async fn read_some(response: &mut Response) -> String {
     }
     body.truncate(BODY_MAX);
     String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Not on a thread that others wait for.
+pub async fn pack(compressed: bool, lines: Bytes) -> Bytes {
+    if !compressed {
+        return lines;
+    }
+    let packed = tokio::task::spawn_blocking(move || gzip(&lines)).await;
+    packed.expect("compressing does not panic").into()
 }
 
 /// The fastest level: lines repeat so much that it already takes nine tenths off.

@@ -1,6 +1,6 @@
 //! The loop: journal after the cursor → parcels → server → cursor.
 //!
-//! Three stages with room for one thing between them: while a request is out, the next one is read and encoded, and the cursor of the last one is
+//! Three stages with room for one thing between them: while a request is out, the next one is read, encoded and compressed, and the cursor of the last one is
 //! moved. It moves only after the server has confirmed, in the same transaction as the dead letters of what was refused. Memory
 //! is three parcels and one read, however long an outage lasts. A crash repeats the last requests; InfluxDB takes a repeated point as the same point.
 
@@ -57,6 +57,14 @@ pub struct Task<S> {
     pub stop: CancellationToken,
 }
 
+/// A parcel ready to be sent.
+struct Load {
+    parcel: Parcel,
+    delivery: Delivery,
+    /// The body of the first request, which is usually the only one.
+    body: Bytes,
+}
+
 /// What the server has taken, or given back as dead letters, up to the batch `seq`.
 struct Confirmed {
     seq: u64,
@@ -73,10 +81,10 @@ impl<S: Sink> Task<S> {
         }
         self.status.update(|now| now.cursor = cursor);
         let bytes_max = AtomicUsize::new(BYTES_MAX);
-        let (parcels, ready) = mpsc::channel(1);
+        let (loads, ready) = mpsc::channel(1);
         let (confirm, confirmed) = mpsc::channel(1);
         tokio::try_join!(
-            self.gather(cursor, &bytes_max, parcels),
+            self.gather(cursor, &bytes_max, loads),
             self.send_all(&bytes_max, ready, confirm),
             self.keep(cursor, confirmed),
         )?;
@@ -88,7 +96,7 @@ impl<S: Sink> Task<S> {
         &self,
         cursor: u64,
         bytes_max: &AtomicUsize,
-        parcels: mpsc::Sender<Parcel>,
+        loads: mpsc::Sender<Load>,
     ) -> anyhow::Result<()> {
         let settings = &self.settings;
         let encoder = Encoder::new(&settings.station, settings.reading_ids);
@@ -109,7 +117,8 @@ impl<S: Sink> Task<S> {
                 read = batch.seq;
                 tokio::task::yield_now().await; // Encoding is work; an alarm may want this core.
             }
-            let rest = (begun.elapsed() * REST).min(REST_MAX);
+            // Waiting for the sender is rest as well.
+            let rested_at = Instant::now() + (begun.elapsed() * REST).min(REST_MAX);
             if !full.is_empty() {
                 due = None;
             }
@@ -126,14 +135,15 @@ impl<S: Sink> Task<S> {
             }
             for parcel in full {
                 handed_on = parcel.confirms;
+                let load = self.load(parcel).await;
                 select! {
-                    sent = parcels.send(parcel) => if sent.is_err() { return Ok(()) }, // The next stage says why.
+                    sent = loads.send(load) => if sent.is_err() { return Ok(()) }, // The next stage says why.
                     () = self.stop.cancelled() => return Ok(()),
                 }
             }
             if !caught_up {
                 select! {
-                    () = sleep(rest) => continue,
+                    () = sleep_until(rested_at) => continue,
                     () = self.stop.cancelled() => return Ok(()),
                 }
             }
@@ -145,18 +155,27 @@ impl<S: Sink> Task<S> {
         }
     }
 
+    async fn load(&self, mut parcel: Parcel) -> Load {
+        let delivery = Delivery::new(std::mem::take(&mut parcel.lines));
+        let body = match delivery.next() {
+            Next::Send { lines, .. } => self.sink.pack(lines).await,
+            Next::Probe | Next::Done => Bytes::new(),
+        };
+        Load { parcel, delivery, body }
+    }
+
     async fn send_all(
         &self,
         bytes_max: &AtomicUsize,
-        mut ready: mpsc::Receiver<Parcel>,
+        mut ready: mpsc::Receiver<Load>,
         confirm: mpsc::Sender<Confirmed>,
     ) -> anyhow::Result<()> {
         let mut findings = Vec::new();
         self.prepare(&mut findings).await;
-        while let Some(parcel) = ready.recv().await {
-            let (from, seq) = (parcel.from, parcel.confirms);
-            let mut dead: Vec<_> = self.unknown_devices(&parcel).into_iter().collect();
-            let Some(given_up) = self.deliver(parcel, bytes_max, &mut findings).await else { return Ok(()) };
+        while let Some(load) = ready.recv().await {
+            let (from, seq) = (load.parcel.from, load.parcel.confirms);
+            let mut dead: Vec<_> = self.unknown_devices(&load.parcel).into_iter().collect();
+            let Some(given_up) = self.deliver(load, bytes_max, &mut findings).await else { return Ok(()) };
             dead.extend(given_up.into_iter().map(|lines| dead_letter(lines, from, seq)));
             if confirm.send(Confirmed { seq, from, dead }).await.is_err() {
                 return Ok(()); // The store's error is told by the next stage.
@@ -183,12 +202,13 @@ impl<S: Sink> Task<S> {
     /// Returns when every line is stored or given up; `None` when the gateway stops first.
     async fn deliver(
         &self,
-        mut parcel: Parcel,
+        load: Load,
         bytes_max: &AtomicUsize,
         findings: &mut Vec<Finding>,
     ) -> Option<Vec<GivenUp>> {
-        let total = parcel.lines.len();
-        let mut delivery = Delivery::new(std::mem::take(&mut parcel.lines));
+        let Load { parcel, mut delivery, body } = load;
+        let total = delivery.lines_left();
+        let mut whole = Some(body);
         let mut failures = 0;
         loop {
             let lines = match delivery.next() {
@@ -196,8 +216,12 @@ impl<S: Sink> Task<S> {
                 Next::Probe => self.probe(),
                 Next::Send { lines, .. } => lines,
             };
+            let body = match whole.take() {
+                Some(body) => body,
+                None => self.sink.pack(lines).await,
+            };
             let verdict = select! {
-                verdict = self.sink.write(lines) => verdict,
+                verdict = self.sink.post(body) => verdict,
                 () = self.out_of_time() => return None,
             };
             self.note(&verdict);

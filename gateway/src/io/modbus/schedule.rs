@@ -56,8 +56,18 @@ impl Budget {
         Self { left: Duration::ZERO, refilled: now }
     }
 
+    /// With all that it may ever hold.
+    pub fn full(now: Instant) -> Self {
+        Self { left: Duration::MAX, refilled: now }
+    }
+
+    pub fn spend(&mut self, spent: Duration) {
+        self.left = self.left.saturating_sub(spent);
+    }
+
     fn refill(&mut self, now: Instant, most: Duration) {
-        self.left = (self.left + now.saturating_duration_since(self.refilled).mul_f64(PROBE_SHARE)).min(most);
+        let earned = now.saturating_duration_since(self.refilled).mul_f64(PROBE_SHARE);
+        self.left = self.left.saturating_add(earned).min(most);
         self.refilled = now;
     }
 }
@@ -103,6 +113,26 @@ pub fn turn(
     }
     let next_probe = view.probe.map(|(due, _)| due).filter(|due| now < *due);
     Turn::WaitUntil(next_probe.map_or(busy_at, |due| due.min(busy_at)))
+}
+
+/// How long to wait for the answer to a person's question now; `None`: there is no room for it. It stands back behind whatever `turn` has to do, but for its own share of a line that is
+/// never idle.
+pub fn question(
+    turn: Turn,
+    now: Instant,
+    least: Duration,
+    patience: Duration,
+    cost: impl Fn(Duration) -> Duration,
+    budget: &mut Budget,
+) -> Option<Duration> {
+    budget.refill(now, cost(patience));
+    let room = match turn {
+        Turn::WaitUntil(until) => {
+            until.saturating_duration_since(now).saturating_sub(MARGIN).max(budget.left)
+        }
+        Turn::Read(..) | Turn::Probe(..) => budget.left,
+    };
+    longest_within(room, least, patience, &cost)
 }
 
 /// What one look over all units finds.
@@ -259,6 +289,35 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_question_takes_a_gap_or_its_small_share_of_a_busy_line() {
+        let now = instant();
+        let cost = |patience: Duration| patience * 2;
+        let ask = |turn, now, budget: &mut Budget| question(turn, now, 100 * MS, FULL, cost, budget);
+        let mut budget = Budget::full(now);
+        assert_eq!(ask(Turn::Read(0, FULL), now, &mut budget), Some(FULL), "the first is not kept waiting");
+        budget.spend(2 * FULL);
+        assert_eq!(ask(Turn::Read(0, FULL), now, &mut budget), None);
+        assert_eq!(ask(Turn::WaitUntil(now + 100 * MS), now, &mut budget), None, "the gap is too small");
+        let fitting = ask(Turn::WaitUntil(now + 505 * MS), now, &mut budget);
+        assert_eq!(fitting, Some(250 * MS), "the gap, less the margin, there and back");
+        assert_eq!(ask(Turn::WaitUntil(now + 3 * FULL), now, &mut budget), Some(FULL));
+        // Its share: 4 hundredths of the line's time.
+        let later = now + 10 * FULL;
+        assert_eq!(ask(Turn::Read(0, FULL), later, &mut budget), Some(200 * MS));
+        // A person who asks without a pause costs a line without a gap no more than that.
+        let (mut at, mut spent) = (later, Duration::ZERO);
+        budget.spend(4 * FULL);
+        while at < later + 1_000 * FULL {
+            if let Some(patience) = ask(Turn::Read(0, FULL), at, &mut budget) {
+                budget.spend(cost(patience));
+                (at, spent) = (at + cost(patience), spent + cost(patience));
+            }
+            at += 10 * MS;
+        }
+        assert!(FULL * 30 < spent && spent <= FULL * 42, "{spent:?}");
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn row(alarm: u64, class: SignalClass, channel: &str) -> Row {
         handling: Default::default(),
         ladder: None,
     };
-    Row { id: 0, alert, alarm, attempts: 0, card: None }
+    Row { id: 0, alert, alarm: Box::new(alarm), attempts: 0, card: None }
 }
 
 fn fire(alarm: u64) -> Row {
@@ -73,6 +73,70 @@ fn attempt(unrecorded: &Unrecorded, ms: u64, outcome: Outcome) -> String {
 
 fn to_record(unrecorded: &Unrecorded, ms: u64) -> Vec<Outcome> {
     unrecorded.to_record("hook", Steady(ms), MOST).into_iter().map(|told| told.outcome).collect()
+}
+
+/// A fire whose commit is done.
+fn committed(unrecorded: &Unrecorded, alarm: u64) {
+    unrecorded.committing(vec![fire(alarm)]);
+    unrecorded.committed([fire(alarm).alert.key.as_str()]);
+}
+
+#[test]
+fn a_fire_waits_for_its_commit_and_is_then_told_once() {
+    let unrecorded = Unrecorded::default();
+    unrecorded.committing(vec![fire(1)]);
+    assert!(due(&unrecorded, 0).is_empty(), "it is not on disk");
+    assert!(unrecorded.holds(&fire(1).alert.key), "nobody else takes it from the outbox");
+    unrecorded.committed([fire(1).alert.key.as_str(), "of another commit"]);
+    assert_eq!(due(&unrecorded, 0), [1]);
+    unrecorded.fly(&fire(1).alert.key);
+    unrecorded.told(fire(1), AT, taken());
+    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
+    unrecorded.recorded(&fire(1).alert.key);
+    assert!(unrecorded.is_empty());
+}
+
+#[test]
+fn a_fire_whose_commit_fails_is_told_from_memory_all_the_same() {
+    let unrecorded = Unrecorded::default();
+    unrecorded.committing(vec![fire(1)]);
+    unrecorded.add(fire(1));
+    assert_eq!(due(&unrecorded, 0), [1]);
+    unrecorded.committed([fire(1).alert.key.as_str()]);
+    unrecorded.fly(&fire(1).alert.key);
+    unrecorded.told(fire(1), AT, taken());
+    assert!(unrecorded.to_record("hook", Steady(0), MOST).is_empty(), "the outbox does not know it yet");
+    unrecorded.stored(&fire(1).alert.key);
+    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
+}
+
+#[test]
+fn what_cannot_go_at_once_is_left_to_the_outbox_and_said_so() {
+    let leave: [fn(&Unrecorded); 2] =
+        [|unrecorded| unrecorded.leave([fire(1)]), |unrecorded| unrecorded.withdraw(AlarmId(1))];
+    for leave in leave {
+        let unrecorded = Unrecorded::default();
+        let mut left = unrecorded.left_to_outbox();
+        committed(&unrecorded, 1);
+        assert!(!left.has_changed().unwrap());
+        leave(&unrecorded);
+        assert!(unrecorded.is_empty());
+        assert!(
+            left.has_changed().unwrap(),
+            "it is still pending in the outbox, which nobody would read again"
+        );
+        left.mark_unchanged();
+        unrecorded.leave([fire(2)]);
+        assert!(!left.has_changed().unwrap(), "that was never here");
+    }
+}
+
+#[test]
+fn a_storm_comes_from_the_outbox() {
+    let unrecorded = Unrecorded::default();
+    assert!(unrecorded.has_room_for(FRESH_MAX) && !unrecorded.has_room_for(FRESH_MAX + 1));
+    committed(&unrecorded, 1);
+    assert!(!unrecorded.has_room_for(FRESH_MAX));
 }
 
 #[test]

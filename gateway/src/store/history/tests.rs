@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
-use super::merge::Plan;
 use super::seal::Building;
 use super::*;
 use crate::model::{Freshness, Report, Value};
@@ -140,10 +139,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Two runs at a time, so that a short script has many mergings.
 fn open(place: &Place) -> Store {
     let store = place.open();
-    store.shared.tending.set_plan(Plan { runs: 2, ..Plan::new(u32::MAX) });
+    store.merge_two_at_a_time();
     store
 }
 
@@ -338,7 +336,7 @@ async fn a_fast_series_is_cut_into_blocks_and_slices() {
     assert_eq!(store.shared.signals.head.len(), 0);
     check(&store, &reference, 1, 0, 100_000_000, 50).await;
     check(&store, &reference, 1, 12_345_678, 50_000_001, 100_000).await;
-    store.shared.tending.set_plan(Plan { runs: 2, ..Plan::new(u32::MAX) });
+    store.merge_two_at_a_time();
     store.merge().await.unwrap();
     assert_eq!(runs_of(&place), [(1, 70_000)]);
     check(&store, &reference, 1, 0, 100_000_000, 50).await;
@@ -410,7 +408,7 @@ async fn a_damaged_block_is_a_gap_and_old_runs_go_as_a_whole() {
     put_chunks(&place, &[(1, 9_000, 5, Quality::Good)]);
     place.sql("UPDATE history_blocks SET bytes = x'02ff' WHERE id = 2");
     assert_eq!(all(&store, 1).await.len(), 801);
-    store.shared.tending.set_plan(Plan { runs: 2, ..Plan::new(u32::MAX) });
+    store.merge_two_at_a_time();
     store.merge().await.unwrap();
     assert_eq!(runs_of(&place), [(1, 400), (0, 400)], "a damaged block does not stop the merging");
 

@@ -57,7 +57,7 @@ pub fn due(
                 attempts: row.get(8)?,
                 card: card(row.get_ref(10)?, alarm.id),
                 alert,
-                alarm,
+                alarm: Box::new(alarm),
             }),
             Err(damage) => tracing::error!(%damage, key = alert.key, "cannot tell anybody about this alarm"),
         }

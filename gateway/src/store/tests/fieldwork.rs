@@ -1,7 +1,7 @@
 //! Photos in parts: whole or not there, once, within their limits; and what may come twice, once.
 
 use super::*;
-use crate::store::attachments::{EACH_MAX, NewAttachment, PART_BYTES, Stored, clear};
+use crate::store::attachments::{EACH_MAX, NewAttachment, PART_BYTES, RESIDENT, Stored, clear};
 use crate::store::repeats::{Answered, Done, KEPT_EACH, Repeatable};
 
 fn photo(alarm: u64, fill: u8, bytes: usize) -> NewAttachment {
@@ -73,6 +73,24 @@ async fn closed_alarms_make_room_and_open_ones_do_not() {
     let connection = Connection::open(place.path()).unwrap();
     let later = moment(40 * 24 * 3600);
     assert_eq!(clear(&connection, later, bounds).unwrap(), 0, "of an open alarm none goes by age");
+}
+
+#[tokio::test]
+async fn residents_share_a_part_of_the_room_and_take_none_of_the_workers() {
+    let place = Place::new();
+    let bounds = attachments::Limits { bytes_max: 400, days_max: 30 };
+    let (store, _) = place.recover(Limits { attachments: bounds, ..LIMITS });
+    let effects = vec![raised(1, SignalClass::Supervisory), raised(2, SignalClass::Supervisory)];
+    store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
+    let of_resident = |alarm, fill| NewAttachment { who: RESIDENT.into(), ..photo(alarm, fill, 60) };
+    store.attach(photo(1, 9, 60), moment(1)).await.unwrap();
+    assert!(matches!(store.attach(of_resident(1, 1), moment(1)).await.unwrap(), Stored::New(_)));
+    assert_eq!(store.attach(of_resident(2, 2), moment(2)).await.unwrap(), Stored::Full, "a quarter");
+    assert!(matches!(store.attach(photo(2, 3, 60), moment(2)).await.unwrap(), Stored::New(_)));
+    place.sql("UPDATE alarms SET state = 'closed' WHERE id = 1");
+    assert!(matches!(store.attach(of_resident(2, 2), moment(3)).await.unwrap(), Stored::New(_)));
+    let left = store.attachments(AlarmId(1)).await.unwrap();
+    assert_eq!(left.iter().map(|one| one.who.as_str()).collect::<Vec<_>>(), ["wang-li"], "its own went");
 }
 
 fn request(key: u32) -> Repeatable {

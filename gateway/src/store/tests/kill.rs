@@ -12,7 +12,7 @@ fn everything(seq: u64) -> Commit {
     Commit { effects, snapshot: seq.is_multiple_of(5).then(|| vec![1; 99]), ..commit(seq) }
 }
 
-/// Every batch is sealed by itself, and every eighth time eight runs are merged: the victim spends most of its life so.
+/// Every batch is sealed by itself, and two runs are merged as soon as there are two of a level: the victim spends most of its life so.
 const SEALING: &str = "GRIDWARDEN_TEST_KILL_SEALING";
 
 /// Not a test of its own: the process that gets killed. It says which batches were answered, and where it seals. Without a folder it does nothing.
@@ -21,12 +21,14 @@ async fn victim() {
     let Ok(path) = std::env::var(FOLDER) else { return };
     let every = if std::env::var_os(SEALING).is_some() { 1 } else { 7 };
     let (store, recovered) = Store::open(Path::new(&path), LIMITS).unwrap();
+    store.merge_two_at_a_time();
     for seq in recovered.last.map_or(0, |(seq, _)| seq) + 1.. {
         store.commit(&everything(seq)).await.unwrap();
         println!("\nanswered {seq}");
         if seq.is_multiple_of(every) {
             println!("\nsealing {seq}");
             store.seal().await.unwrap();
+            println!("\nmerging {seq}");
             store.merge().await.unwrap();
             println!("\nsealed {seq}");
         }
@@ -105,20 +107,29 @@ async fn killed_at_any_moment_nothing_answered_is_lost() {
 
 /// The kill falls between the blocks of a run and the moment when it counts, or inside of either: the same points are sealed, the same runs merged once more.
 #[tokio::test]
-async fn killed_while_sealing_no_point_is_lost_or_doubled() {
+async fn killed_while_sealing_or_merging_no_point_is_lost_or_doubled() {
     let place = Place::new();
-    let (mut answered, mut inside) = (0, 0);
+    let (mut answered, mut sealing, mut merging) = (0, 0, 0);
     for round in 0..24u64 {
         let mut victim = Victim::start(&place, true);
-        let sealing = victim.says("sealing ", answered + 2);
-        std::thread::sleep(std::time::Duration::from_micros(round * 150));
+        let begun = victim.says("sealing ", answered + 2);
+        std::thread::sleep(std::time::Duration::from_micros(round * 250));
         let last = victim.kill();
-        let sealed = last.iter().filter_map(|line| number(line, "sealed ")).next_back();
-        let newest = last.iter().filter_map(|line| number(line, "sealing ")).next_back().unwrap_or(sealing);
-        inside += u32::from(sealed.is_none_or(|sealed| sealed < newest));
-        let said = last.iter().filter_map(|line| number(line, "answered ")).next_back();
-        answered = nothing_is_lost(&place, said.unwrap_or(sealing)).await;
+        let newest = |what: &str| last.iter().filter_map(|line| number(line, what)).next_back();
+        let (begun, ended) = (newest("sealing ").unwrap_or(begun), newest("sealed ").unwrap_or(0));
+        if ended < begun {
+            let merges = newest("merging ").is_some_and(|merged| merged == begun);
+            *(if merges { &mut merging } else { &mut sealing }) += 1;
+        }
+        answered = nothing_is_lost(&place, newest("answered ").unwrap_or(begun)).await;
     }
-    println!("{inside} of 24 kills fell into a sealing");
-    assert!(8 <= inside, "only {inside} of 24 kills fell into a sealing");
+    println!("{sealing} of 24 kills fell into a sealing, {merging} into a merging");
+    assert!(
+        8 <= sealing + merging,
+        "only {sealing} and {merging} of 24 kills fell into a sealing or merging"
+    );
+    assert!(
+        1 <= sealing && 1 <= merging,
+        "{sealing} of 24 kills fell into a sealing, {merging} into a merging"
+    );
 }

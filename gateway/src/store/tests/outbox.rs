@@ -30,7 +30,7 @@ async fn fire_first_then_the_oldest() {
     let order = due(&store, 0).await;
     assert_eq!(order, [2, 4, 3, 1].map(|id| format!("A-{id}/1/wang-li/hook")));
     let row = &store.due("hook", Steady(0), 1).await.unwrap().rows[0];
-    assert_eq!((&row.alert, &row.alarm, row.attempts), (&alert(2, Fire, 1), &alarm(2, Fire), 0));
+    assert_eq!((&row.alert, &*row.alarm, row.attempts), (&alert(2, Fire, 1), &alarm(2, Fire), 0));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ export const en: Words = {
   skip: 'Skip to the alarms', nav: 'Pages',
   sending: 'Sending…', give: 'Send', notReached: 'The gateway was not reached.', silentGateway: 'The gateway has not answered for 20 s.',
   unsure: 'Nobody knows whether it took effect: look at the history, then try again.', minutes: 'min', hours: 'h', days: 'days', seconds: 's', ago: 'ago', since: 'for', metres: 'm', now: 'now', keys: 'Keys', menu: 'Menu', theme: 'Look',
-  page: { board: 'Overview', hydrants: 'Hydrants', charts: 'Charts', health: 'Devices', coverage: 'On duty', admin: 'Admin' },
+  page: { board: 'Overview', hydrants: 'Hydrants', charts: 'Charts', health: 'Devices', coverage: 'On duty', indicators: 'Indicators', exercises: 'Drills', admin: 'Admin' },
   themes: { auto: 'As the system', light: 'Light', dark: 'Dark' },
 
   cells: 'Cells', alarms: 'Alarms', devices: 'Devices', values: 'Newest values', noCells: 'No cells have been imported yet.', noCellsHint: 'Import a file of cells under Administration › Import, or run gridwarden import cells.', noAlarms: 'No alarms.',
@@ -37,7 +37,7 @@ export const en: Words = {
   notLoaded: 'This alarm cannot be read:', mayOnlyLook: 'This account may look and not act.', noDeeds: 'This alarm is closed.', waitsFor: 'Somebody else must verify it.',
   card: 'Card', noCard: 'This alarm has no card.', toDo: 'To do', position: 'Position', building: 'Building', floors: 'floors', basements: 'basements', staircases: 'staircases', lifts: 'lifts', household: 'Who lives there',
   people: 'people', helpNeeded: 'Need help', neighbours: 'Neighbours', noHousehold: 'not on record, or not for this account', hydrants: 'Nearest hydrants', noHydrants: 'No hydrant on record within 500 m.', atAlarm: 'at the alarm',
-  sameCell: 'same cell', camera: 'Nearest camera', nearby: 'Other alarms nearby', record: 'This device, this time included', recordAlarms: 'alarms', recordReal: 'real', recordFalse: 'false', recordTests: 'tests', recordFaults: 'faults', times: '',
+  sameCell: 'same cell', camera: 'Nearest camera', still: 'Picture', stills: 'Pictures', stillGone: 'no longer kept, or not to be seen by you', nearby: 'Other alarms nearby', record: 'This device, this time included', recordAlarms: 'alarms', recordReal: 'real', recordFalse: 'false', recordTests: 'tests', recordFaults: 'faults', times: '',
   history: 'History', told: 'Who was told', nobodyTold: 'Nobody has been told yet.', repeats: 'Reported again', need: 'Must acknowledge', heldUntil: 'until', showOnMap: 'Show on the map', seeChart: 'Chart', incidentOf: 'Incident',
   reached: { queued: 'not sent', accepted: 'sent; nobody knows whether it was seen', shown: 'shown', opened: 'opened', acknowledged: 'acknowledged' },
   outcome: { delivered: '', retry: 'will be tried again', gave_up: 'given up', handed_on: 'handed to' },

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::{BuildingRow, HouseholdRow, Placed};
 use super::Merge;
+use crate::grid::dwellings::{Household, Leave};
 
 impl Merge<'_> {
     pub(super) fn buildings(&mut self, rows: &[BuildingRow]) {
@@ -44,9 +45,18 @@ impl Merge<'_> {
             .collect();
         let mut leaving = HashSet::new();
         self.cells_exist(rows.iter().map(|row| &row.cell));
-        for HouseholdRow { household, retired, .. } in rows {
+        for HouseholdRow { household, leave, retired, .. } in rows {
             let name = format!("{} {}", household.cell, household.place);
             let key = (household.cell.clone(), household.place.clone());
+            let before = known.get(&key).and_then(|&at| self.rows.households[at].leave);
+            let zone = &self.rows.zone;
+            let leave = leave.map_or(before, |told| {
+                told.map(|(from, until)| Leave {
+                    from: from.at(zone),
+                    until: until.map(|until| until.at(zone)),
+                })
+            });
+            let household = &Household { leave, ..household.clone() };
             match (known.get(&key).copied(), retired) {
                 (None, true) => (),
                 (None, false) => {

@@ -1,0 +1,49 @@
+//! Cameras that are asked, and what their events mean.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::super::shape::Page;
+use super::station::url;
+use super::{names, range, secrets};
+use crate::config::Config;
+use crate::model::Metric;
+
+pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
+    names(page, "camera", config.cameras.iter().map(|camera| &camera.name));
+    for (i, camera) in config.cameras.iter().enumerate() {
+        url(page, &camera.url, "http://10.0.0.64");
+        if camera.user.get_ref().trim().is_empty() || camera.user.get_ref().contains(['"', ':', '\n', '\r']) {
+            let text = "this is no user's name; write the one of an account in the camera that may only look, without quotes and colons";
+            page.wrong(camera.user.span(), text);
+        }
+        secrets::check(page, folder, &format!("camera.{i}.password"), &camera.password, 1);
+        range(page, "silent_s", &camera.silent_s, 15..=3_600);
+    }
+    let mut known = BTreeSet::new();
+    for event in &config.camera_events {
+        let name = event.event.get_ref().trim().to_lowercase();
+        if name.is_empty() {
+            let text = "this names no event; write the maker's name for it, such as `fielddetection` or `ParkingDetection`";
+            page.wrong(event.event.span(), text);
+        }
+        match Metric::from_name(event.flag.get_ref()) {
+            Some(metric) if metric.spec().flag => (),
+            Some(_) | None => page.wrong(
+                event.flag.span(),
+                format!(
+                    "`{}` is no flag that an event can set; write one such as `fire_lane_blocked`, `ebike_in_lift`, `smoke_seen`, `flame`, `crowd`, `door_forced` or `motion`",
+                    event.flag.get_ref()
+                ),
+            ),
+        }
+        let all = (event.devices.is_empty()).then(String::new);
+        let own = event.devices.iter().map(|id| id.get_ref().clone());
+        for device in own.chain(all) {
+            if !known.insert((name.clone(), device)) {
+                let text = "this event means something else in a `[[camera_event]]` above, for the same cameras; leave one of the two";
+                page.wrong(event.event.span(), text);
+            }
+        }
+    }
+}

@@ -261,6 +261,10 @@ impl<D: Disk> Driver<D> {
 
     /// What the engine wants to know of people's positions: answered at once, with people and rounded distances only.
     fn nearest(&self) -> Vec<Inbound> {
+        let asked: Vec<WhoIsNearest> = self.engine.questions().collect();
+        if asked.is_empty() {
+            return Vec::new(); // Nearly always; it is asked before every batch.
+        }
         let (registry, now) = (self.world.load().registry.clone(), self.clock.now());
         let where_is = |id: &str| self.live.positions.of(id, now).map(|known| known.lon_lat);
         let answer = |asked: WhoIsNearest| {
@@ -272,7 +276,7 @@ impl<D: Disk> Driver<D> {
             let (nobody, _) = tokio::sync::oneshot::channel();
             Inbound { events: vec![Event::Action(action)], safe: Safe::Answer(nobody), ..Inbound::default() }
         };
-        self.engine.questions().map(answer).collect()
+        asked.into_iter().map(answer).collect()
     }
 
     /// Waits for something to do, and for what may share its commit.

@@ -365,12 +365,8 @@ impl App {
         });
         let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
         tasks.spawn("learning", learning.run(stop.clone()));
-        let trials = Trials {
-            store: store.clone(),
-            world: world.clone(),
-            clock,
-            previews: desk.previews.clone(),
-        };
+        let trials =
+            Trials { store: store.clone(), world: world.clone(), clock, previews: desk.previews.clone() };
         tasks.spawn("rule previews", trials.run(stop.clone()));
         if let Some(config) = &config.centre {
             let centre = Centre::new(

@@ -217,8 +217,14 @@ impl Engine {
         let (registry, rules) = (self.registry.clone(), self.rules.clone());
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
         let watch = self.watch.take();
-        let mut turn =
-            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new(), watch };
+        let mut turn = Turn {
+            registry: &registry,
+            rules: &rules,
+            now,
+            effects: Vec::new(),
+            questions: Vec::new(),
+            watch,
+        };
         let forgave = self.forgive_own_absence(now.steady);
         let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);

@@ -27,7 +27,7 @@ use crate::proposal::edit::edit;
 use crate::proposal::{Change, Proposal, REFUSED_FOR, State, Suggestion, is_good, suggest};
 use crate::replay::{Span, Trial};
 use crate::store::Store;
-use crate::units::Millis;
+use crate::units::{Millis, Timestamp};
 use crate::world;
 
 /// The first look, after a start that may have other things to do; then daily.

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
 mod accounts;
-mod cameras;
 mod behaviour;
+mod cameras;
 mod card;
 mod cases;
 mod centre;

@@ -247,10 +247,19 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
                         assert!(![401, 403, 405, 500].contains(&status), "{case}: {status}");
                         // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers, has nothing out of service and nobody who
                         // waits, has tried no rules and has no cells on its disk.
-                        let absent =
-                            ["999999", "nobody", "/wrong", "/push/", "/maintenance", "/waiting/", "/rules/preview", "/split", "/merge"]
-                            .iter()
-                            .any(|part| path.contains(part));
+                        let absent = [
+                            "999999",
+                            "nobody",
+                            "/wrong",
+                            "/push/",
+                            "/maintenance",
+                            "/waiting/",
+                            "/rules/preview",
+                            "/split",
+                            "/merge",
+                        ]
+                        .iter()
+                        .any(|part| path.contains(part));
                         assert!(absent || status != 404, "{case}: {status}");
                     }
                 }

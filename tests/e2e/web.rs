@@ -113,7 +113,9 @@ async fn hydrant(stop: &CancellationToken, servers: &mut JoinSet<anyhow::Result<
     let pressures = Pressures::default();
     pressures.set(1, 350.0);
     servers.spawn(Hydrants::new(pressures).serve_tcp(listener, stop.clone()));
-    format!("[[modbus]]\nname = \"hydrants\"\ntcp = \"{address}\"\n[[modbus.unit]]\nunit = 1\nmap = \"mpd-380\"\n")
+    format!(
+        "[[modbus]]\nname = \"hydrants\"\ntcp = \"{address}\"\n[[modbus.unit]]\nunit = 1\nmap = \"mpd-380\"\n"
+    )
 }
 
 /// Low pressure that was nothing five times, judged so by another: the station has something to propose.

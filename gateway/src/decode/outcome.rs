@@ -169,7 +169,7 @@ impl<'a> Outcome<'a> {
 
     /// A picture that is worth keeping; few come with one message.
     pub fn keep_still(&mut self, still: Still) {
-        if self.decoded.stills.len() < STILLS_MAX {
+        if self.decoded.stills.len() < STILLS_MAX && self.stranger_mut(still.device).is_none() {
             self.decoded.stills.push(still);
         }
     }

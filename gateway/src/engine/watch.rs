@@ -186,6 +186,10 @@ impl Engine {
                 (Some(Condition::Active { .. }), _) => Stand::Active,
                 (Some(Condition::Clearing { due }), _) => Stand::Clears(due.since(now)),
                 (None, Basis::Presence { .. }) => silence().map_or(Stand::Normal, Stand::Waits),
+                (None, Basis::Stillness { .. }) => self
+                    .flats
+                    .missed_at((device, ix))
+                    .map_or(Stand::Normal, |due| Stand::Waits(due.since(now))),
                 (None, Basis::State { .. } | Basis::Threshold { .. } | Basis::Rate { .. }) => Stand::Normal,
             };
             Standing {
@@ -221,6 +225,9 @@ fn raises_when(rule: &Rule, silent_after_s: Option<u32>) -> String {
         Basis::Rate { metric, rising, by, within } => {
             let way = if rising { "rises" } else { "falls" };
             format!("`{}` {way} by {} within {within}{stays}", metric.name(), text::reading(metric, by))
+        }
+        Basis::Stillness { hours } => {
+            format!("nothing shows that somebody is in the flat for {hours} of the day")
         }
         Basis::Presence { gone_after_s } => {
             let time = |seconds: u32| Millis::from_secs(u64::from(seconds));

@@ -197,6 +197,7 @@ fn every_mistake_has_a_place_and_a_way_out() {
             "name = \"e/f\"\nrtu_over_tcp = \"host\"\n[[unit]]\nunit = 0\nmap = \"keller-x\"\n",
         )
         .expect("shape"),
+        &crate::profiles::shipped(),
     );
     assert_eq!(serial.expect_err("name, address, unit").len(), 3);
 }

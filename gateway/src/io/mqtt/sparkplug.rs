@@ -244,7 +244,7 @@ impl Sparkplug {
 }
 
 fn inbound(message: &Message<'_>, decoded: Decoded) -> Inbound {
-    let Decoded { events, rejects, strangers } = decoded;
+    let Decoded { events, rejects, strangers, .. } = decoded;
     let dead = rejects.into_iter().map(|Reject(reason)| letter(SOURCE, message, reason)).collect();
     Inbound { events, dead, strangers: sightings(SOURCE, message, strangers), ..Inbound::default() }
 }

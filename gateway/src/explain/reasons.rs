@@ -126,11 +126,9 @@ fn counted(seen: &Seen) -> BTreeMap<(Option<&str>, Outcome), Often> {
             }
             Sighted::Time { rule, outcome } => (rule.as_deref(), *outcome, None, 0.0),
         };
-        let outcome = match outcome {
-            // How it stands now is told by its rule.
-            Outcome::Waits(_) | Outcome::Clears(_) => continue,
-            other => other,
-        };
+        if matches!(outcome, Outcome::Waits(_) | Outcome::Clears(_)) {
+            continue; // How it stands now is told by its rule.
+        }
         let often =
             found.entry((rule, outcome)).or_insert(Often { count: 0, newest: sight.at, metric, value });
         *often = Often { count: often.count + 1, newest: sight.at, metric, value };

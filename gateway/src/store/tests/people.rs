@@ -150,11 +150,11 @@ async fn an_alarm_comes_back_exactly() {
 
 /// For these somebody was called, twice.
 fn is_told(alarm: u64) -> bool {
-    alarm % 11 == 0
+    alarm.is_multiple_of(11)
 }
 
 fn is_handed(alarm: u64) -> bool {
-    alarm % 13 == 0
+    alarm.is_multiple_of(13)
 }
 
 #[tokio::test]

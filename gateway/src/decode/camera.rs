@@ -134,6 +134,7 @@ pub fn wanted(
     at: Option<Timestamp>,
     outcome: &Outcome<'_>,
 ) -> Wanted {
+    outcome.registry().device(device)?; // A stranger's is nobody's.
     (begins && KEPT.contains(&flag)).then(|| (device, flag, at.unwrap_or(outcome.received())))
 }
 

@@ -6,11 +6,12 @@
 
 use serde_json::Value;
 
+use super::Announced;
 use super::camera::{Meaning, PICTURE_BYTES_MAX, Told, Wanted, meaning_in, take_picture, tell};
 use super::outcome::{Outcome, REPORTS_MAX};
 use super::parts::{Part, Parts};
 use super::scalar::{Scalar, shortened};
-use crate::model::{DeviceIx, Metric};
+use crate::model::{DeviceIx, DeviceKind, Metric};
 
 #[rustfmt::skip]
 const EVENTS: &[(&str, Meaning)] = &[
@@ -183,6 +184,7 @@ fn find(said: &Said, own: &str, outcome: &mut Outcome<'_>) -> Option<(DeviceIx, 
     }
     let address = if channel == 1 { format!("dahua:{own}") } else { part };
     let device = outcome.device(&address)?;
+    outcome.introduce(device, Announced { kind: Some(DeviceKind::Camera), ..Announced::default() });
     Some((device, address))
 }
 

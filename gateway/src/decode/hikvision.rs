@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Announced;
 use super::camera::{self, Meaning, PICTURE_BYTES_MAX, Told, Wanted, meaning_in, take_picture, tell};
 use super::outcome::Outcome;
 use super::parts::{Part, Parts};
 use super::scalar::shortened;
 use super::values::Values;
-use crate::model::{DeviceIx, Metric, Quality};
+use crate::model::{DeviceIx, DeviceKind, Metric, Quality};
 use crate::units::Timestamp;
 
 const ROOT: &str = "EventNotificationAlert";
@@ -249,18 +250,19 @@ fn find(
         }
     }
     let known = addresses.iter().find_map(|address| Some((outcome.find(address)?, address.clone())));
-    if known.is_none() {
-        // Named as it would be registered: a camera by itself, a recorder's by its channel.
-        let named =
-            if only { addresses.iter().find(|address| !address.contains('/')) } else { addresses.first() };
-        match named {
-            Some(address) => _ = outcome.device(address),
-            None => {
-                outcome.reject("the event names no camera; it must have a macAddress or an ipAddress".into())
-            }
-        }
+    if known.is_some() {
+        return known;
     }
-    known
+    // Named as it would be registered: a camera by itself, a recorder's by its channel.
+    let bare = addresses.iter().find(|address| only && !address.contains('/'));
+    let Some(address) = bare.or(addresses.first()) else {
+        outcome.reject("the event names no camera; it must have a macAddress or an ipAddress".into());
+        return None;
+    };
+    let device = outcome.device(address)?;
+    let kind = if alert.is_door_event() { DeviceKind::AccessCamera } else { DeviceKind::Camera };
+    outcome.introduce(device, Announced { kind: Some(kind), ..Announced::default() });
+    Some((device, address.clone()))
 }
 
 fn tell_door(alert: &Alert, device: DeviceIx, outcome: &mut Outcome<'_>) -> Wanted {

@@ -98,6 +98,9 @@ impl<'a> Outcome<'a> {
 
     /// The same by a device that says itself that it speaks of the past, however short ago.
     pub fn report_past(&mut self, device: DeviceIx, said: Option<Timestamp>, values: Values) {
+        if self.stranger_mut(device).is_some() {
+            return self.alive(device); // What burned once burns no more, and nobody else asks.
+        }
         let stamp = stamp(self.message, said, self.context);
         self.push(device, Stamp { freshness: Freshness::Backfill, ..stamp }, values);
     }
@@ -169,7 +172,7 @@ impl<'a> Outcome<'a> {
 
     /// A picture that is worth keeping; few come with one message.
     pub fn keep_still(&mut self, still: Still) {
-        if self.decoded.stills.len() < STILLS_MAX && self.stranger_mut(still.device).is_none() {
+        if self.decoded.stills.len() < STILLS_MAX {
             self.decoded.stills.push(still);
         }
     }

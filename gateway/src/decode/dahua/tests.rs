@@ -109,3 +109,12 @@ proptest! {
         let _ = decoded(&[heads[head], &bytes].concat());
     }
 }
+
+#[test]
+fn who_is_not_registered_is_read_for_the_waiting_room_and_keeps_no_picture() {
+    let body = b"--b\r\nContent-Type: text/plain\r\n\r\nCode=FireDetection;action=Start;index=6\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\xe0\r\n--b--\r\n";
+    let decoded = decoded(body);
+    assert_eq!((decoded.events.len(), decoded.stills.len()), (0, 0));
+    let stranger = &decoded.strangers[0];
+    assert_eq!((stranger.address.as_str(), stranger.burns()), ("dahua:gate/7", Some(true)));
+}

@@ -124,6 +124,17 @@ fn a_channel_of_a_recorder_is_never_taken_for_the_recorder() {
     assert!(why.contains("hikvision:44:19:b6:00:00:02/3"), "{why}");
 }
 
+#[test]
+fn who_is_not_registered_is_read_for_the_waiting_room_and_keeps_no_picture() {
+    let fire = xml(VER20, "44:19:B6:00:00:09", 1, "fireDetection", "active");
+    let picture: &[u8] = b"\xff\xd8\xff\xe0 a picture";
+    let decoded = decoded(&parts(&[("application/xml", fire.as_bytes()), ("image/jpeg", picture)]));
+    assert_eq!((decoded.events.len(), decoded.stills.len()), (0, 0));
+    let stranger = &decoded.strangers[0];
+    assert_eq!(stranger.address, "hikvision:44:19:b6:00:00:09");
+    assert_eq!(stranger.burns(), Some(true));
+}
+
 fn door(major: u32, minor: u32, more: &str) -> String {
     format!(
         "{{\"ipAddress\":\"192.168.1.31\",\"portNo\":80,\"protocol\":\"HTTP\",\"dateTime\":\"2024-08-26T12:32:28+01:00\",\"activePostCount\":1,\
@@ -220,12 +231,14 @@ fn no_name_card_or_face_leaves_this_place() {
     for message in [known, strange.clone(), as_xml, broken, broken_xml, strange.replace("eventType", "kind")]
     {
         let decoded = decoded(message.as_bytes());
-        let kept = format!(
-            "{:?} {:?} {}",
-            decoded.events,
-            decoded.rejects,
-            String::from_utf8_lossy(&decoded.shown.clone().unwrap())
-        );
+        let strangers = &decoded.strangers;
+        let kept = format!("{strangers:?}")
+            + &format!(
+                "{:?} {:?} {}",
+                decoded.events,
+                decoded.rejects,
+                String::from_utf8_lossy(&decoded.shown.clone().unwrap())
+            );
         for secret in ["王桂兰", "0012345678", "E-4711", "FaceRect"] {
             assert!(!kept.contains(secret), "{secret} in {kept}");
         }

@@ -207,7 +207,7 @@ fn frames_of_transmission_devices_become_what_they_say() {
         let Some(Piece::Frame(frame, _)) = stream.piece() else { panic!("{} is no frame", sample.name) };
         let message =
             Message { topic: &golden.device, payload: &bytes, retained: false, dup: false, received };
-        let told = gbt26875::decode(&frame, device, &gbt26875::Dialect::default(), &message, &context);
+        let told = gbt26875::decode(&frame, Some(device), &gbt26875::Dialect::default(), &message, &context);
         let events: Vec<_> = told.decoded.events.iter().map(|event| written(event, &context)).collect();
         assert_eq!(events, sample.expect, "{}", sample.name);
         let rejects = &told.decoded.rejects;

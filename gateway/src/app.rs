@@ -28,6 +28,7 @@ use crate::io::commands::Commands;
 use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
+use crate::io::mqtt::sparkplug::Sparkplug;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
 use crate::io::roll_call::RollCalls;
@@ -47,6 +48,7 @@ use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
 use crate::store::{Limits, Store, attachments, restore, stills};
 use crate::supervise::Supervisor;
+use crate::waiting::{Room, SharedRoom};
 use crate::{account_command, world};
 
 pub use crate::world::Reload;
@@ -129,7 +131,8 @@ impl App {
             Some(config) => Some(gbt26875::Server::bind(config).await?),
             None => None,
         };
-        let sources = loaded.config.brokers.iter().map(|broker| mqtt::Source::new(broker, &folder));
+        let heard = loaded.config.brokers.iter().filter(|broker| !broker.subscribe.is_empty());
+        let sources = heard.map(|broker| mqtt::Source::new(broker, &folder));
         Ok(Self {
             path: path.to_owned(),
             sources: sources.collect::<Result<_, _>>()?,
@@ -176,9 +179,10 @@ impl App {
         let (new_worlds, worlds) = mpsc::channel(1);
         let mut tasks = Supervisor::new(stop.clone());
         let unrecorded = Arc::<Unrecorded>::default();
+        let waiting = Arc::new(SharedRoom::new(Room::resume(store.waiting().await?)));
 
         // Consumers first, so that nothing a source brings waits for them.
-        let driver = Driver::new(
+        let mut driver = Driver::new(
             engine,
             store.clone(),
             live.clone(),
@@ -191,6 +195,7 @@ impl App {
             unrecorded.clone(),
             health.essential("disk"),
         );
+        driver.strangers = waiting.clone();
         tasks.spawn("driver", driver.run(stop.child_token()));
         tasks.spawn("history", store.clone().keep_history(stop.clone()));
         if let Some(influx) = &config.influx {
@@ -298,8 +303,14 @@ impl App {
             };
             tasks.spawn("camera", camera::Camera::new(camera, folder, ends)?.run(stop.clone()));
         }
+        if let Some(sparkplug) = &config.sparkplug {
+            let name = sparkplug.broker.get_ref();
+            let broker = config.brokers.iter().find(|broker| broker.name.get_ref() == name);
+            let host = Sparkplug::new(sparkplug, broker.context("[sparkplug] names no [[broker]]")?, folder)?;
+            tasks.spawn("sparkplug", host.run(world.clone(), inlet.clone(), clock, stop.clone()));
+        }
         for bus in &config.buses {
-            let bus = modbus::Bus::new(bus)?;
+            let bus = modbus::Bus::new(bus, &loaded.profiles)?;
             commands.buses.push(bus.handle());
             tasks.spawn("modbus", bus.run(world.clone(), inlet.clone(), stop.clone()));
         }
@@ -354,12 +365,8 @@ impl App {
         });
         let learning = Learning { store: store.clone(), world: world.clone(), clock, desk: desk.clone() };
         tasks.spawn("learning", learning.run(stop.clone()));
-        let trials = Trials {
-            store: store.clone(),
-            world: world.clone(),
-            clock,
-            previews: desk.previews.clone(),
-        };
+        let trials =
+            Trials { store: store.clone(), world: world.clone(), clock, previews: desk.previews.clone() };
         tasks.spawn("rule previews", trials.run(stop.clone()));
         if let Some(config) = &config.centre {
             let centre = Centre::new(
@@ -380,6 +387,7 @@ impl App {
             world: world.clone(),
             live,
             inlet,
+            waiting,
             commands,
             clock,
             tokens: http::auth::Tokens::read(&config.http, folder)?,

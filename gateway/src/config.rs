@@ -54,6 +54,8 @@ pub struct Config {
     pub camera_events: Vec<CameraEvent>,
     #[serde(default, rename = "modbus")]
     pub buses: Vec<Bus>,
+    /// A host of Sparkplug edge nodes.
+    pub sparkplug: Option<Sparkplug>,
     /// Where user information transmission devices report.
     pub gbt26875: Option<Gbt26875>,
     /// The city's centre, which is told of fires.
@@ -125,6 +127,14 @@ pub struct RegistryFiles {
     pub devices: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub people: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub absences: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub teams: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub buildings: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub households: Vec<Spanned<PathBuf>>,
 }
 
 /// Our own MQTT ingest listener: acknowledges after the commit.
@@ -223,6 +233,22 @@ pub struct Topic {
     pub decoder: Option<Spanned<crate::decode::Family>>,
     /// Name of a device profile that reads messages on a topic.
     pub profile: Option<Spanned<String>>,
+}
+
+/// A host application of Sparkplug B, with a connection of its own to one broker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sparkplug {
+    /// Name of a `[[broker]]`.
+    pub broker: Spanned<String>,
+    /// Used by no other host.
+    pub host_id: Spanned<String>,
+    /// Only these groups; none: all.
+    #[serde(default)]
+    pub groups: Vec<Spanned<String>>,
+    /// So long a message is waited for that is missing between two others.
+    #[serde(default = "defaults::reorder_timeout_ms")]
+    pub reorder_timeout_ms: Spanned<u32>,
 }
 
 /// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
@@ -332,7 +358,7 @@ pub enum Parity {
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     pub unit: Spanned<u8>,
-    /// One of the built-in maps (`mpd-380`, `keller-x`, `sw-p300`), or leave out and list `register`s.
+    /// A device profile `over = "modbus"`, such as `mpd-380`, `keller-x` or `sw-p300`, or leave out and list `register`s.
     pub map: Option<Spanned<String>>,
     #[serde(default, rename = "register")]
     pub registers: Vec<Register>,
@@ -342,7 +368,7 @@ pub struct Unit {
     /// Quiet time this unit needs before each request. SW-P300 wants 2,000.
     #[serde(default)]
     pub pause_ms: u32,
-    /// The unit in which the built-in map's pressure counts, for a map that does not know it (`sw-p300`).
+    /// The unit in which the map's pressure counts, for a map that does not know it (`sw-p300`).
     pub pressure_unit: Option<Spanned<String>>,
 }
 
@@ -590,6 +616,7 @@ mod defaults {
         messages_per_s_max: u32 = 2_000;
         idle_s_max: u32 = 3_600;
         keep_alive_s: u32 = 15;
+        reorder_timeout_ms: u32 = 2_000;
         push_in_per_s: u32 = 200;
         camera_silent_s: u32 = 60;
         modbus_timeout_ms: u32 = 1_000;

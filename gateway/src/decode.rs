@@ -7,6 +7,7 @@ pub mod camera;
 mod chirpstack;
 mod ctwing;
 pub mod dahua;
+mod discovery;
 mod fields;
 mod frigate;
 pub mod gbt26875;
@@ -23,6 +24,8 @@ pub mod privacy;
 pub mod profile;
 pub mod push;
 mod scalar;
+pub mod sparkplug;
+pub mod stranger;
 mod time;
 mod ttn;
 mod values;
@@ -42,6 +45,7 @@ use crate::model::{DeviceIx, Event};
 use crate::units::Timestamp;
 
 pub use outcome::{Outcome, REPORTS_MAX};
+pub use stranger::{Announced, Stranger};
 pub use values::{VALUES_MAX, quality_of};
 
 /// Which decoder reads a topic.
@@ -55,6 +59,8 @@ pub enum Family {
     Ttn,
     Frigate,
     Meokon,
+    /// What devices tell Home Assistant of themselves: who there is, and no readings.
+    HomeAssistant,
     /// A profile of the topic's own.
     #[serde(skip)]
     Profile(profile::ProfileIx),
@@ -87,6 +93,8 @@ pub struct Decoded {
     pub stills: Vec<camera::Still>,
     /// What a dead letter keeps of a message that may tell of people, in the place of its bytes.
     pub shown: Option<Vec<u8>>,
+    /// Who spoke, or was announced, and is not registered.
+    pub strangers: Vec<Stranger>,
 }
 
 /// A full sentence: what is wrong, where, what to send instead.
@@ -106,6 +114,7 @@ pub fn decode(family: Family, message: &Message<'_>, context: &Context) -> Decod
         Family::Profile(ix) => profile::decode(ix, message, context),
         Family::Frigate => frigate::decode(message, context),
         Family::Meokon => meokon::decode(message, context),
+        Family::HomeAssistant => discovery::home_assistant(message, context),
     }
 }
 

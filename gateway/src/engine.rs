@@ -10,6 +10,7 @@
 mod act;
 mod alarm;
 pub mod backoff;
+pub mod behaviour;
 mod condition;
 mod deeds;
 mod due;
@@ -36,6 +37,7 @@ mod snapshot;
 mod stillness;
 mod text;
 pub mod timeline;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,7 @@ use presence::{Presence, Silence};
 pub use review::judge_closed;
 use rules::{Basis, RuleBook, RuleIx};
 use stillness::Flats;
+use watch::{Outcome, Sighted, Watch};
 
 use crate::grid::Registry;
 use crate::model::{
@@ -173,6 +176,7 @@ pub struct Engine {
     alarms: OpenAlarms,
     pages: flood::Pages,
     flats: Flats,
+    watch: Option<Box<Watch>>,
 }
 
 /// What one call works with, and what it led to so far.
@@ -183,6 +187,7 @@ struct Turn<'a> {
     effects: Vec<Effect>,
     /// Put by steps of ladders.
     questions: Vec<nearest::Question>,
+    watch: Option<Box<Watch>>,
 }
 
 impl Engine {
@@ -200,6 +205,7 @@ impl Engine {
             alarms: OpenAlarms::default(),
             pages: flood::Pages::default(),
             flats: Flats::default(),
+            watch: None,
         };
         engine.arm_new_devices();
         engine.arm_new_flats();
@@ -210,8 +216,15 @@ impl Engine {
     pub fn apply(&mut self, batch: &Batch) -> Applied {
         let (registry, rules) = (self.registry.clone(), self.rules.clone());
         let now = Now { wall: batch.now.wall, steady: batch.now.steady.max(self.now.steady) };
-        let mut turn =
-            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
+        let watch = self.watch.take();
+        let mut turn = Turn {
+            registry: &registry,
+            rules: &rules,
+            now,
+            effects: Vec::new(),
+            questions: Vec::new(),
+            watch,
+        };
         let forgave = self.forgive_own_absence(now.steady);
         let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);
@@ -229,6 +242,7 @@ impl Engine {
         self.alarms.questions.append(&mut turn.questions);
         let folded = self.pages.pass(&mut turn, &self.alarms);
         let idle = batch.events.is_empty() && !matured && !forgave && !folded;
+        self.watch = turn.watch;
         if idle {
             // It is not in the journal: a snapshot must not be of a later moment than the clock knows after a restart without a date.
             self.now = before;
@@ -338,7 +352,9 @@ impl Engine {
                 if let Some(state) = self.conditions.take(place) {
                     let (state, change) = state.ripened(turn.rules.rule(place.1), now);
                     self.conditions.put(place, state);
-                    self.follow(turn, place, change);
+                    if let Some(outcome) = self.follow(turn, place, change) {
+                        turn.see_time(place.0, Some(place.1), outcome);
+                    }
                 }
             } else if let Some((at, alarm)) = step
                 && at == first
@@ -355,9 +371,12 @@ impl Engine {
         for alarm in self.alarms.resolved_of(device) {
             self.alarms.returned(turn, alarm, "resolved, and the device is silent");
         }
-        if let Some(rule) = turn.rules.presence(device) {
-            self.judge(turn, (device, rule), Verdict::Abnormal, None);
-        }
+        let rule = turn.rules.presence(device);
+        let outcome = match rule {
+            Some(rule) => self.judge(turn, (device, rule), Verdict::Abnormal, None),
+            None => Outcome::SilentUnwatched,
+        };
+        turn.see_time(device, rule, outcome);
     }
 
     fn report(&mut self, turn: &mut Turn<'_>, report: &Report, (seq, event): (u64, u32)) {
@@ -377,7 +396,23 @@ impl Engine {
                 self.judge(turn, (device, rule), Verdict::Normal, None);
             }
         }
+        if report.values.is_empty() {
+            turn.see(device, || Sighted::SignOfLife { freshness: report.freshness });
+        }
+        let rules = turn.rules;
+        let saw = |value: &Value, rule: Option<RuleIx>, outcome| Sighted::Value {
+            metric: value.metric,
+            value: value.value,
+            quality: value.quality,
+            freshness: report.freshness,
+            device_time: report.device_time,
+            rule: rule.map(|rule| rules.rule(rule).name.clone()),
+            outcome,
+        };
         if weight == Weight::Repetition {
+            for value in &report.values {
+                turn.see(device, || saw(value, None, Outcome::Repetition));
+            }
             return;
         }
         if weight == Weight::Live {
@@ -385,8 +420,11 @@ impl Engine {
         }
         let tested = || report.values.iter().any(|value| value.metric == Metric::TEST && value.value != 0.0);
         for (at, value) in report.values.iter().enumerate() {
-            for &rule in turn.rules.watching(device, value.metric) {
-                let place = (device, rule);
+            let watching = rules.watching(device, value.metric);
+            if watching.is_empty() {
+                turn.see(device, || saw(value, None, Outcome::NoRule));
+            }
+            for &rule in watching {
                 let trigger = || Trigger {
                     reading: ReadingId { seq, event, value: at as u32 },
                     metric: value.metric,
@@ -395,25 +433,42 @@ impl Engine {
                     received: report.received,
                     freshness: report.freshness,
                 };
-                let Some(verdict) = self.verdict(turn, place, value, weight) else { continue };
-                let fire = is_fire_flag(turn, rule);
-                if fire && verdict == Verdict::Abnormal && tested() {
-                    continue; // A test press does not page as fire; a rule for the flag `test` records it.
-                }
-                match weight {
-                    Weight::Live => {
-                        if fire {
-                            self.mark_fire(turn, place, verdict, report.device_time);
-                        }
-                        let trigger = (verdict == Verdict::Abnormal).then(trigger);
-                        self.judge(turn, place, verdict, trigger);
-                    }
-                    Weight::Late { age } if fire && verdict == Verdict::Abnormal => {
-                        self.late_fire(turn, place, age, trigger());
-                    }
-                    Weight::Late { .. } | Weight::Repetition => (),
-                }
+                let outcome = self.value(turn, (device, rule), value, weight, trigger, &tested);
+                turn.see(device, || saw(value, Some(rule), outcome));
             }
+        }
+    }
+
+    /// One value under one rule.
+    fn value(
+        &mut self,
+        turn: &mut Turn<'_>,
+        place: Place,
+        value: &Value,
+        weight: Weight,
+        trigger: impl Fn() -> Trigger,
+        tested: &impl Fn() -> bool,
+    ) -> Outcome {
+        let Some(verdict) = self.verdict(turn, place, value, weight) else {
+            return Outcome::unjudged(weight);
+        };
+        let fire = is_fire_flag(turn, place.1);
+        if fire && verdict == Verdict::Abnormal && tested() {
+            return Outcome::TestPress; // It does not page as fire; a rule for the flag `test` records it.
+        }
+        match weight {
+            Weight::Live => {
+                let trigger = trigger();
+                if fire {
+                    self.mark_fire(turn, place, verdict, trigger.device_time);
+                }
+                let trigger = (verdict == Verdict::Abnormal).then_some(trigger);
+                self.judge(turn, place, verdict, trigger)
+            }
+            Weight::Late { age } if fire && verdict == Verdict::Abnormal => {
+                self.late_fire(turn, place, age, trigger())
+            }
+            Weight::Late { .. } | Weight::Repetition => Outcome::TooOld,
         }
     }
 
@@ -438,37 +493,57 @@ impl Engine {
         counts.then_some(verdict)
     }
 
-    fn judge(&mut self, turn: &mut Turn<'_>, place: Place, verdict: Verdict, trigger: Option<Trigger>) {
+    fn judge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        place: Place,
+        verdict: Verdict,
+        trigger: Option<Trigger>,
+    ) -> Outcome {
         if verdict != Verdict::Abnormal && self.conditions.get(place).is_none() {
-            return;
+            return Outcome::of_nothing(false, None, verdict, turn.now.steady);
         }
         let rule = turn.rules.rule(place.1);
         let state = self.conditions.take(place);
+        let had = state.is_some();
         let (state, change) = Condition::judged(state, rule, verdict, trigger, turn.now.steady);
+        let unchanged = Outcome::of_nothing(had, state.as_ref(), verdict, turn.now.steady);
         self.conditions.put(place, state);
-        self.follow(turn, place, change);
+        self.follow(turn, place, change).unwrap_or(unchanged)
     }
 
-    /// What a change of a condition means for its alarm.
-    fn follow(&mut self, turn: &mut Turn<'_>, place: Place, change: Change) {
+    /// What a change of a condition means for its alarm; `None`: nothing has changed.
+    fn follow(&mut self, turn: &mut Turn<'_>, place: Place, change: Change) -> Option<Outcome> {
         let open = self.alarms.find(Key { device: place.0, rule: place.1, late: false });
         let latched = turn.rules.rule(place.1).basis.quiet().is_some();
-        match (change, open) {
-            (Change::Nothing, _) => (),
+        Some(match (change, open) {
+            (Change::Nothing, _) => return None,
             (Change::Began(_), Some(alarm)) if latched => {
                 self.alarms.again(turn, alarm, "a new episode after quiet");
+                Outcome::Stands
             }
-            (Change::Began(_), Some(alarm)) => self.alarms.again(turn, alarm, ""),
-            (Change::Repeated(_), Some(alarm)) => self.alarms.repeated(turn, alarm),
-            (Change::Began(trigger), None) => self.raise(turn, place, None, trigger),
+            (Change::Began(_), Some(alarm)) => {
+                self.alarms.again(turn, alarm, "");
+                Outcome::Stands
+            }
+            (Change::Repeated(_), Some(alarm)) => {
+                self.alarms.repeated(turn, alarm);
+                Outcome::Stands
+            }
             // Somebody resolved it while the detector stays latched: still the same episode.
-            (Change::Repeated(_), None) if latched => (),
-            // Resolved while the device was silent; it is back and still reports it.
-            (Change::Repeated(trigger), None) => self.raise(turn, place, None, trigger),
-            (Change::Ended, Some(alarm)) if latched => self.alarms.returned(turn, alarm, "quiet"),
-            (Change::Ended, Some(alarm)) => self.alarms.returned(turn, alarm, ""),
-            (Change::Ended, None) => (),
-        }
+            (Change::Repeated(_), None) if latched => Outcome::SameEpisode,
+            // For a repeated one: resolved while the device was silent; it is back and still reports it.
+            (Change::Began(trigger) | Change::Repeated(trigger), None) => {
+                self.raise(turn, place, None, trigger);
+                Outcome::Raised
+            }
+            (Change::Ended, open) => {
+                if let Some(alarm) = open {
+                    self.alarms.returned(turn, alarm, if latched { "quiet" } else { "" });
+                }
+                Outcome::Ended
+            }
+        })
     }
 
     fn raise(&mut self, turn: &mut Turn<'_>, place: Place, late: Option<Late>, trigger: Option<Trigger>) {
@@ -512,9 +587,15 @@ impl Engine {
     }
 
     /// A fire flag in a late report; the table in `freshness.rs` line by line.
-    fn late_fire(&mut self, turn: &mut Turn<'_>, place: Place, age: Option<Millis>, trigger: Trigger) {
+    fn late_fire(
+        &mut self,
+        turn: &mut Turn<'_>,
+        place: Place,
+        age: Option<Millis>,
+        trigger: Trigger,
+    ) -> Outcome {
         if self.conditions.get(place).is_some() {
-            return;
+            return Outcome::Stands;
         }
         let mark = self.fires.get(&place).copied().unwrap_or_default();
         let newer = match trigger.device_time {
@@ -533,9 +614,13 @@ impl Engine {
         match open {
             Some(alarm) if newer => self.alarms.again(turn, alarm, "reported again, late"),
             Some(alarm) => self.alarms.repeated(turn, alarm),
-            None if newer => self.raise(turn, place, Some(Late { age }), Some(trigger)),
-            None => (),
+            None if newer => {
+                self.raise(turn, place, Some(Late { age }), Some(trigger));
+                return Outcome::Raised;
+            }
+            None => return Outcome::LateAndKnown,
         }
+        Outcome::Stands
     }
 }
 

@@ -1,20 +1,94 @@
-//! `gridwarden explain A-17`: why there is this alarm, who was chosen and told, and what became of every attempt. Works beside a running station.
+//! `gridwarden explain`: why there is this alarm, who was chosen and told, and what became of every attempt; or why a device or a cell was quiet at a moment ([`quiet`]).
+//! Works beside a running station.
 //!
-//! Reads what is on disk and decides nothing. The message that raised it is shown as long as the journal holds it.
+//! Reads what is on disk and decides nothing. The message that raised an alarm is shown as long as the journal holds it.
+
+pub mod quiet;
+mod reasons;
+mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::card::Card;
 use crate::config::Loaded;
 use crate::grid::Registry;
+use crate::grid::import::Moment;
 use crate::model::{Alarm, AlarmId, Event, Report, Trigger};
+use crate::problem::nearest;
+use crate::replay_command::in_force;
 use crate::store::Store;
 use crate::store::outbox::{Attempt, Outcome};
 use crate::units::Timestamp;
 
-pub async fn alarm(loaded: &Loaded, id: &str) -> anyhow::Result<String> {
+/// What is asked for: an alarm, or why it was quiet.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct ExplainArgs {
+    /// Such as A-17
+    #[arg(group = "what")]
+    alarm: Option<String>,
+    /// Why did this device raise no alarm?
+    #[arg(long, group = "what")]
+    device: Option<String>,
+    /// Why was it quiet in this cell?
+    #[arg(long, group = "what")]
+    cell: Option<String>,
+    /// The moment, such as 2026-11-23T03:00 in the station's time zone; now when left out
+    #[arg(long)]
+    at: Option<String>,
+    #[arg(short, long, default_value = "config/station.toml")]
+    config: PathBuf,
+}
+
+impl ExplainArgs {
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+}
+
+/// What it prints.
+pub async fn run(loaded: &Loaded, asked: &ExplainArgs) -> anyhow::Result<String> {
+    if let Some(id) = &asked.alarm {
+        return alarm(loaded, id).await;
+    }
+    let store = Store::open_beside(&loaded.store_path())?;
+    let registry = Registry::build(store.load_registry().await?);
+    let zone = registry.rows().zone.clone();
+    let at = match &asked.at {
+        None => crate::clock::wall(),
+        Some(text) => {
+            let wrong = || format!("--at: `{text}` is no moment; write one such as 2026-11-23T03:00");
+            Moment::parse(text, false).with_context(wrong)?.at(&zone)
+        }
+    };
+    let rules = in_force(&store, &loaded.rules, &registry).await?;
+    let desk = quiet::Desk { store, registry: registry.clone(), rules };
+    if let Some(id) = &asked.device {
+        return match registry.device_by_id(id) {
+            Some(device) => Ok(text::device(&desk.device(device.ix, at).await?, &zone)),
+            None => {
+                let letters = desk.stranger(id, at).await?;
+                if letters.is_empty() {
+                    let near = nearest(id, registry.devices().iter().map(|device| device.id.as_str()));
+                    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                    bail!("there is no device `{id}`, and no unusable message of that day names it{near}");
+                }
+                Ok(text::stranger(id, &letters, &zone))
+            }
+        };
+    }
+    let code = asked.cell.as_deref().unwrap_or_default();
+    let cell = registry.cell_by_code(code).with_context(|| format!("there is no cell `{code}`"))?;
+    Ok(text::cell(&desk.cell(cell.ix, at).await?, &zone))
+}
+
+async fn alarm(loaded: &Loaded, id: &str) -> anyhow::Result<String> {
     let id: AlarmId = id.parse().map_err(|()| anyhow::anyhow!("`{id}` is no alarm; write it as A-17"))?;
     let store = Store::open_beside(&loaded.store_path())?;
     let alarm = store.alarm(id).await?.with_context(|| format!("there is no alarm {id} in this store"))?;

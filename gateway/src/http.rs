@@ -14,6 +14,7 @@ pub mod deeds;
 pub mod document;
 pub mod drills;
 pub mod events;
+pub mod explain;
 pub mod extract;
 pub mod grid;
 pub mod hazards;
@@ -49,6 +50,8 @@ pub mod session;
 pub mod staffing;
 pub mod station;
 pub mod stills;
+pub mod teams;
+pub mod waiting;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,6 +79,7 @@ use crate::metrics::Metrics;
 use crate::notify::reports::Reporter;
 use crate::notify::web_push;
 use crate::store::Store;
+use crate::waiting::SharedRoom;
 use crate::world;
 use problem::ApiError;
 
@@ -92,6 +96,7 @@ pub struct Api {
     pub world: world::Shared,
     pub live: Arc<Live>,
     pub inlet: Inlet,
+    pub waiting: Arc<SharedRoom>,
     pub commands: Commands,
     pub clock: Clock,
     pub tokens: auth::Tokens,
@@ -125,6 +130,7 @@ pub struct Own {
     uploads: Semaphore,
     awaited: Mutex<photos::Awaited>,
     residents_uploads: Semaphore,
+    explanations: Semaphore,
 }
 
 impl Default for Own {
@@ -142,6 +148,7 @@ impl Default for Own {
             uploads: Semaphore::new(attachments::UPLOADS_MAX),
             awaited: Mutex::default(),
             residents_uploads: Semaphore::new(photos::UPLOADS_MAX),
+            explanations: Semaphore::new(1),
         }
     }
 }
@@ -184,6 +191,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(grid::device))
         .routes(routes!(stills::list))
         .routes(routes!(stills::one))
+        .routes(routes!(explain::device))
+        .routes(routes!(explain::cell))
         .routes(routes!(commands::command))
         .routes(routes!(modbus::list))
         .routes(routes!(modbus::read))
@@ -196,6 +205,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(staffing::post_duty, staffing::delete_duty))
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
         .routes(routes!(roster::teams))
+        .routes(routes!(teams::put, teams::end))
         .routes(routes!(roster::vacancies))
         .routes(routes!(attachments::list, attachments::add))
         .routes(routes!(attachments::one))
@@ -210,6 +220,9 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(history::series))
         .routes(routes!(history::dead_letters))
         .routes(routes!(letters::again))
+        .routes(routes!(waiting::list))
+        .routes(routes!(waiting::place))
+        .routes(routes!(waiting::dismiss))
         .routes(routes!(rules::list))
         .routes(routes!(rules::ladder))
         .merge(files())

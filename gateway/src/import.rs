@@ -26,6 +26,7 @@ pub enum What {
 }
 
 impl What {
+    /// What others stand on comes first.
     pub const ALL: [Self; 7] = [
         Self::Cells,
         Self::Devices,
@@ -45,6 +46,19 @@ impl What {
             Self::Teams => "teams",
             Self::Buildings => "buildings",
             Self::Households => "households",
+        }
+    }
+
+    /// Of station.toml.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Cells => "registry.cells",
+            Self::Devices => "registry.devices",
+            Self::People => "registry.people",
+            Self::Absences => "registry.absences",
+            Self::Teams => "registry.teams",
+            Self::Buildings => "registry.buildings",
+            Self::Households => "registry.households",
         }
     }
 

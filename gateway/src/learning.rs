@@ -8,7 +8,7 @@ pub mod preview;
 mod rehearse;
 
 pub use file::{CannotAccept, Prepared, RulesFile};
-pub use rehearse::{Pace, rehearse};
+pub use rehearse::{Pace, alarms_since, rehearse};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,6 @@ use crate::replay::{Span, Trial};
 use crate::store::Store;
 use crate::units::{Millis, Timestamp};
 use crate::world;
-use rehearse::alarms_since;
 
 /// The first look, after a start that may have other things to do; then daily.
 const FIRST_LOOK: Duration = Duration::from_secs(600);

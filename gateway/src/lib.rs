@@ -22,6 +22,8 @@ pub mod decode;
 
 pub mod wire;
 
+pub mod waiting;
+
 pub mod profiles;
 
 pub mod world;

@@ -9,8 +9,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
+use gateway::explain::{self, ExplainArgs};
 use gateway::replay_command::{self, ReplayArgs};
-use gateway::{app, channel_test, explain, import, ladder, probe, profiles, vacancies};
+use gateway::{app, channel_test, import, ladder, probe, profiles, vacancies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -52,13 +53,8 @@ enum Command {
     /// What a ladder would do
     #[command(subcommand)]
     Ladder(LadderCommand),
-    /// Why there is an alarm, who was chosen and told, and what became of every attempt
-    Explain {
-        /// Such as A-17
-        alarm: String,
-        #[arg(short, long, default_value = "config/station.toml")]
-        config: PathBuf,
-    },
+    /// Why there is an alarm, who was told, and what became of every attempt; or why a device or a cell was quiet
+    Explain(ExplainArgs),
     /// Run the journal through other rules: what would have been raised, missed, or raised at another time
     Replay(ReplayArgs),
     /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
@@ -213,9 +209,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             print!("{}", ladder::show(&loaded, &asked).await?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Explain { alarm, config } => {
-            let Some(loaded) = load(&config) else { return Ok(ExitCode::FAILURE) };
-            print!("{}", explain::alarm(&loaded, &alarm).await?);
+        Command::Explain(asked) => {
+            let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
+            print!("{}", explain::run(&loaded, &asked).await?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(asked) => {

@@ -102,7 +102,7 @@ pub fn test(path: &Path) -> (String, bool) {
     (failures.join("\n"), false)
 }
 
-/// A table for docs/devices.md and for people.
+/// Two tables for docs/devices.md and for people: what there is, and where paper and practice differ.
 pub fn list(profiles: &Profiles) -> String {
     let mut text = String::from(
         "| profile | device | kind | over | samples | best evidence |\n|---|---|---|---|---|---|\n",
@@ -119,6 +119,12 @@ pub fn list(profiles: &Profiles) -> String {
             evidence.kind.name(),
             evidence.source
         ));
+    }
+    text.push_str("\n| profile | where paper, decoder and sample differ |\n|---|---|\n");
+    for profile in profiles.all() {
+        for deviation in &profile.deviations {
+            text.push_str(&format!("| `{}` | {deviation} |\n", profile.name));
+        }
     }
     text
 }

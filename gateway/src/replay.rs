@@ -100,6 +100,11 @@ impl Rehearsal {
         Difference::of(&were, self.base.raised(), &self.were, span)
     }
 
+    /// The engine under the rules in force: to look on, and at what it knows now.
+    pub fn in_force(&mut self) -> &mut Engine {
+        self.base.engine()
+    }
+
     pub fn were(&self) -> &[Was] {
         &self.were
     }

@@ -63,7 +63,7 @@ pub async fn run(loaded: &Loaded, asked: &ReplayArgs) -> anyhow::Result<(String,
 }
 
 /// The rules that the engine works with; those of the file when it never ran.
-async fn in_force(store: &Store, file: &Rules, registry: &Registry) -> anyhow::Result<Arc<RuleBook>> {
+pub async fn in_force(store: &Store, file: &Rules, registry: &Registry) -> anyhow::Result<Arc<RuleBook>> {
     let kept = store.recall(RULES_MEMO).await?.and_then(|text| Rules::read(&text).ok());
     Ok(Arc::new(RuleBook::compile(kept.as_ref().unwrap_or(file), registry).0))
 }

@@ -14,6 +14,7 @@ pub mod attachments;
 pub mod audit;
 pub mod cards;
 pub mod care;
+mod cases;
 pub mod chain;
 mod commit;
 mod file;
@@ -35,6 +36,7 @@ mod schema;
 pub mod stills;
 mod torn;
 mod upkeep;
+pub mod waiting;
 mod writer;
 
 #[cfg(test)]
@@ -55,6 +57,7 @@ use crate::card::Card;
 use crate::engine::Effect;
 use crate::model::{AlarmId, Batch, DeadLetter};
 use crate::units::{Now, Timestamp};
+use crate::waiting::Change;
 
 /// One variant per thing that the caller, or the operator, would do something different about.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +141,8 @@ pub struct Commit {
     pub audit: Vec<Audit>,
     /// Small texts to remember under a name, see [`Store::recall`].
     pub memo: Vec<(&'static str, String)>,
+    /// Devices that are not registered.
+    pub waiting: Vec<Change>,
     /// The engine's state after `batch`.
     pub snapshot: Option<Vec<u8>>,
 }

@@ -156,7 +156,7 @@ async fn poll_with_the_gateway(address: &str) -> f64 {
     let (inlet, mut outlet) = inlet::channel();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let bus = Bus::new(&toml::from_str(&text).unwrap()).unwrap();
+    let bus = Bus::new(&toml::from_str(&text).unwrap(), &gateway::profiles::shipped()).unwrap();
     tasks.spawn(bus.run(world.share(), inlet, stop.clone()));
     let mut values = 0;
     let take = async {

@@ -9,7 +9,7 @@ use gateway::clock::{Clock, instant};
 use gateway::engine::Engine;
 use gateway::health::Health;
 use gateway::io::driver::Driver;
-use gateway::io::inlet;
+use gateway::io::inlet::{self, Inbound};
 use gateway::io::listener::{Intake, Listener};
 use gateway::live::Live;
 use gateway::model::Event;
@@ -122,8 +122,10 @@ async fn bare_listener(folder: &str) {
     let settings = toml::from_str("bind = '127.0.0.1:0'\nmessages_per_s_max = 100000000").unwrap();
     let listener = Listener::bind(&settings, std::path::Path::new(".")).await.unwrap();
     say(listener.local_addr().unwrap().port().into());
-    let intake: Intake =
-        Arc::new(|message| (vec![Event::Report(heartbeat(0, message.received))], Vec::new()));
+    let intake: Intake = Arc::new(|message| Inbound {
+        events: vec![Event::Report(heartbeat(0, message.received))],
+        ..Inbound::default()
+    });
     listener.run_with(intake, inlet, stop).await.unwrap();
 }
 

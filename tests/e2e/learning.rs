@@ -1,9 +1,7 @@
 //! The station learns, with the real program: verdicts → a proposal with its replayed effect → accepted by a person → other rules → other behaviour. And what residents say.
 
 use axum::http::StatusCode;
-use gateway::accounts::{self, Account, Pass, PassKind, Role};
-use gateway::store::{Audit, Store};
-use gateway::units::Millis;
+use gateway::accounts::{Account, Role};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::neighbours::eventually;
@@ -30,26 +28,8 @@ async fn publish(station: &Station, device: &str, values: &Value) {
 
 /// An administrator's token: only people may change what is an alarm.
 async fn administrator(site: &Site) -> String {
-    let store = Store::open_beside(&site.file("data/station.db")).unwrap();
     let now = gateway::clock::wall();
-    let line =
-        || Audit { at: now, who: "test".into(), what: "test".into(), target: "".into(), detail: "".into() };
-    assert!(store.add_account(Account::new("li", Role::Administrator, now), line()).await.unwrap());
-    let (secret, hash) = accounts::secret();
-    let lasts = Millis::from_secs(3600);
-    let pass = Pass {
-        number: 0,
-        kind: PassKind::Token,
-        account: "li".into(),
-        label: "test".into(),
-        address: "".into(),
-        made: now,
-        seen: now,
-        idle: lasts,
-        ends: now + lasts,
-    };
-    store.add_pass(pass, hash, line()).await.unwrap();
-    secret
+    site.token_of(Account::new("li", Role::Administrator, now), now).await
 }
 
 async fn ask(
@@ -191,6 +171,122 @@ async fn verdicts_lead_to_a_proposal_and_an_accepted_one_to_other_behaviour() {
     low_pressure(&station, 100.0).await;
     let all = station.get("/api/v1/alarms?device=HY-1").await;
     assert_eq!(all["items"].as_array().unwrap().len(), 6, "138 kPa raised none: {all:#}");
+    station.stop().await;
+}
+
+/// Four alarms for nothing and a real one, judged; and what the station makes of it.
+async fn threshold_proposal(station: &Station, admin: &str) -> Value {
+    for (kilopascal, verdict) in
+        [(138.0, "false"), (137.0, "false"), (136.0, "false"), (138.0, "false"), (60.0, "true")]
+    {
+        let alarm = low_pressure(station, kilopascal).await;
+        judge(station, &alarm, verdict).await;
+    }
+    look(station, admin, "threshold").await
+}
+
+/// Asks for a look, and waits for a proposal of this kind.
+async fn look(station: &Station, admin: &str, kind: &str) -> Value {
+    let (status, _) = ask(station, Some(admin), Method::POST, "/api/v1/proposals", None).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    eventually("the proposal", 20, || async {
+        let open = station.get("/api/v1/proposals?state=open").await;
+        let all = open["items"].as_array()?.clone();
+        all.into_iter().find(|one| one["change"]["kind"] == kind)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_offered_again_and_a_bad_device_becomes_a_case() {
+    let site = site();
+    let station = site.start().await;
+    let admin = administrator(&site).await;
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    let proposal = threshold_proposal(&station, &admin).await;
+    let path = |number: &Value, what: &str| format!("/api/v1/proposals/{number}/{what}");
+    let refuse = path(&proposal["number"], "refuse");
+    let (status, answer) =
+        ask(&station, Some(&admin), Method::POST, &refuse, Some(json!({ "reason": " " }))).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "a reason is needed: {answer:#}");
+    let because = Some(json!({ "reason": "the pump is mended on Friday" }));
+    let (status, refused) = ask(&station, Some(&admin), Method::POST, &refuse, because.clone()).await;
+    assert_eq!((status, &refused["state"]), (StatusCode::OK, &json!("refused")), "{refused:#}");
+    assert_eq!(refused["reason"], "the pump is mended on Friday", "{refused:#}");
+    let (status, _) =
+        ask(&station, Some(&admin), Method::POST, &path(&proposal["number"], "accept"), because.clone())
+            .await;
+    assert_eq!(status, StatusCode::CONFLICT, "decided is decided");
+    assert_eq!(std::fs::read_to_string(site.file("rules.toml")).unwrap(), rules, "nothing has changed");
+
+    // A detector that cries wolf three times: to be exchanged, and fire is never made less sensitive.
+    for _ in 0..3 {
+        publish(&station, "SD-1", &json!({ "smoke": true })).await;
+        let alarm = eventually("the fire", 10, || async {
+            let open = station.get("/api/v1/alarms?open=1&device=SD-1").await;
+            open["items"][0]["id"].as_str().map(str::to_owned)
+        })
+        .await;
+        station.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({})).await;
+        let resolution = json!({ "disposition": "false_alarm", "cause": "dust" });
+        station.post(&format!("/api/v1/alarms/{alarm}/resolve"), &resolution).await;
+        publish(&station, "SD-1", &json!({ "smoke": false })).await;
+        eventually("its end", 10, || async {
+            let one = station.get(&format!("/api/v1/alarms/{alarm}")).await;
+            (one["alarm"]["state"] == "closed").then_some(())
+        })
+        .await;
+    }
+    let exchange = look(&station, &admin, "exchange").await;
+    assert_eq!(exchange["change"]["device"], "SD-1", "{exchange:#}");
+    let open = station.get("/api/v1/proposals?state=open").await;
+    assert_eq!(open["items"].as_array().unwrap().len(), 1, "the refused one is not offered again: {open:#}");
+    let accept = path(&exchange["number"], "accept");
+    let (status, accepted) = ask(&station, Some(&admin), Method::POST, &accept, because).await;
+    assert_eq!((status, &accepted["state"]), (StatusCode::OK, &json!("accepted")), "{accepted:#}");
+    let case = station.get("/api/v1/alarms?open=1&device=SD-1").await["items"][0].clone();
+    assert_eq!((&case["rule"], &case["owner"]["id"]), (&json!("manual"), &json!("wang-li")), "{case:#}");
+    assert!(case["text"].as_str().unwrap().contains("exchange the device SD-1"), "{case:#}");
+    assert_eq!(
+        std::fs::read_to_string(site.file("rules.toml")).unwrap(),
+        rules,
+        "an exchange changes no rule"
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_leaves_the_proposal_open() {
+    let site = site();
+    let station = site.start().await;
+    let admin = administrator(&site).await;
+    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    let proposal = threshold_proposal(&station, &admin).await;
+    let accept = format!("/api/v1/proposals/{}/accept", proposal["number"]);
+    let because = Some(json!({ "reason": "the main has 136 kPa at noon" }));
+    // Stands where the new text is written first; a folder that is read-only does not stop root.
+    std::fs::create_dir(site.file("rules.new")).unwrap();
+    let (status, refused) = ask(&station, Some(&admin), Method::POST, &accept, because.clone()).await;
+    assert_eq!(
+        (status, &refused["type"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("urn:gridwarden:problem:rules-not-writable")),
+        "{refused:#}"
+    );
+    assert!(
+        refused["detail"].as_str().unwrap().contains("the limit from 140 to 137"),
+        "by hand then: {refused:#}"
+    );
+    assert_eq!(std::fs::read_to_string(site.file("rules.toml")).unwrap(), rules);
+    let open = station.get("/api/v1/proposals?state=open").await;
+    assert_eq!(open["items"][0]["number"], proposal["number"], "it can be decided again: {open:#}");
+    let (_, log) = ask(&station, Some(&admin), Method::GET, "/api/v1/audit?what=proposal.", None).await;
+    assert_eq!(log["items"][0]["what"], "proposal.not_made", "{log:#}");
+
+    std::fs::remove_dir(site.file("rules.new")).unwrap();
+    let (status, accepted) = ask(&station, Some(&admin), Method::POST, &accept, because).await;
+    assert_eq!((status, &accepted["state"]), (StatusCode::OK, &json!("accepted")), "{accepted:#}");
+    let changed = std::fs::read_to_string(site.file("rules.toml")).unwrap();
+    assert_eq!(changed, rules.replace("below = 140.0", "below = 137.0"));
     station.stop().await;
 }
 

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
 mod accounts;
+mod behaviour;
 mod cameras;
 mod card;
+mod cases;
 mod centre;
 mod channels;
 mod commands;
@@ -26,6 +28,7 @@ mod modbus;
 mod mqtt;
 mod nearest;
 mod neighbours;
+mod night;
 mod notify;
 mod oracle;
 mod page;
@@ -34,10 +37,13 @@ mod people;
 mod phone;
 mod positions;
 mod push_in;
+mod quiet;
 mod reload;
 mod rights;
 mod service;
 mod simulator;
+mod sparkplug;
 mod stop;
 mod time;
+mod waiting;
 mod web;

@@ -507,7 +507,10 @@ async fn a_person_asks_between_the_polls_of_a_busy_line() {
     assert!(matches!(refused.answer, Answer::Refused(_)), "{refused:?}");
     // Nobody has this number: the asker is told, and the others are polled on.
     let silent = bus.handle.ask(77, read(0, 1)).await;
-    assert!(matches!(silent, Err(NotAnswered::Failed(Failure::Silent(_) | Failure::Unreachable(_)))), "{silent:?}");
+    assert!(
+        matches!(silent, Err(NotAnswered::Failed(Failure::Silent(_) | Failure::Unreachable(_)))),
+        "{silent:?}"
+    );
     let (one, other) = tokio::join!(bus.handle.ask(2, read(0, 2)), bus.handle.ask(3, read(0, 2)));
     assert!(one.is_ok() && matches!(other, Err(NotAnswered::Busy)), "{other:?}");
     let before = [1, 2, 3].map(|unit| hydrants.requests(unit));

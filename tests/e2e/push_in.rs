@@ -28,8 +28,7 @@ fn site(receiver: &Receiver, more: &str) -> Site {
 /// What a Huaqiang W308 sends through CTWing.
 fn smoke(set: bool, imei: &str) -> Value {
     let mut bytes = b"PU\0\x30\x10\x01\x2f\x08\x01\0\x03\0\x1b".to_vec();
-    #[expect(clippy::disallowed_methods, reason = "a device has a clock of its own")]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = seconds();
     bytes.extend(((now - 1_536_508_800) as u32).to_be_bytes());
     let digits: Vec<u8> = imei.bytes().chain([b'0']).map(|digit| digit - b'0').collect();
     bytes.extend(digits.chunks(2).map(|pair| pair[0] | pair[1] << 4));
@@ -37,6 +36,34 @@ fn smoke(set: bool, imei: &str) -> Value {
     bytes.extend([0; 13]);
     json!({ "messageType": "dataReport", "IMEI": imei, "protocol": "lwm2m", "timestamp": now * 1000,
         "payload": { "APPdata": STANDARD.encode(bytes) } })
+}
+
+/// What a Huaqiang W306 sends: the measurements that it kept, minutes ago and in kPa. From the captured message of its profile.
+fn pressures(kept: &[(u32, u32)], imei: &str) -> Value {
+    const CAPTURED: &str =
+        "UFUAPBAAAAYBAAMAJwMnuwpogDAwYGckCQYAAQAADjxkZAJVcVCnAAAAAAAAAEYAAAAAAAAAAAEDJ7sKAAAAAA==";
+    let mut bytes = STANDARD.decode(CAPTURED).unwrap();
+    let now = seconds();
+    let clock = |minutes_ago: u32| ((now - 1_536_508_800) as u32 - 60 * minutes_ago).to_be_bytes();
+    bytes[13..17].copy_from_slice(&clock(0));
+    let digits: Vec<u8> = imei.bytes().chain([b'0']).map(|digit| digit - b'0').collect();
+    let packed: Vec<u8> = digits.chunks(2).map(|pair| pair[0] | pair[1] << 4).collect();
+    bytes[17..25].copy_from_slice(&packed);
+    bytes[27] = 0;
+    bytes[55] = kept.len() as u8;
+    bytes.truncate(56);
+    for (minutes_ago, kpa) in kept {
+        bytes.extend(clock(*minutes_ago));
+        bytes.extend(kpa.to_be_bytes());
+    }
+    json!({ "messageType": "dataReport", "IMEI": imei, "protocol": "lwm2m", "timestamp": now * 1000,
+        "payload": { "APPdata": STANDARD.encode(bytes) } })
+}
+
+fn seconds() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a device has a clock of its own")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_secs()
 }
 
 async fn push(station: &Station, secret: &str, body: impl Into<String>) -> StatusCode {
@@ -58,6 +85,30 @@ async fn a_fire_through_a_platform_calls_the_responsible_person() {
     // Sent again, as after a lost answer: no second alarm.
     assert_eq!(push(&station, SECRET, fire).await, StatusCode::OK);
     assert_eq!(station.get("/api/v1/alarms?open=true").await["items"].as_array().unwrap().len(), 1);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn measurements_that_a_hydrant_kept_are_filed_at_their_own_times_and_call_nobody() {
+    let receiver = Receiver::start().await;
+    let site = site(&receiver, "");
+    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
+    let row = "NB-2,hydrant,东门消火栓,imei:861234050006797,S1-C1-G1,东门,118.905,32.11,\n";
+    site.write("devices.csv", &format!("{devices}{row}"));
+    let station = site.start().await;
+    // Two hours ago the main was empty for a while; an hour ago it was not any more.
+    let kept = [(180, 410), (120, 0), (119, 2), (60, 405)];
+    let batch = pressures(&kept, "861234050006797").to_string();
+    assert_eq!(push(&station, SECRET, batch.clone()).await, StatusCode::OK);
+    let series = station.get("/api/v1/series?device=NB-2&metric=pressure&points=5000").await;
+    let values: Vec<_> =
+        series["items"].as_array().unwrap().iter().map(|item| item["last"].clone()).collect();
+    assert_eq!(values, [410.0, 0.0, 2.0, 405.0], "in the order in which they were: {series}");
+    assert_eq!(station.get("/api/v1/alarms").await["items"], json!([]), "nobody is called for what is over");
+    // The platform did not hear our answer and sends it once more.
+    assert_eq!(push(&station, SECRET, batch).await, StatusCode::OK);
+    let series = station.get("/api/v1/series?device=NB-2&metric=pressure&points=5000").await;
+    assert_eq!(series["items"].as_array().map(Vec::len), Some(4), "{series}");
     station.stop().await;
 }
 

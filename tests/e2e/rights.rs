@@ -14,7 +14,9 @@ use serde_json::{Value as Json, json};
 use tests::neighbours::eventually;
 use tests::station::Station;
 
-/// Each role with the community XL-01 as its cell. The worker has a duty in XL-01-01 only, and no cell of his own.
+/// Each role with the community XL-01 as its cell. The worker has a duty in XL-01-01 only, and no cell of his own. The department is the fire brigade's.
+const BRIGADE: &str = "fire-brigade";
+
 pub async fn with_accounts() -> Station {
     let station = Station::start().await.unwrap();
     let now = station.clock.now().wall;
@@ -22,12 +24,12 @@ pub async fn with_accounts() -> Station {
         let mut account = Account::new(role.name(), role, now);
         match role {
             Role::Worker => account.person = Some("wang-li".into()),
-            Role::Administrator
-            | Role::DutyOfficer
-            | Role::Supervisor
-            | Role::Department
-            | Role::Viewer
-            | Role::Service => account.cells = vec!["XL-01".into()],
+            Role::Department => {
+                (account.person, account.cells) = (Some(BRIGADE.into()), vec!["XL-01".into()]);
+            }
+            Role::Administrator | Role::DutyOfficer | Role::Supervisor | Role::Viewer | Role::Service => {
+                account.cells = vec!["XL-01".into()]
+            }
         }
         assert!(station.store.add_account(account, line(&station)).await.unwrap());
     }
@@ -98,6 +100,8 @@ struct Place {
 }
 
 const INSIDE: Place = Place { still: "S-1", cell: "XL-01-01", device: "SD-0001", alarm: "A-1" };
+/// In XL-01-02, and handed to the fire brigade.
+const CASE: Place = Place { still: "S-1", cell: "XL-01-02", device: "SD-0002", alarm: "A-3" };
 const OUTSIDE: Place = Place { still: "S-2", cell: "XL-02-01", device: "HY-0001", alarm: "A-2" };
 
 /// The request to an endpoint at a place, and whether the place matters to it.
@@ -111,7 +115,7 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
     let mut path = route
         .replace("{id}", id)
         .replace("{code}", place.cell)
-        .replace("{name}", "viewer")
+        .replace("{name}", if route.starts_with("/api/v1/teams") { "nobody" } else { "viewer" })
         .replace("{number}", "999999")
         .replace("{key}", "nobody")
         .replace("{token}", "nobody")
@@ -157,6 +161,8 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         ("POST", "/api/v1/modbus/{bus}/read") => Some(json!({ "unit": 1, "start": 0, "count": 1 })),
         ("POST", "/api/v1/rules/check" | "/api/v1/rules/preview") => Some(json!({ "text": "" })),
         ("PUT", "/api/v1/rules/file") => Some(json!({ "text": "", "version": "" })),
+        ("POST", "/api/v1/waiting/place") => Some(json!({ "address": "z2m:x", "id": "X", "name": "x" })),
+        ("POST", "/api/v1/waiting/dismiss") => Some(json!({ "address": "z2m:x" })),
         ("POST", "/api/v1/patrol") => Some(json!({ "code": "nobody" })),
         ("PUT", "/api/v1/me/position") => Some(json!({ "lat": 32.06, "lon": 118.8 })),
         ("PATCH", _) => Some(json!({ "cells": ["XL-01"] })),
@@ -178,6 +184,7 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
 #[tokio::test]
 async fn every_endpoint_answers_every_role_as_the_table_says() {
     let station = with_accounts().await;
+    station.raise_handed(SignalClass::Fire, "SD-0002", BRIGADE).await.unwrap();
     let document: Json = station.get("/api/v1/openapi.json").send().await.unwrap().json().await.unwrap();
     let mut routes = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -191,7 +198,8 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
     let mut asked = 0;
     for (method, route, need) in ENDPOINTS {
         for role in Role::ALL {
-            for (inside, place) in [(true, INSIDE), (false, OUTSIDE)] {
+            let inside = if role == Role::Department { CASE } else { INSIDE };
+            for (inside, place) in [(true, inside), (false, OUTSIDE)] {
                 let (path, body, matters) = request(route, method, &place);
                 let answer = ask(&station, role.name(), method, &path, body.as_ref()).await;
                 let (status, case) = (answer.status().as_u16(), format!("{} {method} {path}", role.name()));
@@ -205,6 +213,11 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
                         assert_eq!(status, 403, "{case}");
                         let problem: Json = answer.json().await.unwrap();
                         assert_eq!(problem["type"], "urn:gridwarden:problem:not-allowed", "{case}");
+                    }
+                    // Its cases, wherever they stand; of everything else, nothing.
+                    Reach::Cases if matters && !(inside && route.starts_with("/api/v1/alarms/")) => {
+                        let window = *route == "/api/v1/maintenance";
+                        assert_eq!(status, if window { 403 } else { 404 }, "{case}");
                     }
                     Reach::Own if matters && !inside => {
                         // As if it were not there; raising says that it may not.
@@ -224,17 +237,29 @@ async fn every_endpoint_answers_every_role_as_the_table_says() {
                         );
                     }
                     // By then he has had a hand in it: no matter of rights.
-                    Reach::Own | Reach::Everywhere if route.ends_with("/evaluate") && status == 403 => {
+                    Reach::Cases | Reach::Own | Reach::Everywhere
+                        if route.ends_with("/evaluate") && status == 403 =>
+                    {
                         let problem: Json = answer.json().await.unwrap();
                         assert_eq!(problem["type"], "urn:gridwarden:problem:own-work", "{case}");
                     }
-                    Reach::Own | Reach::Everywhere => {
+                    Reach::Cases | Reach::Own | Reach::Everywhere => {
                         assert!(![401, 403, 405, 500].contains(&status), "{case}: {status}");
-                        // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers, has nothing out of service, has tried no
-                        // rules and has no cells on its disk.
-                        let absent = ["999999", "nobody", "/wrong", "/push/", "/maintenance", "/rules/preview", "/split", "/merge"]
-                            .iter()
-                            .any(|part| path.contains(part));
+                        // Nobody has session 999999 or is called `nobody`, no channel takes reports, this station pushes to no browsers, has nothing out of service and nobody who
+                        // waits, has tried no rules and has no cells on its disk.
+                        let absent = [
+                            "999999",
+                            "nobody",
+                            "/wrong",
+                            "/push/",
+                            "/maintenance",
+                            "/waiting/",
+                            "/rules/preview",
+                            "/split",
+                            "/merge",
+                        ]
+                        .iter()
+                        .any(|part| path.contains(part));
                         assert!(absent || status != 404, "{case}: {status}");
                     }
                 }
@@ -257,12 +282,17 @@ async fn lists_are_cut_to_the_cells_and_numbers_are_masked() {
         Reach::Everywhere => set(everything),
         Reach::Own if role == Role::Worker => set(duty),
         Reach::Own => set(community),
+        Reach::Cases => set(&[]),
         Reach::Nowhere => unreachable!("every role may look"),
     };
+    station.raise_handed(SignalClass::Fire, "SD-0002", BRIGADE).await.unwrap();
     for role in Role::ALL {
         let (name, reach) = (role.name(), |right| rights::granted(role, right).reach);
         let alarms = get(&station, name, "/api/v1/alarms").await;
-        let expected = all(reach(Right::Alarms), &["A-1", "A-2"], &["A-1"], &["A-1"], role);
+        let expected = match reach(Right::Alarms) {
+            Reach::Cases => set(&["A-3"]),
+            reach => all(reach, &["A-1", "A-2", "A-3"], &["A-1", "A-3"], &["A-1"], role),
+        };
         assert_eq!(names(&alarms, "id"), expected, "{name}");
         let wider = get(&station, name, "/api/v1/alarms?cell=XL-02").await;
         let expected = all(reach(Right::Alarms), &["A-2"], &[], &[], role);

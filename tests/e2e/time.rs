@@ -8,7 +8,7 @@ use tests::neighbours::eventually;
 use tests::running::{Running, fix_ports};
 use tests::site::{Receiver, Site};
 
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
     let found = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     found.into_iter().find(|file| file.exists()).expect("faketime is there; `make setup-test` installs it")

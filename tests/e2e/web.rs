@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use firmware_sim::hydrants::Pressures;
 use firmware_sim::modbus::Hydrants;
-use gateway::grid::{Cell, Device, Registry, Rows};
+use gateway::grid::Registry;
 use gateway::model::*;
-use gateway::units::{Millis, Timestamp};
 use gateway::world::World;
 use serde_json::{Value as Json, json};
+use tests::city::{CELLS, city};
 use tests::neighbours::{eventually, root};
 use tests::site::{self, Site, program};
 use tests::station::{Station, TOKEN};
@@ -18,9 +18,6 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The grid of a city: as many cells as 369,000 households need at a hundred each.
-const CELLS: u32 = 3_689;
-const DEVICES: u32 = 10_000;
 /// For one script, on a machine that has much else to do.
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(240);
 
@@ -39,58 +36,6 @@ pub async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)
         .unwrap();
     assert!(status.success(), "{said}");
     said
-}
-
-/// Squares of 180 m, a bit bent, in communities of 41; detectors and every twentieth device a hydrant.
-fn city() -> Rows {
-    const ACROSS: u32 = 70;
-    let begin = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("valid");
-    let corner = |column: u32, row: u32| {
-        let bent = |seed: u32| f64::from((seed * 7919) % 97) / 97.0 * 0.0005;
-        [
-            118.60 + f64::from(column) * 0.002 + bent(column * 131 + row),
-            32.00 + f64::from(row) * 0.0017 + bent(row * 173 + column),
-        ]
-    };
-    let leaf = |number: u32| {
-        let (column, row) = (number % ACROSS, number / ACROSS);
-        let ring = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)].map(|(x, y)| corner(column + x, row + y));
-        Cell {
-            ix: CellIx(number),
-            code: format!("C-{number}"),
-            name: format!("第{number}网格"),
-            scheme: "service".into(),
-            parent: None,
-            kind: "residential".into(),
-            polygons: vec![vec![ring.to_vec()]],
-            retired: false,
-        }
-    };
-    let device = |number: u32| {
-        let cell = (number * 2_657) % CELLS;
-        let [x, y] = corner(cell % ACROSS, cell / ACROSS);
-        let kind = if number.is_multiple_of(20) { DeviceKind::Hydrant } else { DeviceKind::SmokeDetector };
-        let inside = |seed: u32| f64::from((number * seed) % 83) / 83.0 * 0.0012 + 0.0004;
-        Device {
-            ix: DeviceIx(number),
-            id: format!("D-{number}"),
-            kind,
-            name: format!("{number}"),
-            address: format!("native:D-{number}"),
-            cells: vec![format!("C-{cell}")],
-            place: format!("{cell}格 {number}号"),
-            position: Some([x + inside(31), y + inside(57)]),
-            silent_after: Some(Millis::from_secs(3600)),
-            registered: begin,
-            retired: false,
-        }
-    };
-    Rows {
-        version: 2,
-        cells: (0..CELLS).map(leaf).collect(),
-        devices: (0..DEVICES).map(device).collect(),
-        ..Rows::default()
-    }
 }
 
 async fn city_station() -> Station {
@@ -168,7 +113,9 @@ async fn hydrant(stop: &CancellationToken, servers: &mut JoinSet<anyhow::Result<
     let pressures = Pressures::default();
     pressures.set(1, 350.0);
     servers.spawn(Hydrants::new(pressures).serve_tcp(listener, stop.clone()));
-    format!("[[modbus]]\nname = \"hydrants\"\ntcp = \"{address}\"\n[[modbus.unit]]\nunit = 1\nmap = \"mpd-380\"\n")
+    format!(
+        "[[modbus]]\nname = \"hydrants\"\ntcp = \"{address}\"\n[[modbus.unit]]\nunit = 1\nmap = \"mpd-380\"\n"
+    )
 }
 
 /// Low pressure that was nothing five times, judged so by another: the station has something to propose.

@@ -1,4 +1,4 @@
-//! Files that people write: station.toml, rules.toml, cells, devices, people. Every file is taken or complained about in words.
+//! Files that people write: station.toml, rules.toml and every table that is imported. Every file is taken or complained about in words.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use gateway::config;
 use gateway::engine::rules::RuleBook;
 use gateway::grid::import::{
-    Parsed, Read, merge_all, parse_cells, parse_devices, parse_people, read_absences, read_teams,
+    Parsed, Read, merge_all, parse_cells, parse_devices, parse_people, read_absences, read_buildings,
+    read_households, read_teams,
 };
 use gateway::grid::{Registry, Rows};
 use gateway::problem::Problems;
@@ -78,11 +79,24 @@ pub fn devices(data: &[u8]) {
     import(parse_devices("devices.csv", data));
 }
 
-/// Every table about people, whatever it says it is.
 pub fn people(data: &[u8]) {
     import(parse_people("people.csv", data));
+}
+
+pub fn absences(data: &[u8]) {
     import(read_absences("absences.csv", data).and_then(Read::whole));
+}
+
+pub fn teams(data: &[u8]) {
     import(read_teams("teams.csv", data).and_then(Read::whole));
+}
+
+pub fn buildings(data: &[u8]) {
+    import(read_buildings("buildings.csv", data).and_then(Read::whole));
+}
+
+pub fn households(data: &[u8]) {
+    import(read_households("households.csv", data).and_then(Read::whole));
 }
 
 /// What is taken can be imported, and a second time changes nothing.

@@ -37,5 +37,5 @@ fn check(frame: &Frame) {
     }
     let message =
         Message { topic: "gbt26875:889", payload: b"", retained: false, dup: false, received: MOMENT.wall };
-    decode(frame, DeviceIx(0), &Dialect::default(), &message, &context());
+    decode(frame, Some(DeviceIx(0)), &Dialect::default(), &message, &context());
 }

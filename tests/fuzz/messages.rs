@@ -124,7 +124,7 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
         }
     }
     let bus: Bus = toml::from_str(&text).unwrap();
-    compile(&bus).unwrap()
+    compile(&bus, &gateway::profiles::shipped()).unwrap()
 });
 
 /// First byte: which unit. Second: bit `n` refuses read `n`. Then the registers, big-endian; what is missing is missing in the answers too.

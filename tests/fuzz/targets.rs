@@ -11,7 +11,7 @@ mod gbt26875;
 mod messages;
 mod records;
 
-pub use files::{cells, devices, people, rules_toml, station_toml};
+pub use files::{absences, buildings, cells, devices, households, people, rules_toml, station_toml, teams};
 pub use frames::{frames, topics};
 pub use gbt26875::gbt26875;
 pub use messages::{chirpstack, context, frigate, meokon, modbus, native, zigbee2mqtt};
@@ -36,6 +36,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cells", cells),
     ("devices", devices),
     ("people", people),
+    ("absences", absences),
+    ("teams", teams),
+    ("buildings", buildings),
+    ("households", households),
     ("line", line),
     ("journal", journal),
     ("snapshot", snapshot),

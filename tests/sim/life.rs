@@ -380,14 +380,11 @@ impl Life {
             let received = process.clock.now().wall;
             let message =
                 Message { topic: &topic, payload: payload.as_bytes(), retained: false, dup, received };
-            let (events, dead) = intake("listener", &message, &world);
-            assert!(dead.is_empty(), "{dead:?}");
+            let inbound = intake("listener", &message, &world);
+            assert!(inbound.dead.is_empty(), "{:?}", inbound.dead);
             let safe = Safe::Ticket(line.issue(*number));
             device.tried += 1;
-            assert!(
-                process.inlet.try_send(Inbound { events, dead, safe, ..Inbound::default() }).is_ok()
-                    || process.driver.is_empty()
-            );
+            assert!(process.inlet.try_send(Inbound { safe, ..inbound }).is_ok() || process.driver.is_empty());
         }
     }
 
@@ -399,8 +396,8 @@ impl Life {
             let received = process.clock.now().wall;
             let message =
                 Message { topic: &topic, payload: b"offline", retained: false, dup: false, received };
-            let (events, dead) = intake("listener", &message, &process.world.load());
-            let _ = process.inlet.try_send(Inbound { events, dead, ..Inbound::default() });
+            let inbound = intake("listener", &message, &process.world.load());
+            let _ = process.inlet.try_send(inbound);
         } else {
             self.send(ix);
         }

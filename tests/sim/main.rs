@@ -9,6 +9,7 @@ mod disk;
 mod life;
 mod model;
 mod town;
+mod week;
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod camera;
 pub mod certificates;
+pub mod city;
 pub mod crash;
 pub mod databases;
 pub mod faulty_disk;

@@ -8,7 +8,10 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use gateway::accounts::{self, Account, Pass, PassKind};
 use gateway::app::{Addresses, App};
+use gateway::store::{Audit, Store};
+use gateway::units::{Millis, Timestamp};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +77,34 @@ decoder = "zigbee2mqtt"
 
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).expect("writable");
+    }
+
+    /// Adds an account to the store of a station that has run, with a personal token, as of this moment.
+    pub async fn token_of(&self, account: Account, at: Timestamp) -> String {
+        let store = Store::open_beside(&self.file("data/station.db")).expect("the station has run");
+        let line = || Audit {
+            at,
+            who: "test".into(),
+            what: "test".into(),
+            target: String::new(),
+            detail: String::new(),
+        };
+        let (name, lasts) = (account.name.clone(), Millis::from_secs(24 * 3600));
+        assert!(store.add_account(account, line()).await.expect("the store takes it"), "{name} is new");
+        let (secret, hash) = accounts::secret();
+        let pass = Pass {
+            number: 0,
+            kind: PassKind::Token,
+            account: name,
+            label: "test".into(),
+            address: String::new(),
+            made: at,
+            seen: at,
+            idle: lasts,
+            ends: at + lasts,
+        };
+        store.add_pass(pass, hash, line()).await.expect("the store takes it");
+        secret
     }
 
     /// Ports known before the start, and the same after the next.

@@ -121,6 +121,7 @@ impl Station {
             world: world.clone(),
             live: live.clone(),
             inlet,
+            waiting: Arc::default(),
             commands: Commands::default(),
             clock,
             tokens,
@@ -184,6 +185,19 @@ impl Station {
         let device = registry.device_by_id(device).context("no such device")?;
         let cell = registry.home(device.ix).context("no such cell")?;
         self.driver.raise(class, cell, Some(device), text, "rule", &registry).await
+    }
+
+    /// A new alarm that is handed to this person at once.
+    pub async fn raise_handed(
+        &self,
+        class: SignalClass,
+        device: &str,
+        person: &str,
+    ) -> anyhow::Result<Alarm> {
+        let mut alarm = self.raise(class, device, "handed over").await?;
+        (alarm.owner, alarm.handling.handed_to) = (Some(person.to_owned()), Some(person.to_owned()));
+        self.driver.commit(alarm.clone(), What::HandedOver, None, Vec::new()).await?;
+        Ok(alarm)
     }
 
     /// Commits an alert of an alarm to the outbox.

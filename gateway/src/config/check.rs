@@ -13,6 +13,7 @@ mod push_in;
 mod registry;
 mod rules;
 mod secrets;
+mod sparkplug;
 mod station;
 
 use std::collections::BTreeMap;
@@ -48,7 +49,8 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         mqtt::check(inputs.station, config, inputs.folder, inputs.profiles);
         push_in::check(inputs.station, config, inputs.folder);
         cameras::check(inputs.station, config, inputs.folder);
-        modbus::check(inputs.station, config, inputs.registry);
+        sparkplug::check(inputs.station, config, inputs.registry);
+        modbus::check(inputs.station, config, inputs.profiles, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);

@@ -15,8 +15,9 @@ use super::{Config, check};
 use crate::clock;
 use crate::decode::camera::{Meanings, Named};
 use crate::decode::profile::Profiles;
-use crate::grid::import::{Parsed, merge, parse_cells, parse_devices, parse_people};
+use crate::grid::import::{Parsed, Read, merge};
 use crate::grid::{Registry, Rows};
+use crate::import::{What, read};
 use crate::model::Metric;
 use crate::problem::{Problems, Severity, Spot};
 use crate::profiles;
@@ -61,7 +62,7 @@ impl Loaded {
 #[derive(Debug)]
 pub struct Whole {
     pub loaded: Loaded,
-    /// The files of `[registry]`: cells, then devices, then people. `None` when one of them is wrong: import none and keep what the store has.
+    /// The files of `[registry]`, in the order of [`What::ALL`]: what others stand on comes first. `None` when one of them is wrong: import none and keep what the store has.
     pub registry: Option<Vec<RegistryFile>>,
 }
 
@@ -285,9 +286,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 }
 
 fn marks(station: &Page<'_>, folder: &Path) -> Vec<FileMark> {
-    let names = ["registry.cells", "registry.devices", "registry.people"]
-        .into_iter()
-        .flat_map(|key| station.texts(key));
+    let names = What::ALL.into_iter().flat_map(|what| station.texts(what.key()));
     names
         .map(|(name, _)| {
             let sha256 = read_bytes(&folder.join(&name)).ok().map(|bytes| hex(&Sha256::digest(&bytes)));
@@ -304,15 +303,9 @@ fn read_registry(
     now: Timestamp,
     problems: &mut Problems,
 ) -> (Option<Vec<RegistryFile>>, Rows) {
-    type Parse = fn(&str, &[u8]) -> Result<Parsed, Problems>;
-    let kinds: [(&str, Parse); 3] = [
-        ("registry.cells", parse_cells),
-        ("registry.devices", parse_devices),
-        ("registry.people", parse_people),
-    ];
     let (mut files, mut good) = (Vec::new(), true);
-    for (key, parse) in kinds {
-        for (name, span) in station.texts(key) {
+    for what in What::ALL {
+        for (name, span) in station.texts(what.key()) {
             let path = folder.join(&name);
             let bytes = match read_bytes(&path) {
                 Ok(bytes) => bytes,
@@ -323,7 +316,7 @@ fn read_registry(
                     continue;
                 }
             };
-            match parse(&path.display().to_string(), &bytes) {
+            match read(what, &path.display().to_string(), &bytes).and_then(Read::whole) {
                 Ok(parsed) => {
                     let mark = FileMark { name, sha256: Some(hex(&Sha256::digest(&bytes))) };
                     files.push(RegistryFile { mark, parsed });

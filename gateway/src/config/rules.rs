@@ -19,6 +19,8 @@ pub struct Rules {
     pub incidents: IncidentLimits,
     #[serde(default)]
     pub roll_call: RollCall,
+    #[serde(default)]
+    pub behaviour: BehaviourLimits,
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
     #[serde(default, rename = "ladder")]
@@ -100,6 +102,31 @@ impl Default for IncidentLimits {
             main_within_s: value(300),
             storm_alarms_min: value(10),
             storm_within_s: value(600),
+        }
+    }
+}
+
+/// When a device behaves otherwise than it did.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BehaviourLimits {
+    /// So many readings show what is usual; 0: nothing is watched.
+    pub learn_readings: Spanned<u32>,
+    /// A change holds for so many readings.
+    pub hold_readings: Spanned<u32>,
+    /// A value lies elsewhere when it is further from the usual one than so many times what values usually are.
+    pub value_spreads: Spanned<f64>,
+    /// A device reports at another pace when it is so many times faster or slower.
+    pub pace_factor: Spanned<f64>,
+}
+
+impl Default for BehaviourLimits {
+    fn default() -> Self {
+        Self {
+            learn_readings: Spanned::new(0..0, 30),
+            hold_readings: Spanned::new(0..0, 10),
+            value_spreads: Spanned::new(0..0, 8.0),
+            pace_factor: Spanned::new(0..0, 8.0),
         }
     }
 }

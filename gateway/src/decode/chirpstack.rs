@@ -98,7 +98,8 @@ fn uplink<'a>(heard: &'a Heard<'_>) -> Uplink<'a> {
         port: number(&heard.f_port).map(|port| port as u8),
         object: heard.object.as_ref(),
         gateways: &heard.rx_info,
-        counter: number(&heard.f_cnt),
+        // What is 0 is left out, by the JSON form of its published proto.
+        counter: Some(number(&heard.f_cnt).unwrap_or(0.0)),
         said: heard.time.as_ref().and_then(Scalar::time),
     }
 }

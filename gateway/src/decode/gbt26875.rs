@@ -9,6 +9,7 @@ mod dialect;
 mod station;
 
 use super::outcome::Outcome;
+use super::stranger::Announced;
 use super::values::Values;
 use super::{Context, Decoded, Message};
 use crate::model::{DeviceIx, DeviceKind, Metric, Quality};
@@ -28,16 +29,20 @@ pub struct Told {
     pub fault: Option<UnitFault>,
 }
 
-/// `device` is the transmission device that sent it; with every frame it proves that it lives.
+/// `device` is the transmission device that sent it; with every frame it proves that it lives. `None`: one that is not registered, of which only a stranger comes out.
 pub fn decode(
     frame: &Frame,
-    device: DeviceIx,
+    device: Option<DeviceIx>,
     dialect: &Dialect,
     message: &Message<'_>,
     context: &Context,
 ) -> Told {
-    let mut reader =
-        Reader { outcome: Outcome::new(message, context), from: frame.header.from, device, dialect };
+    let mut outcome = Outcome::new(message, context);
+    let device = device.or_else(|| outcome.stranger(&Station::Device(frame.header.from).to_string()));
+    let Some(device) = device else {
+        return Told { decoded: outcome.finish(), content: None, fault: None };
+    };
+    let mut reader = Reader { outcome, from: frame.header.from, device, dialect };
     reader.outcome.alive(device);
     let (mut content, mut fault) = (None, None);
     if !frame.unit.is_empty() {
@@ -247,8 +252,11 @@ impl Reader<'_> {
         let found = self.outcome.find(&address);
         if found.is_none() {
             self.outcome.reject(format!(
-                "`{address}`{note} is not registered: only a fire there is taken, as the transmission device's own; add a row with this address to the devices file and run `gridwarden import devices FILE`"
+                "`{address}`{note} is not registered: only a fire there is taken, as the transmission device's own; place it from the waiting room, or add a row with this address to the devices file and run `gridwarden import devices FILE`"
             ));
+            if let Some(stranger) = self.outcome.stranger(&address) {
+                self.outcome.introduce(stranger, Announced::named(note.trim()));
+            }
         }
         found
     }

@@ -10,6 +10,7 @@ use super::outcome::Outcome;
 use super::profile::shape::Over;
 use super::profile::{Payload, from_base64};
 use super::scalar::{Scalar, shortened};
+use super::stranger::Announced;
 use crate::model::{DeviceIx, Metric, Quality};
 use crate::units::Timestamp;
 
@@ -60,6 +61,10 @@ pub struct Uplink<'a> {
 pub fn report(uplink: Uplink<'_>, device: DeviceIx, address: &str, outcome: &mut Outcome<'_>) {
     let data = uplink.data.filter(|data| !data.is_empty());
     let profile = outcome.profiles().of_model(Over::Lorawan, uplink.models.iter().copied());
+    match profile {
+        Some(profile) => outcome.read_by(device, profile),
+        None => outcome.introduce(device, Announced::model(uplink.models.first().copied())),
+    }
     let read = profile.zip(data).map(|(profile, data)| {
         let bytes = from_base64(data).ok_or("`data` is no Base64")?;
         profile.decode_payload(Payload { bytes: &bytes, port: uplink.port })

@@ -1,7 +1,7 @@
 //! Modbus registers → values, by a plan compiled once from station.toml.
 //!
 //! [`compile`] turns a bus of the configuration into a [`Plan`] or names every mistake in it; [`UnitPlan::values`] turns the answers of one poll
-//! into values. Pure: asking is `io/modbus.rs`. A new device is a map in `maps.rs`, a new unit a line in `quantity.rs`. What cannot
+//! into values. Pure: asking is `io/modbus.rs`. A new device is a profile `over = "modbus"` in config/profiles, a new unit a line in `quantity.rs`. What cannot
 //! be read as a number becomes a fault in words, never a value; what can, but must not be trusted, becomes a value of bad quality.
 
 mod compile;
@@ -11,7 +11,7 @@ pub mod quantity;
 mod reads;
 
 pub use compile::{Problem, compile};
-pub use maps::MAP_NAMES;
+pub use maps::Map;
 pub use number::{is_suspiciously_small, number};
 pub use quantity::Conversion;
 pub use reads::{Read, count_max, table_name};
@@ -108,6 +108,25 @@ pub struct Poll {
 }
 
 impl UnitPlan {
+    /// What is read, and how it is put into requests.
+    pub(super) fn new(
+        unit: u8,
+        address: String,
+        pause: Millis,
+        fields: Vec<Field>,
+        max_registers: u16,
+    ) -> Self {
+        let groups: Vec<Vec<Read>> = fields.iter().map(Field::numbers).collect();
+        Self {
+            unit,
+            address,
+            pause,
+            together: Layout::build(&fields, reads::together(&groups, max_registers), max_registers),
+            apart: Layout::build(&fields, reads::apart(&groups, max_registers), max_registers),
+            fields,
+        }
+    }
+
     /// The values in the answers to the reads of `layout`, in the same order; `None` for a read that was refused. A coil is a word of 0 or 1.
     pub fn values(&self, layout: &Layout, answers: &[Option<Vec<u16>>]) -> Poll {
         let mut poll = Poll::default();

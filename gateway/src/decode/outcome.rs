@@ -1,7 +1,12 @@
 //! Gathers what one message becomes: events and rejects, both bounded, each device looked up in the registry.
+//!
+//! A device that is not registered is read all the same, so that the waiting room knows what it is and whether it burns: it gets a number that no registry gives, and what it
+//! said goes to [`Decoded::strangers`] instead of the events.
 
 use super::camera::{Meanings, Still};
+use super::profile::Profile;
 use super::scalar::{shortened, shortened_to};
+use super::stranger::{Announced, Stranger};
 use super::time::{Stamp, stamp};
 use super::values::{VALUES_MAX, Values};
 use super::{Context, Decoded, Message, Reject};
@@ -16,6 +21,11 @@ const STILLS_MAX: usize = 4;
 
 /// How many reports one message may hold.
 pub const REPORTS_MAX: usize = 1_000;
+
+/// How many unregistered devices of one message are read; the others are only named.
+const STRANGERS_MAX: usize = REPORTS_MAX;
+/// Their numbers begin here; a registry never gets so far.
+const FIRST_STRANGER: u32 = u32::MAX - STRANGERS_MAX as u32;
 
 pub struct Outcome<'a> {
     message: &'a Message<'a>,
@@ -34,16 +44,50 @@ impl<'a> Outcome<'a> {
         self.context.registry.device_by_address(address)
     }
 
-    /// The registered device with this address; a reject when there is none.
+    /// The device with this address. One that is not registered is rejected, and read for the waiting room.
     pub fn device(&mut self, address: &str) -> Option<DeviceIx> {
         let device = self.find(address);
-        if device.is_none() {
-            self.reject(format!(
-                "device `{0}` is not registered; add a row with address `{0}` to the devices file and run `gridwarden import devices FILE`",
-                shortened(address)
-            ));
+        if device.is_some() {
+            return device;
         }
-        device
+        if let Some(known) = self.decoded.strangers.iter().position(|known| known.address == address) {
+            return Some(DeviceIx(FIRST_STRANGER + known as u32));
+        }
+        self.reject(format!(
+            "device `{0}` is not registered; place it from the waiting room, or add a row with address `{0}` to the devices file and run `gridwarden import devices FILE`",
+            shortened(address)
+        ));
+        self.stranger(address)
+    }
+
+    /// The same for one that is not said to be missing, because others of its kind are none of ours.
+    pub fn stranger(&mut self, address: &str) -> Option<DeviceIx> {
+        let number = self.decoded.strangers.len();
+        if STRANGERS_MAX <= number {
+            return None;
+        }
+        self.decoded.strangers.push(Stranger { address: address.to_owned(), ..Stranger::default() });
+        Some(DeviceIx(FIRST_STRANGER + number as u32))
+    }
+
+    fn stranger_mut(&mut self, device: DeviceIx) -> Option<&mut Stranger> {
+        let number = device.0.checked_sub(FIRST_STRANGER)?;
+        self.decoded.strangers.get_mut(number as usize)
+    }
+
+    /// What is known of a device beside what it measures. Of a registered one it is known already.
+    pub fn introduce(&mut self, device: DeviceIx, announced: Announced) {
+        if let Some(stranger) = self.stranger_mut(device) {
+            stranger.announced = announced;
+        }
+    }
+
+    /// The profile that reads it.
+    pub fn read_by(&mut self, device: DeviceIx, profile: &Profile) {
+        if let Some(stranger) = self.stranger_mut(device) {
+            stranger.announced.kind = Some(profile.kind);
+            stranger.announced.profile = Some(profile.name.clone());
+        }
     }
 
     /// The device said this, at `said` by its own clock.
@@ -65,6 +109,9 @@ impl<'a> Outcome<'a> {
                 values.left_out()
             ));
         }
+        if let Some(stranger) = self.stranger_mut(device) {
+            return stranger.says(values.finish(stamp.quality));
+        }
         self.decoded.events.push(Event::Report(Report {
             device,
             received: self.message.received,
@@ -82,6 +129,9 @@ impl<'a> Outcome<'a> {
     /// The path says that the device is gone. A retained notice is of unknown age, so that any report ever received beats it;
     /// a source that knows when the lost connection was last alive puts that into `since` afterwards.
     pub fn gone(&mut self, device: DeviceIx) {
+        if self.stranger_mut(device).is_some() {
+            return; // Nobody misses it.
+        }
         let received = self.message.received;
         let since = if self.message.retained { Timestamp(0) } else { received };
         self.decoded.events.push(Event::Gone { device, since, received });
@@ -119,7 +169,7 @@ impl<'a> Outcome<'a> {
 
     /// A picture that is worth keeping; few come with one message.
     pub fn keep_still(&mut self, still: Still) {
-        if self.decoded.stills.len() < STILLS_MAX {
+        if self.decoded.stills.len() < STILLS_MAX && self.stranger_mut(still.device).is_none() {
             self.decoded.stills.push(still);
         }
     }

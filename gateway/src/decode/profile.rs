@@ -19,6 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::camera::Meanings;
+use super::modbus::Map;
 use super::outcome::{Outcome, REJECTS_MAX, REPORTS_MAX};
 use super::scalar::shortened;
 use super::values::Values;
@@ -54,6 +55,7 @@ pub struct Profile {
 #[derive(Debug)]
 enum Form {
     Zigbee { properties: Vec<String>, ignored: Vec<String> },
+    Modbus(Map),
     Frames { encoding: Encoding, address: Option<Template>, records: Option<Path>, frames: Vec<Frame> },
 }
 
@@ -112,6 +114,7 @@ impl Profile {
             Over::Text => self.read(Carrier::Text(text()?.trim()), None),
             Over::Json => self.read(Carrier::Json(&json(payload.bytes)?), None),
             Over::Zigbee2mqtt => Err("Zigbee2MQTT's messages are read by its own decoder".into()),
+            Over::Modbus => Err("a Modbus device sends no messages, it is polled".into()),
         }
     }
 
@@ -149,6 +152,7 @@ impl Profile {
                         .reject(format!("{}: the message does not say which device speaks", self.name));
                 };
                 if let Some(device) = outcome.device(&address) {
+                    outcome.read_by(device, self);
                     reading.report(outcome, device, &address, None);
                 }
             }
@@ -181,7 +185,7 @@ impl Profile {
     pub fn properties(&self) -> &[String] {
         match &self.form {
             Form::Zigbee { properties, .. } => properties,
-            Form::Frames { .. } => &[],
+            Form::Frames { .. } | Form::Modbus(_) => &[],
         }
     }
 
@@ -191,7 +195,15 @@ impl Profile {
             Form::Zigbee { properties, ignored } => {
                 properties.iter().chain(ignored).any(|known| known == name)
             }
-            Form::Frames { .. } => false,
+            Form::Frames { .. } | Form::Modbus(_) => false,
+        }
+    }
+
+    /// What is asked of a Modbus device.
+    pub fn map(&self) -> Option<&Map> {
+        match &self.form {
+            Form::Modbus(map) => Some(map),
+            Form::Zigbee { .. } | Form::Frames { .. } => None,
         }
     }
 
@@ -321,6 +333,16 @@ impl Profiles {
 
     pub fn get(&self, name: &str) -> Option<&Profile> {
         self.ix(name).and_then(|ix| self.at(ix))
+    }
+
+    /// The map of the Modbus device that is called so.
+    pub fn map(&self, name: &str) -> Option<&Map> {
+        self.of_model(Over::Modbus, [name]).and_then(Profile::map)
+    }
+
+    /// Names of all Modbus devices.
+    pub fn maps(&self) -> Vec<&str> {
+        self.all().filter(|profile| profile.map().is_some()).map(|profile| profile.name.as_str()).collect()
     }
 
     pub fn ix(&self, name: &str) -> Option<ProfileIx> {

@@ -114,8 +114,8 @@ pub fn report(
     at: Option<Timestamp>,
     outcome: &mut Outcome<'_>,
 ) {
-    let reading = match read(service, &sent, outcome) {
-        Ok(reading) => reading,
+    let (profile, reading) = match read(service, &sent, outcome) {
+        Ok(read) => read,
         Err(why) => {
             let who = named.addresses.first().map_or("?", String::as_str).to_owned();
             return outcome.reject(format!("{}: {why}", shortened(&who)));
@@ -141,11 +141,12 @@ pub fn report(
     }
     if let Some(device) = named.find(outcome) {
         let address = named.addresses.swap_remove(0);
+        outcome.read_by(device, profile);
         reading.report(outcome, device, &address, at);
     }
 }
 
-fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading, String> {
+fn read<'a>(service: &str, sent: &Sent<'_>, outcome: &Outcome<'a>) -> Result<(&'a Profile, Reading), String> {
     let profiles = outcome.profiles();
     match sent {
         Sent::Fields(fields) => {
@@ -155,7 +156,8 @@ fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading
                     shortened(service)
                 )
             })?;
-            profile.decode_payload(Payload { bytes: fields.to_string().as_bytes(), port: None })
+            let bytes = fields.to_string();
+            Ok((profile, profile.decode_payload(Payload { bytes: bytes.as_bytes(), port: None })?))
         }
         Sent::Text(text) => {
             let text = text.trim();
@@ -163,7 +165,7 @@ fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading
             let bytes_of = |profile: &Profile| match profile.over {
                 Over::Text => Some(text.as_bytes()),
                 Over::Bytes => packed.as_deref(),
-                Over::Json | Over::Lorawan | Over::Zigbee2mqtt => None,
+                Over::Json | Over::Lorawan | Over::Zigbee2mqtt | Over::Modbus => None,
             };
             let mut found = None;
             for profile in profiles.all() {
@@ -176,9 +178,7 @@ fn read(service: &str, sent: &Sent<'_>, outcome: &Outcome<'_>) -> Result<Reading
                     ));
                 }
             }
-            found
-                .map(|(_, reading)| reading)
-                .ok_or_else(|| format!("no device profile reads the payload `{}`", shortened(text)))
+            found.ok_or_else(|| format!("no device profile reads the payload `{}`", shortened(text)))
         }
     }
 }

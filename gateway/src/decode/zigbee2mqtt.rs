@@ -1,7 +1,7 @@
 //! Zigbee2MQTT: one JSON object per device on `<base>/<friendly name>`, its availability beside it.
 //!
 //! A device's address is `z2m:` and its topic. Fields come and go with the firmware, so a missing one is normal; what they mean stands in
-//! [`super::fields`]. Ignored: everything below `bridge`, and the `set` and `get` topics other programs publish to.
+//! [`super::fields`]. `bridge/devices` announces who there is ([`super::discovery`]). Ignored: the rest of what is below `bridge`, and the `set` and `get` topics other programs publish to.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::fields::Fields;
 use super::outcome::Outcome;
 use super::scalar::{Name, Scalar, shortened};
 use super::{Context, Decoded, Message, availability};
-use crate::model::Quality;
+use crate::model::{DeviceIx, Quality};
 use crate::units::Timestamp;
 
 pub fn decode(message: &Message<'_>, context: &Context) -> Decoded {
@@ -23,22 +23,7 @@ pub fn decode(message: &Message<'_>, context: &Context) -> Decoded {
 fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     let address = format!("z2m:{}", message.topic);
     if let Some(device) = outcome.find(&address) {
-        let mut state = State { fields: Fields::new(), said: None, unreadable_time: None };
-        let mut json = serde_json::Deserializer::from_slice(message.payload);
-        if let Err(error) = (&mut json).deserialize_map(StateVisitor(&mut state)).and_then(|()| json.end()) {
-            return outcome.unreadable(&error);
-        }
-        state.fields.finish();
-        for problem in state.fields.problems {
-            outcome.reject(format!("{}: {problem}", shortened(&address)));
-        }
-        if let Some(time) = state.unreadable_time {
-            outcome.reject(format!(
-                "{}: `last_seen` is {time}; set `last_seen` to ISO_8601 or epoch in Zigbee2MQTT",
-                shortened(&address)
-            ));
-        }
-        return outcome.report(device, state.said, Quality::Good, state.fields.values);
+        return state(device, &address, message, outcome);
     }
     if let Some(of) = address.strip_suffix("/availability") {
         // Groups and lamps have an availability too; their readings are complaint enough.
@@ -47,10 +32,34 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
         }
         return;
     }
+    if let Some(base) = message.topic.strip_suffix("/bridge/devices") {
+        return super::discovery::zigbee2mqtt(base, message.payload, outcome);
+    }
     if message.topic.split('/').any(|level| level == "bridge") || is_command(message.topic) {
         return;
     }
-    outcome.device(&address);
+    if let Some(device) = outcome.device(&address) {
+        state(device, &address, message, outcome);
+    }
+}
+
+fn state(device: DeviceIx, address: &str, message: &Message<'_>, outcome: &mut Outcome<'_>) {
+    let mut state = State { fields: Fields::new(), said: None, unreadable_time: None };
+    let mut json = serde_json::Deserializer::from_slice(message.payload);
+    if let Err(error) = (&mut json).deserialize_map(StateVisitor(&mut state)).and_then(|()| json.end()) {
+        return outcome.unreadable(&error);
+    }
+    state.fields.finish();
+    for problem in state.fields.problems {
+        outcome.reject(format!("{}: {problem}", shortened(address)));
+    }
+    if let Some(time) = state.unreadable_time {
+        outcome.reject(format!(
+            "{}: `last_seen` is {time}; set `last_seen` to ISO_8601 or epoch in Zigbee2MQTT",
+            shortened(address)
+        ));
+    }
+    outcome.report(device, state.said, Quality::Good, state.fields.values);
 }
 
 /// What other programs send to a device, `…/set`, `…/get` and `…/set/<attribute>`.

@@ -69,6 +69,11 @@ impl Known {
         Seen { last, online }
     }
 
+    /// How long until its silence becomes an alarm, if nothing is heard; `None`: never, or it is silent.
+    pub fn silent_in(&self, now: Steady) -> Option<Millis> {
+        self.is_armed().then(|| due(self.deadline_s).since(now))
+    }
+
     pub fn is_armed(&self) -> bool {
         self.deadline_s != UNARMED
     }

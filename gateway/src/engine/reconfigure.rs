@@ -25,8 +25,14 @@ impl Engine {
         let before = std::mem::replace(&mut self.rules, rules.clone());
         self.registry = registry.clone();
         self.now = now;
-        let mut turn =
-            Turn { registry: &registry, rules: &rules, now, effects: Vec::new(), questions: Vec::new() };
+        let mut turn = Turn {
+            registry: &registry,
+            rules: &rules,
+            now,
+            effects: Vec::new(),
+            questions: Vec::new(),
+            watch: None,
+        };
 
         let moved = positions(&before, &rules);
         let place = |(device, rule): Place| -> Option<Place> {

@@ -10,6 +10,7 @@ pub use compile::Problem;
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::behaviour;
 use super::flood::PageLimit;
 use super::rate_limit::Allowance;
 use crate::config::rules::{Close, Hours};
@@ -40,6 +41,7 @@ pub struct RuleBook {
     allowance: Allowance,
     page_limit: PageLimit,
     incidents: Incidents,
+    behaviour: behaviour::Limits,
     /// What a roll-call climbs.
     roll_call: Option<LadderIx>,
     roll_calls: RollCalls,
@@ -330,6 +332,11 @@ impl RuleBook {
         self.profiles.get(self.devices.get(device.at())?.profile as usize)
     }
 
+    /// All rules that look at this device, in the order of the file.
+    pub(super) fn selecting(&self, device: DeviceIx) -> &[RuleIx] {
+        self.profile(device).map_or(&[], |profile| &profile.selected)
+    }
+
     /// The rules that look at this metric of this device. Empty for a device that is retired or unknown.
     pub(super) fn watching(&self, device: DeviceIx, metric: Metric) -> &[RuleIx] {
         let Some(profile) = self.profile(device) else { return &[] };
@@ -368,6 +375,11 @@ impl RuleBook {
     /// How much one device may say.
     pub fn allowance(&self) -> Allowance {
         self.allowance
+    }
+
+    /// When a device behaves otherwise than it did.
+    pub fn behaviour(&self) -> behaviour::Limits {
+        self.behaviour
     }
 
     /// How often one person may be paged.

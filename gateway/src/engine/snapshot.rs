@@ -240,6 +240,7 @@ impl Engine {
             alarms: OpenAlarms::from_rows(state.last_alarm, alarms),
             pages: later.pages,
             flats: Flats::from_rows(calm, later.flags),
+            watch: None,
         };
         engine.alarms.questions = later.questions;
         engine.arm_new_devices();

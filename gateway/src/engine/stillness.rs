@@ -55,6 +55,11 @@ impl Flats {
         self.flags.iter().map(|(&(device, metric), &set)| (device, metric, set)).collect()
     }
 
+    /// When somebody will be missed there, if nothing happens before.
+    pub fn missed_at(&self, place: Place) -> Option<Steady> {
+        self.calm.get(&place)?.due
+    }
+
     pub fn next_due(&self) -> Option<(Steady, Place)> {
         self.due.first().copied()
     }

@@ -26,6 +26,7 @@ mod snapshots;
 mod stillness;
 mod timeline;
 mod variants;
+mod watch;
 
 use std::sync::Arc;
 

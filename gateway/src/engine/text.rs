@@ -65,7 +65,7 @@ pub(super) fn value(rule: &Rule, trigger: Option<&Trigger>, silent_after_s: Opti
     }
 }
 
-fn reading(metric: Metric, value: f64) -> String {
+pub(super) fn reading(metric: Metric, value: f64) -> String {
     let spec = metric.spec();
     if spec.flag {
         return if value != 0.0 { spec.name.to_owned() } else { format!("not {}", spec.name) };

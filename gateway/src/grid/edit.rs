@@ -1,4 +1,4 @@
-//! Changes of people, duties and absences by hand, one at a time: what the API offers beside files.
+//! Changes of people, duties, absences and teams by hand, one at a time: what the API offers beside files.
 //!
 //! Pure: rows in, rows out, or what is wrong with it by the same rules as an import ([`sound`]). The same edit twice changes nothing.
 
@@ -6,7 +6,7 @@
 mod tests;
 
 use super::sound::{self, About};
-use super::{Absence, Duty, Person, Role, Rows};
+use super::{Absence, Duty, Member, Person, Role, Rows, Team};
 use crate::units::Timestamp;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,10 @@ pub enum Edit {
     Absent(Absence),
     /// Ends the absence now; takes it away if it has not begun.
     Back { person: String, from: Timestamp },
+    /// Adds the team, or replaces the one of the same name: its members, what it is for, its time.
+    Team(Team),
+    /// Ends the team now; takes it away if it has not begun.
+    Disband { team: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,28 @@ impl Edit {
                 let place = place.ok_or_else(unknown)?;
                 if !end(&mut next.absences[place].until, *from, now) {
                     next.absences.remove(place);
+                }
+                Vec::new()
+            }
+            Self::Team(team) => {
+                match next.teams.iter_mut().find(|other| other.name == team.name) {
+                    Some(other) => *other = team.clone(),
+                    None => next.teams.push(team.clone()),
+                }
+                let member = |member: &Member| About::Member {
+                    team: team.name.clone(),
+                    person: member.person.clone(),
+                };
+                let mut about: Vec<About> = team.members.iter().map(member).collect();
+                about.push(About::Team(team.name.clone()));
+                about
+            }
+            Self::Disband { team } => {
+                let unknown = || Refused::Unknown(format!("There is no team `{team}`."));
+                let place = next.teams.iter().position(|other| other.name == *team).ok_or_else(unknown)?;
+                let from = next.teams[place].from;
+                if !end(&mut next.teams[place].until, from, now) {
+                    next.teams.remove(place);
                 }
                 Vec::new()
             }

@@ -71,16 +71,23 @@ fn split(
         wrong.push(format!("there is a cell `{new}` already, or it is empty; choose another code"));
     }
     if name.is_empty() || NAME_CHARACTERS_MAX < name.chars().count() || name.chars().any(char::is_control) {
-        wrong.push(format!("the name is empty or longer than {NAME_CHARACTERS_MAX} characters; write it on one line"));
+        wrong.push(format!(
+            "the name is empty or longer than {NAME_CHARACTERS_MAX} characters; write it on one line"
+        ));
     }
     let ground = shape(&old.polygons);
     let parts = right_of(&ground, line).map(|right| (ground.difference(&right), ground.intersection(&right)));
-    let parts = parts.filter(|(left, right)| [left, right].iter().all(|part| SLIVER_M2 < square_metres(part)));
+    let parts =
+        parts.filter(|(left, right)| [left, right].iter().all(|part| SLIVER_M2 < square_metres(part)));
     if parts.is_none() {
         wrong.push("the line does not cut the cell in two; draw it from one side across to the other".into());
     }
     let Some((left, right)) = parts.filter(|_| wrong.is_empty()) else { return Err(Refused::Unsound(wrong)) };
-    drawn.lines.push(format!("~ cell {code}: {:.0} m² → {:.0} m²", square_metres(&ground), square_metres(&left)));
+    drawn.lines.push(format!(
+        "~ cell {code}: {:.0} m² → {:.0} m²",
+        square_metres(&ground),
+        square_metres(&left)
+    ));
     drawn.lines.push(format!("+ cell {new} {name}: {:.0} m²", square_metres(&right)));
     drawn.rows.cells[old.ix.at()].polygons = rings(&left);
     let ix = CellIx(drawn.rows.cells.len() as u32);
@@ -141,7 +148,9 @@ fn devices_follow(drawn: &mut Redrawn, old: &str, new: &str, ground: &MultiPolyg
     drawn.rows.buildings.extend(both);
     let undecided = drawn.rows.households.iter().filter(|household| household.cell == old).count();
     if undecided > 0 {
-        drawn.hints.push(format!("{undecided} households stay with {old}: no device behind their door went along"));
+        drawn
+            .hints
+            .push(format!("{undecided} households stay with {old}: no device behind their door went along"));
     }
 }
 
@@ -157,7 +166,9 @@ fn merge(drawn: &mut Redrawn, code: &str, others: &[String], now: Timestamp) -> 
     for &other in &others {
         let cell = leaf(&drawn.rows, other)?;
         if cell.scheme != into.scheme || cell.parent != into.parent {
-            wrong.push(format!("`{other}` has another scheme or parent than `{code}`; give them the same parent first"));
+            wrong.push(format!(
+                "`{other}` has another scheme or parent than `{code}`; give them the same parent first"
+            ));
         }
         ground = ground.union(&shape(&cell.polygons));
     }
@@ -218,7 +229,9 @@ fn dwellings_merge(drawn: &mut Redrawn, code: &str, others: &BTreeSet<&str>) {
         kept
     });
     if twice > 0 {
-        hints.push(format!("{twice} doors or buildings have the same name on both sides: the record of {code} is kept"));
+        hints.push(format!(
+            "{twice} doors or buildings have the same name on both sides: the record of {code} is kept"
+        ));
     }
 }
 
@@ -237,7 +250,10 @@ fn duties_merge(drawn: &mut Redrawn, code: &str, others: &BTreeSet<&str>, now: T
     for mut duty in come {
         if duty.role == Role::Lead {
             let led = rows.duties.iter().any(|other| {
-                other.cell == code && other.role == Role::Lead && other.person != duty.person && other.meets(&duty)
+                other.cell == code
+                    && other.role == Role::Lead
+                    && other.person != duty.person
+                    && other.meets(&duty)
             });
             duty.role = if led { Role::Deputy } else { Role::Lead };
         }
@@ -272,12 +288,17 @@ fn right_of(ground: &MultiPolygon, [from, to]: [[f64; 2]; 2]) -> Option<MultiPol
     let bounds = ground.bounding_rect()?;
     let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
     let length = dx.hypot(dy);
-    let far = 4.0 * (bounds.width() + bounds.height() + (from[0] - bounds.min().x).hypot(from[1] - bounds.min().y));
+    let far =
+        4.0 * (bounds.width() + bounds.height() + (from[0] - bounds.min().x).hypot(from[1] - bounds.min().y));
     let (x, y) = (dx / length * far, dy / length * far);
     if !(x.is_finite() && y.is_finite()) {
         return None;
     }
-    let at = |ahead: f64, right: f64| Coord { x: from[0] + x * ahead + y * right, y: from[1] + y * ahead - x * right };
-    let ring: LineString = [at(-1.0, 0.0), at(-1.0, 1.0), at(1.0, 1.0), at(1.0, 0.0), at(-1.0, 0.0)].into_iter().collect();
+    let at = |ahead: f64, right: f64| Coord {
+        x: from[0] + x * ahead + y * right,
+        y: from[1] + y * ahead - x * right,
+    };
+    let ring: LineString =
+        [at(-1.0, 0.0), at(-1.0, 1.0), at(1.0, 1.0), at(1.0, 0.0), at(-1.0, 0.0)].into_iter().collect();
     Some(MultiPolygon::new(vec![Polygon::new(ring, Vec::new())]))
 }

@@ -242,6 +242,9 @@ fn absences(rows: &Rows, known: &Known<'_>, found: &mut Vec<Fault>) {
     }
 }
 
+const TEXT_CHARACTERS_MAX: usize = 100;
+const MEMBERS_MAX: usize = 200;
+
 fn teams(rows: &Rows, known: &Known<'_>, now: Timestamp, found: &mut Vec<Fault>) {
     let mut names = BTreeSet::new();
     for team in &rows.teams {
@@ -256,6 +259,26 @@ fn teams(rows: &Rows, known: &Known<'_>, now: Timestamp, found: &mut Vec<Fault>)
                 whole(),
                 format!("the team `{name}` ends before it begins; write a later `until`, or leave it empty"),
             );
+        }
+        // A table has found these by itself already; an edit has not.
+        let long =
+            |text: &str| TEXT_CHARACTERS_MAX < text.chars().count() || text.chars().any(char::is_control);
+        if name.trim().is_empty() || long(name) {
+            wrong(
+                whole(),
+                format!("the name of a team has 1 to {TEXT_CHARACTERS_MAX} characters, on one line"),
+            );
+        }
+        if team.flat.as_deref().is_some_and(long) || team.members.iter().any(|member| long(&member.part)) {
+            wrong(
+                whole(),
+                format!(
+                    "a part or flat of the team `{name}` is longer than {TEXT_CHARACTERS_MAX} characters; write it shorter"
+                ),
+            );
+        }
+        if team.members.is_empty() || MEMBERS_MAX < team.members.len() {
+            wrong(whole(), format!("the team `{name}` must have 1 to {MEMBERS_MAX} members"));
         }
         if team.until.is_some_and(|until| until <= now) {
             continue;

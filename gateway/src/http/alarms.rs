@@ -16,10 +16,10 @@ use super::extract::{self, Body, Params, Switch};
 use super::model::{AlarmDetail, AttemptView, NewAlarm, Page, RatingView};
 use super::people;
 use super::problem::ApiError;
-use super::rights::{Reach, Right};
+use super::rights::{Area, Concern, Reach, Right};
 use crate::grid::Registry;
 use crate::model::{Action, Alarm, AlarmId, AlarmState, Deed, SignalClass};
-use crate::store::alarms::Query;
+use crate::store::alarms::{Query, Seen};
 use crate::view::{AlarmView, EntryView};
 
 const PAGE_MAX: u32 = 200;
@@ -87,6 +87,7 @@ impl Filter {
             classes: extract::words("class", self.class.as_deref(), SignalClass::from_name, &known)?,
             cells,
             device,
+            seen: None,
             before: before.transpose()?,
             limit: extract::limit(self.limit, PAGE_MAX)?,
         }))
@@ -116,9 +117,11 @@ pub async fn list(
     let world = api.world.load();
     let none = || Ok(Json(Page { items: Vec::new(), next: None }));
     let Some(mut query) = filter.query(&world.registry)? else { return none() };
-    let area = caller.area(Right::Alarms, &world.registry, api.clock.now().wall);
-    let Some(cells) = area.codes(query.cells, &world.registry) else { return none() };
-    query.cells = cells;
+    let Concern { area, people } = caller.concern(Right::Alarms, &world.registry, api.clock.now().wall);
+    if area != Area::Everywhere {
+        let cells = area.codes(query.cells.clone(), &world.registry).unwrap_or_default();
+        query.seen = Some(Seen { cells, people });
+    }
     let limit = query.limit;
     query.limit += 1;
     let page = Page::cut(api.store.alarms(query).await?, limit, |alarm| alarm.id.to_string());
@@ -211,13 +214,32 @@ pub(super) async fn act(api: &Api, caller: &Caller, what: Deed) -> Result<AlarmV
     Ok(AlarmView::of(&alarm, &api.world.load().registry))
 }
 
-/// The alarm, if the caller may see it: it stands in his cells, or he owns it.
+/// The alarm, if the caller may see it: it stands in his cells, or is his case.
 pub(super) async fn seen(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
     let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
-    let registry = &api.world.load().registry;
-    let inside = caller.area(Right::Alarms, registry, api.clock.now().wall).has(alarm.cell, registry);
-    if !inside && alarm.owner != Some(caller.who()) {
-        return Err(no_alarm(&id.to_string()));
+    match concerns(api, caller, Right::Alarms, &alarm).await? {
+        true => Ok(alarm),
+        false => Err(no_alarm(&id.to_string())),
+    }
+}
+
+/// Whether the right holds for this alarm: where it stands, or because it is his case.
+async fn concerns(api: &Api, caller: &Caller, right: Right, alarm: &Alarm) -> Result<bool, ApiError> {
+    let registry = api.world.load().registry.clone();
+    let concern = caller.concern(right, &registry, api.clock.now().wall);
+    Ok(concern.has(alarm, &registry) || api.store.is_case(concern.people, alarm.id).await?)
+}
+
+/// The alarm, if the caller has this right on it; as if it were not there when he may not even see it.
+pub(super) async fn allowed(
+    api: &Api,
+    caller: &Caller,
+    right: Right,
+    id: AlarmId,
+) -> Result<Alarm, ApiError> {
+    let alarm = seen(api, caller, id).await?;
+    if !concerns(api, caller, right, &alarm).await? {
+        caller.may(right, alarm.cell, &api.world.load().registry, api.clock.now().wall)?;
     }
     Ok(alarm)
 }
@@ -232,10 +254,7 @@ pub(super) async fn act_on(
     what: Deed,
 ) -> Result<AlarmView, ApiError> {
     if caller.reach(right) != Reach::Everywhere {
-        let alarm = seen(api, caller, id).await?;
-        if right != Right::Handle || alarm.owner != Some(caller.who()) {
-            caller.may(right, alarm.cell, &api.world.load().registry, api.clock.now().wall)?;
-        }
+        allowed(api, caller, right, id).await?;
     }
     act(api, caller, what).await
 }

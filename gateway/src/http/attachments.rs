@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
-use super::alarms::{NOTE_CHARACTERS_MAX, no_alarm, parse, seen};
+use super::alarms::{NOTE_CHARACTERS_MAX, allowed, no_alarm, parse};
 use super::auth::{Actor, Caller};
 use super::extract::{self, Params};
 use super::problem::ApiError;
@@ -61,11 +61,7 @@ pub struct About {
 
 /// The alarm, if it stands where the caller may deal with its photos, or is his.
 async fn may(api: &Api, caller: &Caller, id: AlarmId) -> Result<Alarm, ApiError> {
-    let alarm = seen(api, caller, id).await?;
-    if alarm.owner != Some(caller.who()) {
-        caller.may(Right::Attachments, alarm.cell, &api.world.load().registry, api.clock.now().wall)?;
-    }
-    Ok(alarm)
+    allowed(api, caller, Right::Attachments, id).await
 }
 
 /// What is attached, oldest first. The files themselves are asked for one by one.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use super::Api;
-use super::alarms::{NOTE_CHARACTERS_MAX, act_on, note, parse, seen};
+use super::alarms::{NOTE_CHARACTERS_MAX, act_on, allowed, note, parse, seen};
 use super::auth::Actor;
 use super::extract::{self, Body};
 use super::model::{Because, EvaluationRequest, HandOverRequest, Noted, PutOff, ResolutionRequest};
@@ -139,15 +139,14 @@ pub async fn evaluate(
     let alarm = parse(&id)?;
     let verdict = body.verdict;
     let note = note(body.note)?;
-    let known = seen(&api, &actor.0, alarm).await?;
-    if known.is_open() {
+    if seen(&api, &actor.0, alarm).await?.is_open() {
         return act_on(&api, &actor.0, Right::Verify, alarm, Deed::Evaluate { alarm, verdict, note })
             .await
             .map(Json);
     }
     // The engine has forgotten it; the store has not.
     let now = api.clock.now().wall;
-    actor.0.may(Right::Verify, known.cell, &api.world.load().registry, now)?;
+    allowed(&api, &actor.0, Right::Verify, alarm).await?;
     let signed = Signed { by: actor.0.who(), at: now, note };
     let (number, alarm, entry) = api.store.judge_closed(alarm, signed, verdict).await??;
     let view = AlarmView::of(&alarm, &api.world.load().registry);

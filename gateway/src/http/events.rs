@@ -20,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::Caller;
 use super::extract::{Params, Switch};
 use super::problem::ApiError;
-use super::rights::{Area, Right};
+use super::rights::{Area, Concern, Right};
 use super::{Api, auth};
 use crate::clock;
 use crate::live::Change;
@@ -142,7 +142,7 @@ struct Feed {
 /// What the reader may see, and for how long that is taken as known.
 struct Sight {
     caller: Caller,
-    alarms: Area,
+    alarms: Concern,
     devices: Area,
     asked: tokio::time::Instant,
 }
@@ -150,8 +150,8 @@ struct Sight {
 impl Sight {
     fn of(api: &Api, caller: Caller) -> Self {
         let (registry, now) = (&api.world.load().registry, api.clock.now().wall);
-        let [alarms, devices] =
-            [Right::Alarms, Right::Devices].map(|right| caller.area(right, registry, now));
+        let alarms = caller.concern(Right::Alarms, registry, now);
+        let devices = caller.area(Right::Devices, registry, now);
         Self { caller, alarms, devices, asked: clock::ticks() }
     }
 
@@ -289,7 +289,7 @@ impl Feed {
     fn push(&mut self, number: u64, alarm: &Alarm, entry: &Entry) {
         self.last = number;
         let world = self.api.world.load();
-        if !self.sight.alarms.has(alarm.cell, &world.registry) {
+        if !self.sight.alarms.has(alarm, &world.registry) {
             return;
         }
         let change = AlarmChange::of(number, alarm, entry, &world.registry);

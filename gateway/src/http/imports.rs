@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
-use super::auth::Actor;
+use super::auth::{Actor, Caller};
 use super::extract::{Params, Switch};
 use super::problem::ApiError;
 use crate::clock;
@@ -81,18 +81,26 @@ pub async fn import(
     let name: String =
         how.file.unwrap_or_else(|| what.name().into()).chars().filter(|c| !c.is_control()).take(80).collect();
     let dry_run = how.dry_run == Some(Switch(true));
+    take_in(&api, &caller, what, &name, file, dry_run).await.map(Json)
+}
+
+/// Lays a file over the registry as it is now, whoever else changes it meanwhile.
+pub async fn take_in(
+    api: &Api,
+    caller: &Caller,
+    what: What,
+    name: &str,
+    file: Bytes,
+    dry_run: bool,
+) -> Result<Imported, ApiError> {
     for _ in 0..TRIES {
         let rows = api.store.load_registry().await?;
-        let (before, read_name, bytes) = (rows.version, name.clone(), file.clone());
+        let (before, read_name, bytes) = (rows.version, name.to_owned(), file.clone());
         let merged = tokio::task::spawn_blocking(move || merge(what, &read_name, &bytes, rows)).await;
         let (rows, diff) = match merged.map_err(|fault| ApiError::Internal(fault.into()))? {
             Ok(merged) => merged,
             Err(problems) => {
-                return Ok(Json(Imported {
-                    problems: shown(&problems),
-                    version: before,
-                    ..Imported::default()
-                }));
+                return Ok(Imported { problems: shown(&problems), version: before, ..Imported::default() });
             }
         };
         let version = rows.version;
@@ -108,7 +116,7 @@ pub async fn import(
         };
         let changes = version != before;
         if dry_run || !changes || api.store.save_registry(rows, line).await? {
-            return Ok(Json(Imported {
+            return Ok(Imported {
                 added: diff.added,
                 changed: diff.changed,
                 retired: diff.retired,
@@ -117,7 +125,7 @@ pub async fn import(
                 problems: Vec::new(),
                 stored: changes && !dry_run,
                 version: if dry_run { before } else { version },
-            }));
+            });
         }
     }
     Err(ApiError::named(

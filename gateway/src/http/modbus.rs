@@ -171,7 +171,11 @@ pub async fn list(State(api): State<Arc<Api>>) -> Json<BusList> {
             .together
             .reads
             .iter()
-            .map(|read| PlannedRead { table: name_of(read.table).into(), start: read.start, count: read.count })
+            .map(|read| PlannedRead {
+                table: name_of(read.table).into(),
+                start: read.start,
+                count: read.count,
+            })
             .collect(),
     };
     let bus = |bus: &Handle| BusView {
@@ -221,7 +225,10 @@ pub async fn read(
         }
     };
     let unit = handle.plan.units.iter().find(|unit| unit.unit == body.unit);
-    Ok(Json(Registers { took_ms: answered.took.as_millis() as u64, ..shown(body.unit, unit, read, &words, expected) }))
+    Ok(Json(Registers {
+        took_ms: answered.took.as_millis() as u64,
+        ..shown(body.unit, unit, read, &words, expected)
+    }))
 }
 
 fn asked(body: &ReadRequest) -> Result<(Read, Option<Expectation>), ApiError> {
@@ -241,7 +248,8 @@ fn asked(body: &ReadRequest) -> Result<(Read, Option<Expectation>), ApiError> {
         return Err(ApiError::body("count", "addresses end at 65535"));
     }
     let expected = body.expect.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let expected = expected.map(str::parse).transpose().map_err(|wrong: String| ApiError::body("expect", wrong))?;
+    let expected =
+        expected.map(str::parse).transpose().map_err(|wrong: String| ApiError::body("expect", wrong))?;
     Ok((Read { table, start: body.start, count: body.count }, expected))
 }
 
@@ -276,7 +284,8 @@ fn shown(
         took_ms: 0,
         registers: registers.collect(),
         values: values.collect(),
-        proposal: best.map(|(metric, best)| station_toml(number_of_unit, read.table, &some, read.start, best, metric)),
+        proposal: best
+            .map(|(metric, best)| station_toml(number_of_unit, read.table, &some, read.start, best, metric)),
         candidates: found
             .into_iter()
             .take(CANDIDATES_MAX)

@@ -22,10 +22,10 @@ use super::problem::ApiError;
 use crate::config::PushIn;
 use crate::config::secret::SecretError;
 use crate::decode::push::{Sender, decode};
-use crate::decode::{Message, Reject};
+use crate::decode::{Message, Reject, Stranger};
 use crate::io::acks::AckLine;
 use crate::io::inlet::{Inbound, Safe};
-use crate::io::intake::letter;
+use crate::io::intake::{letter, sightings};
 use crate::io::listener::pace::Pace;
 use crate::io::stills::Stills;
 use crate::model::Event;
@@ -141,22 +141,26 @@ pub async fn take(
     };
     let decoded = decode(door.sender, &message, &api.world.load().decoding());
     let paced = door.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now());
-    if !paced && !decoded.events.iter().any(Event::is_urgent) {
+    let burns = |stranger: &Stranger| stranger.burns() == Some(true);
+    let urgent = decoded.events.iter().any(Event::is_urgent) || decoded.strangers.iter().any(burns);
+    if !paced && !urgent {
         let detail =
             format!("The door `{}` takes no more messages a second; send it again in a moment.", door.name);
         return Err(ApiError::status(StatusCode::TOO_MANY_REQUESTS, detail));
     }
     let source = format!("push_in:{}", door.name);
-    // Of what may tell of people, a dead letter keeps only what was read.
+    // Of what may tell of people, a dead letter and the waiting room keep only what was read.
     let kept = Message { payload: decoded.shown.as_deref().unwrap_or(message.payload), ..message };
     let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &kept, reason)).collect();
+    let strangers = sightings(&source, &kept, decoded.strangers);
     let mut line = AckLine::default();
     let safe = Safe::Ticket(line.issue(()));
     let stored = async {
         if let Some(stills) = &api.push_in.stills {
             stills.keep_all(decoded.stills).await;
         }
-        api.inlet.send(Inbound { events: decoded.events, dead, safe, ..Inbound::default() }).await?;
+        let events = decoded.events;
+        api.inlet.send(Inbound { events, dead, strangers, safe, ..Inbound::default() }).await?;
         line.ready().await;
         Ok::<_, ApiError>(())
     };

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::accounts::{page, qr};
-use super::alarms::{NOTE_CHARACTERS_MAX, parse, seen};
+use super::alarms::{NOTE_CHARACTERS_MAX, allowed, parse};
 use super::auth::Actor;
 use super::extract::{self, Body};
 use super::listen::From as Peer;
@@ -55,11 +55,8 @@ pub async fn link(
     headers: HeaderMap,
     actor: Actor,
 ) -> Result<(StatusCode, Json<RatingLinkView>), ApiError> {
-    let alarm = seen(&api, &actor.0, parse(&id)?).await?;
+    let alarm = allowed(&api, &actor.0, Right::Handle, parse(&id)?).await?;
     let now = api.clock.now().wall;
-    if alarm.owner != Some(actor.0.who()) {
-        actor.0.may(Right::Handle, alarm.cell, &api.world.load().registry, now)?;
-    }
     if alarm.is_open() {
         return Err(ApiError::named(
             StatusCode::CONFLICT,

@@ -80,27 +80,41 @@ pub async fn merge(
 /// What names a cell that is to go would find nobody there afterwards.
 async fn in_use(api: &Api, codes: &[String]) -> Result<(), ApiError> {
     let open = AlarmState::ALL.into_iter().filter(|state| *state != AlarmState::Closed).collect();
-    let standing = api.store.alarms(Query { states: open, cells: codes.to_vec(), limit: 1, ..Query::default() });
+    let standing =
+        api.store.alarms(Query { states: open, cells: codes.to_vec(), limit: 1, ..Query::default() });
     let by = match standing.await?.first() {
-        Some(alarm) => Some(format!("the alarm {} stands in `{}`: close it first", alarm.id, alarm.cell_code)),
+        Some(alarm) => {
+            Some(format!("the alarm {} stands in `{}`: close it first", alarm.id, alarm.cell_code))
+        }
         None => {
             let rules = api.world.load().rules_text.clone();
             let accounts = api.store.accounts().await?;
             codes.iter().find_map(|code| {
                 let ruled = rules.contains(&format!("\"{code}\"")).then(|| "rules.toml names".to_owned());
                 let account = accounts.iter().find(|account| account.cells.contains(code));
-                let by = ruled.or_else(|| account.map(|account| format!("the account `{}` has", account.name)));
+                let by =
+                    ruled.or_else(|| account.map(|account| format!("the account `{}` has", account.name)));
                 by.map(|by| format!("{by} the cell `{code}`: change that first"))
             })
         }
     };
     let refused = |why| {
-        ApiError::named(StatusCode::CONFLICT, "cell-in-use", "The cell is in use", format!("It cannot go: {why}."))
+        ApiError::named(
+            StatusCode::CONFLICT,
+            "cell-in-use",
+            "The cell is in use",
+            format!("It cannot go: {why}."),
+        )
     };
     by.map_or(Ok(()), |why| Err(refused(why)))
 }
 
-async fn redraw(api: &Api, caller: &Caller, redraw: Redraw, dry_run: bool) -> Result<Json<Imported>, ApiError> {
+async fn redraw(
+    api: &Api,
+    caller: &Caller,
+    redraw: Redraw,
+    dry_run: bool,
+) -> Result<Json<Imported>, ApiError> {
     for _ in 0..TRIES {
         let rows = api.store.load_registry().await?;
         let (before, now, asked) = (rows.version, api.clock.now().wall, redraw.clone());
@@ -128,7 +142,16 @@ async fn redraw(api: &Api, caller: &Caller, redraw: Redraw, dry_run: bool) -> Re
         let stored = !dry_run && api.store.save_registry(rows, audit(&redraw, caller, now, next)).await?;
         if dry_run || stored {
             let version = if stored { next } else { before };
-            return Ok(Json(Imported { added, changed, retired, lines, hints, problems: Vec::new(), stored, version }));
+            return Ok(Json(Imported {
+                added,
+                changed,
+                retired,
+                lines,
+                hints,
+                problems: Vec::new(),
+                stored,
+                version,
+            }));
         }
     }
     Err(ApiError::named(
@@ -141,7 +164,9 @@ async fn redraw(api: &Api, caller: &Caller, redraw: Redraw, dry_run: bool) -> Re
 
 fn audit(redraw: &Redraw, caller: &Caller, at: Timestamp, version: u64) -> Audit {
     let (what, cell, detail) = match redraw {
-        Redraw::Split { cell, line, code, name } => ("cell.split", cell, format!("{code} {name}, along {line:?}")),
+        Redraw::Split { cell, line, code, name } => {
+            ("cell.split", cell, format!("{code} {name}, along {line:?}"))
+        }
         Redraw::Merge { cell, others } => ("cell.merge", cell, others.join(", ")),
     };
     let detail = format!("{detail}; registry {version}");

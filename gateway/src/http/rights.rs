@@ -9,7 +9,7 @@ use super::auth::Caller;
 use super::problem::ApiError;
 use crate::accounts::Role;
 use crate::grid::{Device, Duty, Registry};
-use crate::model::CellIx;
+use crate::model::{Alarm, CellIx};
 use crate::units::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ pub enum Right {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     Nowhere,
-    /// The account's cells and those below; a person's duties count.
+    /// The alarms that were handed to the account's person, or for which he was called.
+    Cases,
+    /// The same; and the account's cells and those below; a person's duties count.
     Own,
     Everywhere,
 }
@@ -93,14 +95,15 @@ const fn grant(reach: Reach, personal: Personal) -> Grant {
 const NO: Grant = grant(Reach::Nowhere, Personal::Masked);
 const OWN: Grant = grant(Reach::Own, Personal::Shown);
 const OWN_MASKED: Grant = grant(Reach::Own, Personal::Masked);
+const CASES: Grant = grant(Reach::Cases, Personal::Masked);
 const ALL: Grant = grant(Reach::Everywhere, Personal::Shown);
 
 /// Columns in the order of [`Role::ALL`].
 #[rustfmt::skip]
 pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     //                 administrator duty_officer supervisor worker department  viewer      service
-    (Right::Alarms,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
-    (Right::Handle,   [ALL,          ALL,         NO,        OWN,   OWN_MASKED, NO,         ALL]),
+    (Right::Alarms,   [ALL,          ALL,         OWN,       OWN,   CASES,      OWN_MASKED, ALL]),
+    (Right::Handle,   [ALL,          ALL,         NO,        OWN,   CASES,      NO,         ALL]),
     (Right::Raise,    [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
     (Right::Verify,   [ALL,          NO,          OWN,       NO,    NO,         NO,         ALL]),
     (Right::Exercise, [ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
@@ -109,7 +112,7 @@ pub const GRANTS: &[(Right, [Grant; Role::COUNT])] = &[
     (Right::Cells,    [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::People,   [ALL,          ALL,         OWN,       OWN,   OWN_MASKED, OWN_MASKED, ALL]),
     (Right::Positions,[ALL,          ALL,         OWN,       NO,    NO,         NO,         ALL]),
-    (Right::Attachments,[ALL,        ALL,         OWN,       OWN,   OWN_MASKED, NO,         ALL]),
+    (Right::Attachments,[ALL,        ALL,         OWN,       OWN,   CASES,      NO,         ALL]),
     (Right::Patrol,   [ALL,          ALL,         OWN,       OWN,   NO,         NO,         ALL]),
     (Right::Roster,   [ALL,          ALL,         NO,        NO,    NO,         NO,         ALL]),
     (Right::Registry, [ALL,          NO,          NO,        NO,    NO,         NO,         ALL]),
@@ -190,6 +193,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/devices/{id}",                Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/devices/{id}/stills",        Need::Right(Right::Attachments)),
     (Method::GET,    "/api/v1/stills/{id}",                Need::Right(Right::Attachments)),
+    (Method::GET,    "/api/v1/devices/{id}/explanation",    Need::Right(Right::Alarms)),
     (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),
     (Method::GET,    "/api/v1/modbus",                      Need::Right(Right::Registry)),
     (Method::POST,   "/api/v1/modbus/{bus}/read",           Need::Right(Right::Registry)),
@@ -198,6 +202,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/cells/{code}",                Need::Right(Right::Cells)),
     (Method::POST,   "/api/v1/cells/{code}/split",          Need::Right(Right::Registry)),
     (Method::POST,   "/api/v1/cells/{code}/merge",          Need::Right(Right::Registry)),
+    (Method::GET,    "/api/v1/cells/{code}/explanation",    Need::Right(Right::Alarms)),
     (Method::GET,    "/api/v1/people",                      Need::Right(Right::People)),
     (Method::GET,    "/api/v1/people/{id}",                 Need::Right(Right::People)),
     (Method::PUT,    "/api/v1/people/{id}",                 Need::Right(Right::Roster)),
@@ -208,6 +213,8 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/absences",                    Need::Right(Right::Roster)),
     (Method::DELETE, "/api/v1/absences",                    Need::Right(Right::Roster)),
     (Method::GET,    "/api/v1/teams",                       Need::Right(Right::People)),
+    (Method::PUT,    "/api/v1/teams/{name}",                Need::Right(Right::Roster)),
+    (Method::DELETE, "/api/v1/teams/{name}",                Need::Right(Right::Roster)),
     (Method::GET,    "/api/v1/vacancies",                   Need::Right(Right::Cells)),
     (Method::GET,    "/api/v1/alarms/{id}/attachments",     Need::Right(Right::Attachments)),
     (Method::POST,   "/api/v1/alarms/{id}/attachments",     Need::Right(Right::Attachments)),
@@ -225,6 +232,9 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::GET,    "/api/v1/positions",                   Need::Right(Right::Positions)),
     (Method::GET,    "/api/v1/dead-letters",                Need::Right(Right::Station)),
     (Method::POST,   "/api/v1/dead-letters/{number}/again", Need::Right(Right::Registry)),
+    (Method::GET,    "/api/v1/waiting",                     Need::Right(Right::Registry)),
+    (Method::POST,   "/api/v1/waiting/place",               Need::Right(Right::Registry)),
+    (Method::POST,   "/api/v1/waiting/dismiss",             Need::Right(Right::Registry)),
     (Method::POST,   "/api/v1/imports/{what}",              Need::Right(Right::Registry)),
     (Method::GET,    "/api/v1/rules",                       Need::Right(Right::Devices)),
     (Method::GET,    "/api/v1/rules/file",                  Need::Right(Right::Rules)),
@@ -286,7 +296,38 @@ impl Area {
     }
 }
 
+/// Which alarms a right holds for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concern {
+    pub area: Area,
+    /// Whose cases count: the caller's person, and those he stands in for.
+    pub people: Vec<String>,
+}
+
+impl Concern {
+    /// By where it stands and in whose hands it is. Whether somebody was called for it knows the store ([`crate::store::Store::is_case`]).
+    pub fn has(&self, alarm: &Alarm, registry: &Registry) -> bool {
+        self.area.has(alarm.cell, registry) || self.people.iter().any(|person| alarm.is_case_of(person))
+    }
+}
+
 impl Caller {
+    /// Which alarms this right on alarms holds for now.
+    pub fn concern(&self, right: Right, registry: &Registry, at: Timestamp) -> Concern {
+        let area = self.area(right, registry, at);
+        let people = match (self.reach(right), self.person.as_deref()) {
+            (Reach::Cases | Reach::Own, Some(me)) => {
+                let away = registry.rows().absences.iter().filter(|absence| absence.covers(at));
+                let stands_in =
+                    |person: &&str| registry.in_place_of(person, at).is_some_and(|at_work| at_work.id == me);
+                let others = away.map(|absence| absence.person.as_str()).filter(stands_in);
+                std::iter::once(me).chain(others).map(str::to_owned).collect()
+            }
+            (Reach::Cases | Reach::Own, None) | (Reach::Nowhere | Reach::Everywhere, _) => Vec::new(),
+        };
+        Concern { area, people }
+    }
+
     /// How far the right reaches; the widest of all roles.
     pub fn reach(&self, right: Right) -> Reach {
         self.widest(right, |_| true)
@@ -328,7 +369,7 @@ impl Caller {
     fn area_of(&self, reach: Reach, registry: &Registry, at: Timestamp) -> Area {
         match reach {
             Reach::Everywhere => Area::Everywhere,
-            Reach::Nowhere => Area::Below(Vec::new()),
+            Reach::Nowhere | Reach::Cases => Area::Below(Vec::new()),
             Reach::Own => {
                 let duties = registry.rows().duties.iter();
                 // His own, at every hour of the day, and those of the people he stands in for.

@@ -241,7 +241,12 @@ pub async fn save(
     let in_force = api.world.load().rules_text.clone();
     if body.version != version(&in_force) {
         let detail = "Somebody else changed the rules meanwhile: read them again, then decide again.";
-        return Err(ApiError::named(StatusCode::CONFLICT, "rules-changed", "The rules have changed", detail.into()));
+        return Err(ApiError::named(
+            StatusCode::CONFLICT,
+            "rules-changed",
+            "The rules have changed",
+            detail.into(),
+        ));
     }
     let found = checked(&api, body.text.clone()).await?;
     if let Some(first) = found.errors.first() {
@@ -281,13 +286,21 @@ fn tried(api: &Api, text: &str, in_force: &str) -> Result<Arc<Tried>, ApiError> 
 /// For the audit log: whose fires are given up.
 fn may_save(tried: &Tried, named: &[String]) -> Result<String, ApiError> {
     let refused = |detail| {
-        Err(ApiError::named(StatusCode::CONFLICT, "would-miss-fire", "A fire would be missed or told later", detail))
+        Err(ApiError::named(
+            StatusCode::CONFLICT,
+            "would-miss-fire",
+            "A fire would be missed or told later",
+            detail,
+        ))
     };
     let Difference { fires_missed, fires_later, .. } = tried.difference;
     let Some(fires) = tried.fires_of() else {
-        return refused(format!("{fires_missed} fires would be missed and {fires_later} told later: too many."));
+        return refused(format!(
+            "{fires_missed} fires would be missed and {fires_later} told later: too many."
+        ));
     };
-    let unsaid: Vec<&str> = fires.iter().copied().filter(|rule| !named.iter().any(|one| one == rule)).collect();
+    let unsaid: Vec<&str> =
+        fires.iter().copied().filter(|rule| !named.iter().any(|one| one == rule)).collect();
     if !unsaid.is_empty() {
         return refused(format!(
             "{fires_missed} fires would have been missed and {fires_later} told later, and these fire rules are or may be less sensitive: {}. To save them nevertheless, name these rules in `fires_missed_of`.",
@@ -295,7 +308,11 @@ fn may_save(tried: &Tried, named: &[String]) -> Result<String, ApiError> {
         ));
     }
     let named: Vec<&str> = fires.into_iter().collect();
-    Ok(if named.is_empty() { String::new() } else { format!("; fires missed or later of {}", named.join(", ")) })
+    Ok(if named.is_empty() {
+        String::new()
+    } else {
+        format!("; fires missed or later of {}", named.join(", "))
+    })
 }
 
 fn version(text: &str) -> String {
@@ -348,8 +365,13 @@ mod tests {
         let two = tried(&[("smoke", Fire), ("heat", Fire), ("battery", Trouble)], 2, &[]);
         for named in [&[][..], &["smoke"], &["battery", "smoke"]] {
             let named: Vec<String> = named.iter().map(ToString::to_string).collect();
-            let Err(ApiError::Refused(problem)) = may_save(&two, &named) else { panic!("{named:?} is enough") };
-            assert!(problem.kind.ends_with("would-miss-fire") && problem.detail.contains("heat"), "{problem:?}");
+            let Err(ApiError::Refused(problem)) = may_save(&two, &named) else {
+                panic!("{named:?} is enough")
+            };
+            assert!(
+                problem.kind.ends_with("would-miss-fire") && problem.detail.contains("heat"),
+                "{problem:?}"
+            );
         }
         let both = ["heat".to_owned(), "smoke".to_owned()];
         assert!(may_save(&two, &both).expect("named").contains("heat, smoke"));

@@ -158,11 +158,16 @@ pub async fn delete_absence(
     change(&api, &actor.0, Edit::Back { person: which.person, from }, which.version).await
 }
 
-fn zone(api: &Api) -> Zone {
+pub(super) fn zone(api: &Api) -> Zone {
     api.world.load().registry.rows().zone.clone()
 }
 
-fn moment(field: &str, text: Option<&str>, end: bool, zone: &Zone) -> Result<Option<Timestamp>, ApiError> {
+pub(super) fn moment(
+    field: &str,
+    text: Option<&str>,
+    end: bool,
+    zone: &Zone,
+) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let wrong = || {
         ApiError::body(field, format!("`{text}` is no date; write 2026-01-31, 2026-01-31 08:00 or RFC 3339"))
@@ -170,7 +175,7 @@ fn moment(field: &str, text: Option<&str>, end: bool, zone: &Zone) -> Result<Opt
     Ok(Some(Moment::parse(text, end).ok_or_else(wrong)?.at(zone)))
 }
 
-fn needed(field: &str, text: &str, zone: &Zone) -> Result<Timestamp, ApiError> {
+pub(super) fn needed(field: &str, text: &str, zone: &Zone) -> Result<Timestamp, ApiError> {
     moment(field, Some(text), false, zone)?.ok_or_else(|| ApiError::body(field, "it is empty"))
 }
 
@@ -180,7 +185,7 @@ fn began(text: &str, zone: &Zone) -> Result<Timestamp, ApiError> {
 }
 
 /// Stores the edit, once, on the version it was decided on.
-async fn change(
+pub(super) async fn change(
     api: &Api,
     caller: &Caller,
     edit: Edit,
@@ -260,12 +265,26 @@ fn audit(edit: &Edit, caller: &Caller, at: Timestamp, rows: &Rows) -> Audit {
             ("absence.put", absence.person.clone(), detail)
         }
         Edit::Back { person, from } => ("absence.end", person.clone(), format!("from {}", day(*from))),
+        Edit::Team(team) => {
+            let members: Vec<_> = team.members.iter().map(|member| member.person.as_str()).collect();
+            let detail = format!("{} from {} to {}", members.join(" "), day(team.from), end(team.until));
+            ("team.put", team.name.clone(), detail)
+        }
+        Edit::Disband { team } => ("team.end", team.clone(), String::new()),
     };
     Audit {
         at,
         who: caller.name.to_string(),
         what: what.into(),
-        target: format!("person {target}"),
+        target: match edit {
+            Edit::Team(_) | Edit::Disband { .. } => format!("team {target}"),
+            Edit::Person(_)
+            | Edit::Leave { .. }
+            | Edit::Assign(_)
+            | Edit::Release { .. }
+            | Edit::Absent(_)
+            | Edit::Back { .. } => format!("person {target}"),
+        },
         detail: format!("{}; registry {}", detail.trim(), rows.version).trim_start_matches("; ").into(),
     }
 }

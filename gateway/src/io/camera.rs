@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::digest::{Session, Verdict};
 use super::inlet::{Inbound, Inlet};
-use super::intake::letter;
+use super::intake::{letter, sightings};
 use super::stills::{AGAIN_AFTER, Stills};
 use crate::clock::Clock;
 use crate::config::secret::SecretError;
@@ -222,7 +222,7 @@ impl Camera {
             dup: false,
             received: self.clock.now().wall,
         };
-        let Decoded { events, rejects, stills, shown } = {
+        let Decoded { events, rejects, stills, shown, strangers } = {
             let context = self.world.load().decoding();
             let mut outcome = Outcome::new(&message, &context);
             match self.maker {
@@ -235,7 +235,9 @@ impl Camera {
         let kept = Message { payload: &shown, ..message };
         let source = format!("camera:{}", self.name);
         let dead = rejects.into_iter().map(|Reject(reason)| letter(&source, &kept, reason)).collect();
-        self.inlet.send(Inbound { events, dead, ..Inbound::default() }).await.map_err(|_| Ended::Stopping)?;
+        let strangers = sightings(&source, &kept, strangers);
+        let inbound = Inbound { events, dead, strangers, ..Inbound::default() };
+        self.inlet.send(inbound).await.map_err(|_| Ended::Stopping)?;
         self.stills.keep_all(stills).await;
         if let Some((device, event, at)) = *wanted
             && !is_picture

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rumqttc::QoS;
 use tokio::time::timeout;
 
-use super::{gbt26875, modbus};
 use super::listener::ListenerHandle;
 use super::mqtt::publisher::Publisher;
+use super::{gbt26875, modbus};
 use crate::decode::filter_matches;
 
 /// A broker that has not confirmed by then has perhaps not got it.

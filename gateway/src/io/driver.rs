@@ -4,7 +4,9 @@
 //! runs, the next batch gathers in the queues. Routine telemetry may wait a little so that many messages share one sync; a fire never waits, and
 //! overtakes everything but what its own device said before it: an older "all clear" must not end a newer fire.
 //!
-//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), a frame that comes twice is emptied ([`Repetitions`]), and both are acknowledged with the rest.
+//! What one device says beyond its allowance is thinned here, before the journal ([`RateLimit`]), a frame that comes twice is emptied ([`Repetitions`]), and both are acknowledged with the rest. A device that
+//! behaves otherwise than it did is named ([`Behaviour`]). Who is not
+//! registered goes to the waiting room ([`crate::waiting`]).
 //!
 //! When the store cannot be written, the messages stay unacknowledged, the queues fill, the sources stop reading, and senders keep what they
 //! have. Only alarms go on, from memory: [`without_disk`]. The driver stops only when it is told to.
@@ -26,9 +28,11 @@ use super::letters::Letters;
 use super::own_trouble;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
+use crate::engine::behaviour::{self, Behaviour, Told};
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::repetition::Repetitions;
 use crate::engine::{Answer, Applied, Effect, Engine, WhoIsNearest};
+use crate::grid::Registry;
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{
@@ -39,6 +43,7 @@ use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};
 use crate::units::{Millis, Now, Steady};
+use crate::waiting::{Change, Due, SharedRoom, Trouble};
 use crate::world::{self, World};
 
 /// Messages in one batch at the most.
@@ -52,6 +57,8 @@ const STALL_MESSAGES: usize = 8;
 /// A snapshot of the engine is taken after this many events or this long, so that a restart replays no more.
 const SNAPSHOT_EVENTS: usize = 200_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
+const CHANGED: &str = "设备行为突变 behaves otherwise than it did,";
+const MANY_CHANGED: &str = "设备行为突变 many devices behave otherwise than they did, within an hour: look for what they have in common";
 /// Of a shorter sleep of the box nobody is told.
 const SLEEP_NOTICED: Millis = Millis::from_secs(1);
 
@@ -86,12 +93,15 @@ pub struct Driver<D = Store> {
     pub unrecorded: Arc<Unrecorded>,
     /// Essential: whether what is decided gets to the disk.
     pub disk: Check,
+    /// Devices that are not registered; people look at it and decide over HTTP.
+    pub strangers: Arc<SharedRoom>,
     since_snapshot: usize,
     snapshot_at: Instant,
     /// Routine messages taken from the queue that are in no batch yet, oldest first.
     waiting: VecDeque<Inbound>,
     limit: RateLimit,
     repetitions: Repetitions,
+    behaviour: Behaviour,
     letters: Letters,
     /// Of the box's sleep this much is known to the engine.
     slept: Millis,
@@ -102,6 +112,7 @@ pub struct Driver<D = Store> {
 struct Gathered {
     events: Vec<Event>,
     dead: Vec<DeadLetter>,
+    waiting: Vec<Change>,
     tickets: Vec<Ticket>,
     /// Place of the action in `events`, and who waits for what becomes of it.
     askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
@@ -141,6 +152,7 @@ impl<D: Disk> Driver<D> {
         disk: Check,
     ) -> Self {
         let limit = RateLimit::new(engine.rules().allowance(), engine.loud_devices(), clock.now());
+        let behaviour = Behaviour::new(engine.rules().behaviour());
         Self {
             engine,
             store,
@@ -153,11 +165,13 @@ impl<D: Disk> Driver<D> {
             seq,
             unrecorded,
             disk,
+            strangers: Arc::default(),
             since_snapshot: 0,
             snapshot_at: ticks() + SNAPSHOT_AFTER,
             waiting: VecDeque::new(),
             limit,
             repetitions: Repetitions::default(),
+            behaviour,
             letters: Letters::default(),
             slept: Millis(0),
         }
@@ -185,7 +199,9 @@ impl<D: Disk> Driver<D> {
                 }
                 Turn::World(world) => self.take_over(world, None, &give_up).await?,
                 Turn::End => {
-                    let commit = Commit { snapshot: Some(self.engine.snapshot()), ..Commit::default() };
+                    let waiting = self.strangers.lock().unsaved();
+                    let commit =
+                        Commit { waiting, snapshot: Some(self.engine.snapshot()), ..Commit::default() };
                     self.store.commit(&commit).await?;
                     return Ok(());
                 }
@@ -231,6 +247,9 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device.ix, self.engine.seen(device.ix));
         }
         self.limit.set_allowance(world.rules.allowance());
+        self.behaviour.set_limits(world.rules.behaviour());
+        let registered = |address: &str| world.registry.device_by_address(address).is_some();
+        self.strangers.lock().settle(registered, now.steady);
         self.world.store(Arc::new(world));
         Ok(())
     }
@@ -262,7 +281,8 @@ impl<D: Disk> Driver<D> {
         if !answers.is_empty() {
             return Turn::Batch(answers);
         }
-        let wakes = [self.engine.wake_at(), self.limit.wake_at(), self.letters.wake_at()];
+        let room = self.strangers.lock().wake_at();
+        let wakes = [self.engine.wake_at(), self.limit.wake_at(), self.letters.wake_at(), room];
         let wake = wakes.into_iter().flatten().min().map(|at| self.clock.instant_of(at));
         let due = async {
             match wake {
@@ -356,18 +376,46 @@ impl<D: Disk> Driver<D> {
                 match event {
                     Event::Report(mut report) => {
                         self.repetitions.mark(&mut report);
+                        for change in self.behaviour.look(&report, now.steady) {
+                            gathered.events.extend(self.changed(report.device, change, now.steady));
+                        }
                         gathered.events.extend(self.limit.take(report, now).into_iter().map(Event::Report));
                     }
                     Event::Gone { .. } | Event::Action(_) => gathered.events.push(event),
                 }
             }
             gathered.dead.extend(self.letters.take(inbound.dead, now.steady));
+            if !inbound.strangers.is_empty() {
+                let mut room = self.strangers.lock();
+                inbound.strangers.into_iter().for_each(|sighting| room.see(sighting, now));
+            }
+        }
+        let Due { changes, troubles } = self.strangers.lock().due(now.steady);
+        gathered.waiting = changes;
+        if !troubles.is_empty() {
+            let registry = self.world.load().registry.clone();
+            gathered.events.extend(troubles.into_iter().map(|trouble| action(trouble, &registry)));
         }
         gathered.events.extend(self.limit.due(now).into_iter().map(Event::Report));
         gathered.dead.extend(self.letters.due(now.steady));
         metrics::counter!("gridwarden_reports_thinned_total").increment(self.limit.take_thinned());
         metrics::counter!("gridwarden_frames_repeated_total").increment(self.repetitions.take_found());
         gathered
+    }
+
+    /// A device behaves otherwise than it did: a trouble alarm, unless one of its alarms stands, which is the reason for it: no alarm of the plant changes a unit.
+    fn changed(&mut self, device: DeviceIx, change: behaviour::Change, now: Steady) -> Option<Event> {
+        let registry = self.world.load().registry.clone();
+        let (row, cell) = (registry.device(device)?, registry.home(device)?);
+        if !change.is_of_unit() && self.engine.open_alarms().any(|alarm| alarm.device == Some(device)) {
+            return None;
+        }
+        let (cell, device, text) = match self.behaviour.tell(now) {
+            Told::Alone => (cell, Some(device), format!("{CHANGED} {}: {change}", row.id)),
+            Told::WithOthers => (own_trouble::top(&registry), None, MANY_CHANGED.to_owned()),
+        };
+        let what = Deed::Raise { cell, device, class: SignalClass::Trouble, text };
+        Some(Event::Action(Action { who: own_trouble::WHO.to_owned(), what }))
     }
 
     /// Lets the engine decide. `None` when nothing happened that anybody must remember.
@@ -410,7 +458,8 @@ impl<D: Disk> Driver<D> {
             None => (None, Applied::default()),
         };
         let snapshot = snapshot.then(|| self.engine.snapshot());
-        if batch.is_none() && gathered.dead.is_empty() && snapshot.is_none() {
+        let nothing = gathered.dead.is_empty() && gathered.waiting.is_empty() && snapshot.is_none();
+        if batch.is_none() && nothing {
             gathered.tickets.into_iter().for_each(Ticket::done);
             return None;
         }
@@ -419,9 +468,9 @@ impl<D: Disk> Driver<D> {
         }
         let (effects, dead) = (applied.effects, gathered.dead);
         let cards = self.cards(&effects, batch.as_ref());
-        let Gathered { tickets, askers, repeatable, .. } = gathered;
+        let Gathered { waiting, tickets, askers, repeatable, .. } = gathered;
         let done = done(repeatable, &applied.answers);
-        let commit = Commit { batch, effects, cards, dead, done, snapshot, ..Commit::default() };
+        let commit = Commit { batch, effects, cards, dead, done, waiting, snapshot, ..Commit::default() };
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
     }
 
@@ -489,9 +538,12 @@ impl<D: Disk> Driver<D> {
         });
         self.unrecorded.committed(told);
         decided.tickets.into_iter().for_each(Ticket::done);
-        for (asker, answer) in decided.askers.into_iter().zip(decided.answers) {
-            debug_assert_eq!(asker.0, answer.0, "one answer per action, in order");
-            let _ = asker.1.send(answer.1); // The asker may have hung up.
+        let mut answers = decided.answers.into_iter();
+        for (place, asker) in decided.askers {
+            // Nobody waits for an answer to what the station does on its own.
+            if let Some((_, answer)) = answers.find(|(at, _)| *at == place) {
+                let _ = asker.send(answer); // The asker may have hung up.
+            }
         }
         self.show(Arc::unwrap_or_clone(decided.commit), entries);
     }
@@ -533,6 +585,16 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+/// What the waiting room has to say, in the topmost cell.
+fn action(trouble: Trouble, registry: &Registry) -> Event {
+    let (cell, text) = (own_trouble::top(registry), trouble.text);
+    Event::Action(if trouble.begins {
+        own_trouble::begins(cell, text)
+    } else {
+        own_trouble::ends(cell, text)
+    })
 }
 
 /// The repeatable actions that were allowed.

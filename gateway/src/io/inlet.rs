@@ -11,6 +11,7 @@ use super::acks::Ticket;
 use crate::engine::Answer;
 use crate::model::{Action, DeadLetter, Event};
 use crate::store::repeats::Repeatable;
+use crate::waiting::Sighting;
 
 /// How many messages may wait in each queue.
 pub const QUEUE_MAX: usize = 4096;
@@ -20,11 +21,20 @@ pub const QUEUE_MAX: usize = 4096;
 pub struct Inbound {
     pub events: Vec<Event>,
     pub dead: Vec<DeadLetter>,
+    /// Who spoke and is not registered.
+    pub strangers: Vec<Sighting>,
     pub safe: Safe,
     /// Given by a client that may send the same action again.
     pub repeatable: Option<Box<Repeatable>>,
     /// Its place in the order in which everything was sent; given by the inlet. What one device said stays in order by it, over both queues.
     pub place: u64,
+}
+
+impl Inbound {
+    /// There is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty()
+    }
 }
 
 /// Whom to tell that it is on disk.
@@ -91,7 +101,9 @@ impl Inlet {
     }
 
     fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
-        if inbound.events.iter().any(Event::is_urgent) { &self.urgent } else { &self.routine }
+        let burns = |sighting: &Sighting| sighting.stranger.burns() == Some(true);
+        let urgent = inbound.events.iter().any(Event::is_urgent) || inbound.strangers.iter().any(burns);
+        if urgent { &self.urgent } else { &self.routine }
     }
 
     /// A person's action; returns what became of it after it is on disk.

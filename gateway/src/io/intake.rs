@@ -3,9 +3,11 @@
 //! Pure apart from the decoders it calls. Nothing is lost here without a trace: a topic that nobody reads and everything a decoder rejects
 //! becomes a [`DeadLetter`] with the reason.
 
+use super::inlet::Inbound;
 use crate::decode::privacy::without_people;
-use crate::decode::{Family, Message, Reject, decode};
-use crate::model::{DeadLetter, Event};
+use crate::decode::{Family, Message, Reject, Stranger, decode};
+use crate::model::DeadLetter;
+use crate::waiting::{EXCERPT_BYTES, Sighting};
 use crate::world::World;
 
 /// How much of a message is kept in a dead letter; the start of a payload shows what sent it.
@@ -15,13 +17,32 @@ pub const KEPT_PAYLOAD_BYTES: usize = 4096;
 pub const KEPT_TOPIC_BYTES: usize = 1024;
 
 /// Decode one message. `source` is `listener` or `broker:<name>`.
-pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Vec<Event>, Vec<DeadLetter>) {
+pub fn intake(source: &str, message: &Message<'_>, world: &World) -> Inbound {
     let Some(family) = world.topics.family(message.topic) else {
-        return (Vec::new(), vec![letter(source, message, nobody_reads(&world.topics.0))]);
+        let dead = vec![letter(source, message, nobody_reads(&world.topics.0))];
+        return Inbound { dead, ..Inbound::default() };
     };
     let decoded = decode(family, message, &world.decoding());
     let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(source, message, reason)).collect();
-    (decoded.events, dead)
+    let strangers = sightings(source, message, decoded.strangers);
+    Inbound { events: decoded.events, dead, strangers, ..Inbound::default() }
+}
+
+/// Strangers as the waiting room knows them, without what their message tells of people.
+pub fn sightings(source: &str, message: &Message<'_>, strangers: Vec<Stranger>) -> Vec<Sighting> {
+    if strangers.is_empty() {
+        return Vec::new();
+    }
+    let shown = without_people(message.payload);
+    let start = &shown[..shown.len().min(EXCERPT_BYTES)];
+    let sighting = |stranger| Sighting {
+        stranger,
+        source: source.to_owned(),
+        topic: message.topic[..message.topic.floor_char_boundary(KEPT_TOPIC_BYTES)].to_owned(),
+        received: message.received,
+        excerpt: String::from_utf8_lossy(start).into_owned(),
+    };
+    strangers.into_iter().map(sighting).collect()
 }
 
 /// A message that could not be used, without what it tells of people.

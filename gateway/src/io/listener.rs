@@ -38,12 +38,11 @@ use tokio_util::sync::CancellationToken;
 use self::accept::{accept, report};
 use self::access::Access;
 use self::hub::{Hub, Publication};
-use super::inlet::Inlet;
+use super::inlet::{Inbound, Inlet};
 use super::intake::intake;
 use super::tls;
 use crate::config;
 use crate::decode::Message;
-use crate::model::{DeadLetter, Event};
 use crate::world;
 
 /// How many messages of one connection may wait for their commit; announced to v5 clients as the receive maximum.
@@ -83,7 +82,7 @@ impl Default for Patience {
 }
 
 /// What one message becomes.
-pub type Intake = Arc<dyn Fn(&Message<'_>) -> (Vec<Event>, Vec<DeadLetter>) + Send + Sync>;
+pub type Intake = Arc<dyn Fn(&Message<'_>) -> Inbound + Send + Sync>;
 
 /// Bound to its port, not yet serving.
 pub struct Listener {

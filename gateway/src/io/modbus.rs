@@ -27,6 +27,7 @@ use super::inlet::Inlet;
 use crate::clock::instant;
 use crate::config;
 use crate::decode::modbus::{Layout, Plan, UnitPlan, compile};
+use crate::decode::profile::Profiles;
 use crate::world::Shared;
 
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
@@ -65,8 +66,8 @@ impl Progress {
 
 impl Bus {
     /// `gridwarden check` shows the mistakes with their places; here they only keep a bus from running that was not checked.
-    pub fn new(bus: &config::Bus) -> anyhow::Result<Self> {
-        let plan = compile(bus).map_err(|problems| {
+    pub fn new(bus: &config::Bus, profiles: &Profiles) -> anyhow::Result<Self> {
+        let plan = compile(bus, profiles).map_err(|problems| {
             let texts: Vec<_> = problems.into_iter().map(|problem| problem.text).collect();
             anyhow::anyhow!("the bus `{}`: {}", bus.name.get_ref(), texts.join("; "))
         })?;

@@ -9,6 +9,7 @@
 
 mod pauses;
 pub mod publisher;
+pub mod sparkplug;
 mod v4;
 mod v5;
 
@@ -228,12 +229,12 @@ impl Session {
                 Happening::Message { topic, payload, retained, dup, ack } => {
                     let received = clock::wall();
                     let message = Message { topic: &topic, payload: &payload, retained, dup, received };
-                    let (events, dead) = intake(&self.source, &message, &self.world.load());
+                    let inbound = intake(&self.source, &message, &self.world.load());
                     let safe = match ack {
                         Some(ack) => Safe::Ticket(acks.issue(ack)),
                         None => Safe::Nobody,
                     };
-                    if self.inlet.send(Inbound { events, dead, safe, ..Inbound::default() }).await.is_err() {
+                    if self.inlet.send(Inbound { safe, ..inbound }).await.is_err() {
                         return Ok(());
                     }
                 }

@@ -49,7 +49,7 @@ pub fn ends(cell: CellIx, text: String) -> Action {
 }
 
 /// The first cell without a parent.
-fn top(registry: &Registry) -> CellIx {
+pub fn top(registry: &Registry) -> CellIx {
     let top = registry.cells().iter().find(|cell| cell.parent.is_none() && !cell.retired);
     top.map_or(CellIx(u32::MAX), |cell| cell.ix)
 }

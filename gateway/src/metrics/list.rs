@@ -55,6 +55,12 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
         "Poll cycles that took longer than their time.",
     ),
     ("gridwarden_modbus_stray_bytes_total", Counter, &["bus"], "Bytes thrown away between Modbus answers."),
+    (
+        "gridwarden_sparkplug_rebirths_total",
+        Counter,
+        &[],
+        "Sparkplug edge nodes that were asked for their births.",
+    ),
     ("gridwarden_gbt26875_connections", Gauge, &[], "TCP connections of transmission devices."),
     (
         "gridwarden_gbt26875_refused_total",

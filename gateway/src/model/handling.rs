@@ -245,6 +245,13 @@ impl Alarm {
         acknowledged || resolved || self.handling.handlers.iter().any(|known| known == who)
     }
 
+    /// Whether it is in this person's hands, or was.
+    pub fn is_case_of(&self, who: &str) -> bool {
+        self.owner.as_deref() == Some(who)
+            || self.handling.handed_to.as_deref() == Some(who)
+            || self.was_handled_by(who)
+    }
+
     /// Whether as many have acknowledged as the ladder asks for.
     pub fn is_answered(&self) -> bool {
         let joined = u32::try_from(self.handling.joined.len()).unwrap_or(u32::MAX);

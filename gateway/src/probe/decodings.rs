@@ -311,7 +311,11 @@ mod tests {
         let text = station_toml(2, Table::Holding, &words, 0, &best, Metric::PRESSURE);
         let (_, toml) = text.split_once("\n\n").expect("a sentence, then the lines");
         let bus = format!("name = \"x\"\ntcp = \"h:502\"\n{}", toml.replace("[[modbus.", "[["));
-        let plan = crate::decode::modbus::compile(&toml::from_str(&bus).expect("shape")).expect("valid");
+        let plan = crate::decode::modbus::compile(
+            &toml::from_str(&bus).expect("shape"),
+            &crate::profiles::shipped(),
+        )
+        .expect("valid");
         assert_eq!(plan.units[0].fields[0].address, 2, "{text}");
     }
 

@@ -19,9 +19,18 @@ pub struct Query {
     /// Cell codes; an alarm matches when its cell is one of them. The caller adds the cells below.
     pub cells: Vec<String>,
     pub device: Option<DeviceIx>,
+    /// Only those that somebody may see. `None`: all.
+    pub seen: Option<Seen>,
     /// Only alarms with a smaller number: the last one of the page before.
     pub before: Option<AlarmId>,
     pub limit: u32,
+}
+
+/// In these cells, or a case of these people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub cells: Vec<String>,
+    pub people: Vec<String>,
 }
 
 impl Store {
@@ -201,6 +210,18 @@ fn select(query: &Query) -> (String, Vec<Value>) {
     if !query.cells.is_empty() {
         sql.push_str(&format!(" AND {plus}cell IN (SELECT value FROM json_each(?))"));
         values.push(list(&query.cells));
+    }
+    if let Some(Seen { cells, people }) = &query.seen {
+        const CASES: &str =
+            "id IN (SELECT alarm FROM cases WHERE person IN (SELECT value FROM json_each(?)))";
+        const CELLS: &str = "cell IN (SELECT value FROM json_each(?))";
+        match (cells.is_empty(), people.is_empty()) {
+            (true, true) => sql.push_str(" AND 0"),
+            (true, false) => sql.push_str(&format!(" AND {CASES}")),
+            (false, true) => sql.push_str(&format!(" AND {plus}{CELLS}")),
+            (false, false) => sql.push_str(&format!(" AND (+{CELLS} OR {CASES})")),
+        }
+        values.extend([cells, people].into_iter().filter(|some| !some.is_empty()).map(|some| list(some)));
     }
     if let Some(device) = query.device {
         sql.push_str(&format!(" AND {plus}device = ?"));

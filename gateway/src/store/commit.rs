@@ -5,13 +5,14 @@ use rusqlite::{OptionalExtension, params};
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
 use super::{
-    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, int, journal, outbox, registry,
-    repeats, unint,
+    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, cases, int, journal, outbox,
+    registry, repeats, unint, waiting,
 };
 use crate::card::Card;
 use crate::engine::Effect;
 use crate::model::{AlarmId, DeadLetter, Event};
 use crate::units::Now;
+use crate::waiting::Change;
 use crate::wire::journal::encode;
 
 /// So much of a dead letter's payload is kept, or a flood of large ones would fill the disk.
@@ -25,6 +26,7 @@ pub struct Prepared {
     done: Vec<repeats::Done>,
     audit: Vec<Audit>,
     memo: Vec<(&'static str, String)>,
+    waiting: Vec<Change>,
     snapshot: Option<Vec<u8>>,
 }
 
@@ -46,7 +48,7 @@ impl Prepared {
             bytes: encode(batch),
             points: history::points(batch),
         });
-        let Commit { batch: _, effects, cards, dead, done, audit, memo, snapshot } = commit;
+        let Commit { batch: _, effects, cards, dead, done, audit, memo, waiting, snapshot } = commit;
         Self {
             batch,
             effects: effects.clone(),
@@ -55,6 +57,7 @@ impl Prepared {
             done: done.clone(),
             audit: audit.clone(),
             memo: memo.clone(),
+            waiting: waiting.clone(),
             snapshot: snapshot.clone(),
         }
     }
@@ -70,11 +73,17 @@ impl Prepared {
             match effect {
                 Effect::Alarm(alarm, entry) => {
                     alarms::save(writing.connection, alarm)?;
+                    if let Some(person) = &alarm.handling.handed_to {
+                        cases::add(writing.connection, person, alarm.id)?;
+                    }
                     cards::count(writing.connection, alarm, entry)?;
                     committed.entries.push(alarms::add_entry(writing.connection, entry)?);
                 }
                 Effect::Tell(alert) => {
                     outbox::add(writing.connection, alert)?;
+                    if let Some(person) = &alert.person {
+                        cases::add(writing.connection, person, alert.alarm)?;
+                    }
                     told = true;
                 }
                 Effect::Withdraw(alarm) => {
@@ -100,6 +109,7 @@ impl Prepared {
         for (name, text) in &self.memo {
             registry::remember(writing.connection, name, text)?;
         }
+        waiting::write(writing.connection, &self.waiting)?;
         if let Some(snapshot) = &self.snapshot {
             journal::save_snapshot(writing.connection, snapshot)?;
         }

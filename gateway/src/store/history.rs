@@ -59,7 +59,7 @@ fn series_number(device: DeviceIx, metric: Metric) -> u64 {
 
 /// What the history keeps of a batch.
 pub(super) fn points(batch: &Batch) -> Vec<Point> {
-    let mut points = Vec::new();
+    let mut points = Vec::with_capacity(batch.events.len());
     for event in &batch.events {
         let Event::Report(report) = event else { continue };
         for value in &report.values {

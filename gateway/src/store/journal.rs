@@ -42,6 +42,22 @@ impl Store {
         .await
     }
 
+    /// The batch from which on the batches up to `seq` are about `bytes` together; 0 when they are fewer.
+    pub async fn so_much_before(&self, seq: u64, bytes: u64) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            let found = connection
+                .prepare_cached(
+                    "SELECT seq FROM journal WHERE seq <= ?1
+                     AND upto <= (SELECT upto FROM journal WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) - ?2
+                     ORDER BY seq DESC LIMIT 1",
+                )?
+                .query_row(params![int(seq), int(bytes)], |row| row.get(0))
+                .optional()?;
+            Ok(found.map_or(0, unint))
+        })
+        .await
+    }
+
     /// The batch before the first one of this moment or later; 0 when the journal begins later. The date may have been set back meanwhile: then it is one such place.
     pub async fn batch_before(&self, wall: Timestamp) -> Result<u64, StoreError> {
         self.read(move |connection| {
@@ -110,22 +126,49 @@ impl Store {
                 "SELECT number, received, source, address, reason, payload FROM dead_letters
                  WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![before.map_or(i64::MAX, int), limit], |row| {
-                Ok((
-                    unint(row.get(0)?),
-                    DeadLetter {
-                        received: Timestamp(row.get(1)?),
-                        source: row.get(2)?,
-                        address: row.get(3)?,
-                        reason: row.get(4)?,
-                        payload: row.get(5)?,
-                    },
-                ))
-            })?;
+            let rows = statement.query_map(params![before.map_or(i64::MAX, int), limit], letter)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
+}
+
+impl Store {
+    /// Those that came between two moments and in which any of these words stands, in the address, the reason or the message; newest first.
+    pub async fn dead_letters_naming(
+        &self,
+        words: Vec<String>,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, received, source, address, reason, payload FROM dead_letters
+                 WHERE ?1 <= received AND received <= ?2 AND EXISTS (
+                    SELECT 1 FROM json_each(?3) WHERE instr(address, value) OR instr(reason, value)
+                        OR instr(payload, CAST(value AS BLOB)))
+                 ORDER BY number DESC LIMIT ?4",
+            )?;
+            let words = serde_json::Value::from(words).to_string();
+            let rows = statement.query_map(params![from.0, to.0, words, limit], letter)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+fn letter(row: &Row<'_>) -> rusqlite::Result<(u64, DeadLetter)> {
+    Ok((
+        unint(row.get(0)?),
+        DeadLetter {
+            received: Timestamp(row.get(1)?),
+            source: row.get(2)?,
+            address: row.get(3)?,
+            reason: row.get(4)?,
+            payload: row.get(5)?,
+        },
+    ))
 }
 
 pub(super) fn cursor(connection: &Connection, consumer: &str) -> rusqlite::Result<u64> {

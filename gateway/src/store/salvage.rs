@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::file::{self, beside};
-use super::{StoreError, chain, history, journal, record, registry};
+use super::{StoreError, chain, history, journal, record, registry, schema};
 use crate::clock;
 
 /// Most important first. All have a number as their key, except the last two words.
@@ -33,6 +33,7 @@ const TABLES: &[&str] = &[
     "proposals",
     "ratings",
     "outbox",
+    "cases",
     "attempts",
     "push_subscriptions",
     "repeats",
@@ -45,6 +46,7 @@ const TABLES: &[&str] = &[
     "chunks",
     "history_runs",
     "history_blocks",
+    "waiting",
     "dead_letters",
     "attachments",
     "attachment_parts",
@@ -149,6 +151,8 @@ pub fn salvage(path: &Path, why: &str) -> Result<Vec<String>, StoreError> {
         }
         Err(error) => told.push(format!("nothing in it can be read: {error}")),
     }
+    // An older file has none, and of a damaged one some may be lost.
+    new.execute_batch(schema::CASES).map_err(StoreError::Write)?;
     new.pragma_update(None, "synchronous", "FULL").map_err(StoreError::Write)?;
     // Numbers that were given away must not be given again.
     let last = journal::highest_number(&new).map_err(StoreError::Write)?;

@@ -328,7 +328,33 @@ pub(super) const STEPS: &[&str] = &[
         UNIQUE (still, place)
     ) STRICT;
     ",
+    // 10: whose case an alarm is or was.
+    CASES,
+    // 11: devices that are heard and not registered.
+    "
+    CREATE TABLE waiting (address TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    ",
 ];
+
+/// Those whom an alarm was handed to, and those who were called for it. Taken again it adds those that are missing, as after a salvage.
+pub(super) const CASES: &str = "
+CREATE TABLE IF NOT EXISTS cases (
+    number INTEGER PRIMARY KEY,
+    person TEXT NOT NULL,
+    alarm INTEGER NOT NULL,
+    UNIQUE (person, alarm)
+) STRICT;
+INSERT OR IGNORE INTO cases (person, alarm) SELECT person, alarm FROM outbox WHERE person IS NOT NULL;
+WITH texts AS (
+    SELECT id, CASE WHEN record LIKE '%}' THEN record ELSE substr(record, 1, length(record) - 10) END AS text
+    FROM alarms
+), whole AS (
+    SELECT id, CASE WHEN json_valid(text) THEN text END AS text FROM texts
+), handed AS (
+    SELECT id, json_extract(text, '$.V1.handling.handed_to') AS person FROM whole
+)
+INSERT OR IGNORE INTO cases (person, alarm) SELECT person, id FROM handed WHERE person IS NOT NULL;
+";
 
 /// How many steps the file has taken, and whether it is ours; a file without anything in it becomes ours.
 pub fn inspect(connection: &Connection) -> rusqlite::Result<Found> {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use gateway::config;
 use gateway::decode::Message;
 use gateway::io::acks::Ticket;
-use gateway::io::inlet::{self, Outlet, Safe};
+use gateway::io::inlet::{self, Inbound, Outlet, Safe};
 use gateway::io::intake::letter;
 use gateway::io::listener::{Intake, Listener, ListenerHandle, Patience};
-use gateway::model::{DeadLetter, DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
+use gateway::model::{DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
 use gateway::units::Timestamp;
 use tests::neighbours::eventually;
 use tokio::sync::watch;
@@ -111,7 +111,7 @@ impl Station {
 }
 
 /// Every message becomes a dead letter that carries it, except a `fire` and the `offline` of a will.
-fn intake(message: &Message<'_>) -> (Vec<Event>, Vec<DeadLetter>) {
+fn intake(message: &Message<'_>) -> Inbound {
     let mut events = Vec::new();
     if message.payload == b"fire" {
         events.push(Event::Report(Report {
@@ -126,7 +126,7 @@ fn intake(message: &Message<'_>) -> (Vec<Event>, Vec<DeadLetter>) {
         events.push(Event::Gone { device: DeviceIx(0), since: message.received, received: message.received });
     }
     let dup = if message.dup { "dup" } else { "" };
-    (events, vec![letter("listener", message, dup.into())])
+    Inbound { events, dead: vec![letter("listener", message, dup.into())], ..Inbound::default() }
 }
 
 async fn commit(mut outlet: Outlet, seen: Arc<Mutex<Vec<Seen>>>, mut commits: watch::Receiver<Commits>) {

@@ -61,7 +61,7 @@ pub fn start(line: &str, units: &str) -> Running {
     let (inlet, outlet) = inlet::channel();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let bus = Bus::new(&bus).unwrap();
+    let bus = Bus::new(&bus, &gateway::profiles::shipped()).unwrap();
     let handle = bus.handle();
     tasks.spawn(bus.run(world.share(), inlet, stop.clone()));
     Running { outlet, stop, tasks, dead: Vec::new(), handle }

@@ -7,17 +7,18 @@ use super::super::shape::Page;
 use super::names;
 use crate::config::{Bus, Config};
 use crate::decode::modbus;
+use crate::decode::profile::Profiles;
 use crate::grid::Registry;
 use crate::model::Metric;
 use crate::problem::instead;
 
-pub fn check(page: &mut Page<'_>, config: &Config, registry: Option<&Registry>) {
+pub fn check(page: &mut Page<'_>, config: &Config, profiles: &Profiles, registry: Option<&Registry>) {
     names(page, "bus", config.buses.iter().map(|bus| &bus.name));
     let mut lines: BTreeMap<String, &str> = BTreeMap::new();
     for (i, bus) in config.buses.iter().enumerate() {
         let name = bus.name.get_ref().as_str();
         let unknown = unknown_metrics(page, bus);
-        for problem in modbus::compile(bus).err().into_iter().flatten() {
+        for problem in modbus::compile(bus, profiles).err().into_iter().flatten() {
             if !unknown.contains(&problem.span) {
                 page.wrong(problem.span, problem.text);
             }

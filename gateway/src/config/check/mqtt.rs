@@ -172,7 +172,9 @@ fn check_broker(page: &mut Page<'_>, config: &Config, broker: &Broker, i: usize,
             format!("`{}` is no share group; write a name without `/`, `+` and `#`", group.get_ref()),
         );
     }
-    if broker.subscribe.is_empty() {
+    let sparkplug =
+        config.sparkplug.as_ref().is_some_and(|host| host.broker.get_ref() == broker.name.get_ref());
+    if broker.subscribe.is_empty() && !sparkplug {
         page.wrong(
             page.at(&at("subscribe")),
             "nothing is subscribed to; write at least one topic filter, or remove the broker",

@@ -27,6 +27,16 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
     range(page, "main_within_s", &rules.incidents.main_within_s, 0..=86_400);
     range(page, "storm_alarms_min", &rules.incidents.storm_alarms_min, 3..=1_000);
     range(page, "storm_within_s", &rules.incidents.storm_within_s, 0..=86_400);
+    range(page, "learn_readings", &rules.behaviour.learn_readings, 0..=10_000);
+    range(page, "hold_readings", &rules.behaviour.hold_readings, 2..=10_000);
+    for (key, number) in
+        [("value_spreads", &rules.behaviour.value_spreads), ("pace_factor", &rules.behaviour.pace_factor)]
+    {
+        if !(4.0..=1_000.0).contains(number.get_ref()) {
+            let text = format!("`{key}` must be 4 to 1000; below that, ordinary days are news");
+            page.wrong(number.span(), text);
+        }
+    }
     names(page, "rule", rules.rules.iter().map(|rule| &rule.name));
     for (i, rule) in rules.rules.iter().enumerate() {
         check_condition(page, rule);

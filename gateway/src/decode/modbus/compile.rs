@@ -5,11 +5,9 @@ use std::ops::Range;
 
 use serde_spanned::Spanned;
 
-use super::{
-    Conversion, DeviceUnit, Field, Layout, MAP_NAMES, Plan, Read, UnitPlan, count_max, maps, quantity, reads,
-    table_name,
-};
+use super::{Conversion, DeviceUnit, Field, Plan, UnitPlan, count_max, quantity, table_name};
 use crate::config::{Bus, NumberType, Register, Table, Unit};
+use crate::decode::profile::Profiles;
 use crate::model::Metric;
 use crate::units::Millis;
 
@@ -37,7 +35,7 @@ impl Problems {
 }
 
 /// All of them at once, so that one run of `gridwarden check` shows them all.
-pub fn compile(bus: &Bus) -> Result<Plan, Vec<Problem>> {
+pub fn compile(bus: &Bus, profiles: &Profiles) -> Result<Plan, Vec<Problem>> {
     let mut problems = Problems::default();
     check_line(bus, &mut problems);
     let name = bus.name.get_ref();
@@ -57,7 +55,7 @@ pub fn compile(bus: &Bus) -> Result<Plan, Vec<Problem>> {
                 format!("a unit on a serial line has a number from 1 to 247, not {id}"),
             );
         }
-        units.extend(compile_unit(name, unit, &mut problems));
+        units.extend(compile_unit(name, unit, profiles, &mut problems));
     }
     if !problems.0.is_empty() {
         return Err(problems.0);
@@ -112,7 +110,7 @@ fn check_line(bus: &Bus, problems: &mut Problems) {
     }
 }
 
-fn compile_unit(bus: &str, unit: &Unit, problems: &mut Problems) -> Option<UnitPlan> {
+fn compile_unit(bus: &str, unit: &Unit, profiles: &Profiles, problems: &mut Problems) -> Option<UnitPlan> {
     let before = problems.0.len();
     let id = *unit.unit.get_ref();
     if *unit.max_registers.get_ref() == 0 {
@@ -127,15 +125,15 @@ fn compile_unit(bus: &str, unit: &Unit, problems: &mut Problems) -> Option<UnitP
         Some(name) if unit.registers.is_empty() => {
             let pressure_unit =
                 unit.pressure_unit.as_ref().and_then(|name| device_unit(name, Metric::PRESSURE, problems));
-            match maps::built_in(name.get_ref(), pressure_unit) {
+            match profiles.map(name.get_ref()) {
                 Some(map) => {
                     check_pressure_unit(unit, name, map.asks_for_pressure_unit, problems);
                     max_registers = max_registers.min(map.max_registers);
                     pause = pause.max(map.pause);
-                    map.fields
+                    map.fields_in(pressure_unit)
                 }
                 None => {
-                    problems.add(name.span(), format!("there is no map `{}`; the built-in ones are {}; for another device list its registers as `[[modbus.unit.register]]`", name.get_ref(), MAP_NAMES.join(", ")));
+                    problems.add(name.span(), format!("there is no map `{}`; the profiles of Modbus devices are {}; for another device write one, or list its registers as `[[modbus.unit.register]]`", name.get_ref(), profiles.maps().join(", ")));
                     Vec::new()
                 }
             }
@@ -146,7 +144,7 @@ fn compile_unit(bus: &str, unit: &Unit, problems: &mut Problems) -> Option<UnitP
             Vec::new()
         }
         None if unit.registers.is_empty() => {
-            problems.add(unit.unit.span(), format!("unit {id} has neither a `map` ({}) nor a `[[modbus.unit.register]]`; `gridwarden probe` helps to find the registers", MAP_NAMES.join(", ")));
+            problems.add(unit.unit.span(), format!("unit {id} has neither a `map` ({}) nor a `[[modbus.unit.register]]`; `gridwarden probe` helps to find the registers", profiles.maps().join(", ")));
             Vec::new()
         }
         None => {
@@ -160,15 +158,16 @@ fn compile_unit(bus: &str, unit: &Unit, problems: &mut Problems) -> Option<UnitP
     if problems.0.len() > before {
         return None;
     }
-    let groups: Vec<Vec<Read>> = fields.iter().map(Field::numbers).collect();
-    Some(UnitPlan {
-        unit: id,
-        address: format!("modbus:{bus}/{id}"),
-        pause,
-        together: Layout::build(&fields, reads::together(&groups, max_registers), max_registers),
-        apart: Layout::build(&fields, reads::apart(&groups, max_registers), max_registers),
-        fields,
-    })
+    Some(UnitPlan::new(id, format!("modbus:{bus}/{id}"), pause, fields, max_registers))
+}
+
+/// The registers of a map.
+pub(super) fn fields_of(registers: &[Register], max_registers: u16) -> Result<Vec<Field>, Vec<Problem>> {
+    let mut problems = Problems::default();
+    check_overlaps(registers, &mut problems);
+    let each = registers.iter().map(|register| compile_register(register, max_registers, &mut problems));
+    let fields: Vec<Field> = each.collect::<Vec<_>>().into_iter().flatten().collect();
+    if problems.0.is_empty() { Ok(fields) } else { Err(problems.0) }
 }
 
 fn check_pressure_unit(unit: &Unit, map: &Spanned<String>, wanted: bool, problems: &mut Problems) {

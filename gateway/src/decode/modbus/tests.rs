@@ -7,7 +7,7 @@ use crate::config::Bus;
 
 fn bus(units: &str) -> Result<Plan, Vec<Problem>> {
     let text = format!("name = \"east\"\ntcp = \"10.0.0.5:502\"\n{units}");
-    compile(&toml::from_str::<Bus>(&text).expect("the shape is right"))
+    compile(&toml::from_str::<Bus>(&text).expect("the shape is right"), &crate::profiles::shipped())
 }
 
 fn unit(lines: &str) -> UnitPlan {
@@ -197,6 +197,7 @@ fn every_mistake_has_a_place_and_a_way_out() {
             "name = \"e/f\"\nrtu_over_tcp = \"host\"\n[[unit]]\nunit = 0\nmap = \"keller-x\"\n",
         )
         .expect("shape"),
+        &crate::profiles::shipped(),
     );
     assert_eq!(serial.expect_err("name, address, unit").len(), 3);
 }

@@ -11,7 +11,7 @@ use super::shape::{self, Literal, Over, Sort};
 use super::{Form, Piece, Profile, Template};
 use crate::config::Page;
 use crate::decode::fields::is_known;
-use crate::decode::modbus::{Conversion, quantity};
+use crate::decode::modbus::{Conversion, Map, quantity};
 use crate::model::Metric;
 use crate::problem::{Problems, instead};
 use crate::units::{Millis, Timestamp};
@@ -59,9 +59,17 @@ impl Compiler<'_, '_> {
                 );
             }
         }
-        if zigbee != file.frames.is_empty() {
-            self.wrong(file.over.span(), "Zigbee2MQTT's properties are read by its own decoder, without [[frame]]; everything else needs one");
+        let modbus = self.over == Over::Modbus;
+        if (zigbee || modbus) != file.frames.is_empty() {
+            self.wrong(file.over.span(), "Zigbee2MQTT's properties are read by its own decoder and Modbus devices are polled, both without [[frame]]; everything else needs one");
         }
+        if modbus != file.modbus.is_some() {
+            self.wrong(
+                file.over.span(),
+                "over modbus the profile has a section [modbus] with its registers; nothing else has one",
+            );
+        }
+        let map = file.modbus.as_ref().and_then(|modbus| self.map(modbus));
         let address = file.address.as_ref().and_then(|text| self.template(text));
         let records = file.records.as_ref().and_then(|text| self.path(text));
         if let (Some(text), Some(path)) = (&file.records, &records)
@@ -74,6 +82,8 @@ impl Compiler<'_, '_> {
         let form = if zigbee {
             let names = |list: &[Spanned<String>]| list.iter().map(|name| name.get_ref().clone()).collect();
             Form::Zigbee { properties: names(&file.properties), ignored: names(&file.ignored) }
+        } else if let Some(map) = map {
+            Form::Modbus(map)
         } else {
             Form::Frames {
                 encoding,
@@ -94,6 +104,12 @@ impl Compiler<'_, '_> {
             form,
             samples: file.samples.into_iter().map(Spanned::into_inner).collect(),
         }
+    }
+
+    fn map(&mut self, modbus: &shape::Modbus) -> Option<Map> {
+        let pause = Millis(u64::from(modbus.pause_ms));
+        let map = Map::compile(&modbus.registers, modbus.max_registers, pause, modbus.asks_for_pressure_unit);
+        map.map_err(|problems| problems.into_iter().for_each(|one| self.wrong(one.span, one.text))).ok()
     }
 
     fn frame(&mut self, frame: &shape::Frame) -> frame::Frame {
@@ -381,7 +397,7 @@ impl Compiler<'_, '_> {
                             Over::Lorawan | Over::Bytes => "`at` with a `type`",
                             Over::Json => "a `path`",
                             Over::Text => "`chars` or a `part`",
-                            Over::Zigbee2mqtt => "not needed",
+                            Over::Zigbee2mqtt | Over::Modbus => "not needed",
                         }
                     ),
                 );

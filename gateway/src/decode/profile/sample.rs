@@ -1,13 +1,15 @@
 //! A profile's own samples, read by the very code that reads messages: what each became, and what it should have become.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::shape::{Over, Sample};
 use super::{Payload, Profile, from_base64, from_hex};
+use crate::decode::modbus::{Map, Poll, Read, UnitPlan, quantity};
 use crate::decode::samples::context_with;
 use crate::decode::{Family, Message, Reject, decode};
-use crate::model::{Event, Quality, Value};
+use crate::model::{Event, Metric, Quality, Value};
 use crate::units::Timestamp;
 
 const ADDRESS: &str = "zigbee2mqtt/sample";
@@ -34,6 +36,9 @@ impl Profile {
     }
 
     fn run(&self, sample: &Sample) -> Result<(Vec<String>, Vec<String>), String> {
+        if let Some(map) = self.map() {
+            return poll(map, sample);
+        }
         let bytes = match (&sample.hex, &sample.base64, &sample.text, &sample.json) {
             (Some(hex), None, None, None) => from_hex(hex).ok_or("`hex` is not hexadecimal")?,
             (None, Some(text), None, None) => from_base64(text).ok_or("`base64` is not Base64")?,
@@ -86,6 +91,36 @@ impl Profile {
             None => Ok(()),
         }
     }
+}
+
+/// What one poll of a device with these registers becomes.
+fn poll(map: &Map, sample: &Sample) -> Result<(Vec<String>, Vec<String>), String> {
+    let given = sample.registers.as_ref().ok_or("it needs `registers`")?;
+    let mut registers = BTreeMap::new();
+    for (first, words) in given {
+        let digits = first.strip_prefix("0x").ok_or("an address is hexadecimal, such as `0x0002`")?;
+        let first =
+            u16::from_str_radix(digits, 16).map_err(|_| "an address is hexadecimal, such as `0x0002`")?;
+        registers.extend((first..).zip(words.iter().copied()));
+    }
+    let unit = match &sample.pressure_unit {
+        Some(name) => {
+            Some(quantity::conversion(name, Metric::PRESSURE).ok_or("there is no such `pressure_unit`")?)
+        }
+        None => None,
+    };
+    let plan = UnitPlan::new(1, String::new(), map.pause, map.fields_in(unit), map.max_registers);
+    let answer = |read: &Read| -> Option<Vec<u16>> {
+        (read.start..).take(read.count.into()).map(|at| registers.get(&at).copied()).collect()
+    };
+    let mut told: Vec<Poll> = Vec::new();
+    for layout in [&plan.together, &plan.apart] {
+        // A device refuses what it has not got, and is then asked for each field by itself.
+        told.push(plan.values(layout, &layout.reads.iter().map(answer).collect::<Vec<_>>()));
+    }
+    let poll =
+        told.into_iter().find(|poll| !poll.values.is_empty() || !poll.faults.is_empty()).unwrap_or_default();
+    Ok((vec![written(&poll.values, None)], poll.faults))
 }
 
 fn written(values: &[Value], at: Option<Timestamp>) -> String {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+use crate::config::Register;
 use crate::model::DeviceKind;
 use crate::units::Zone;
 
@@ -40,6 +41,7 @@ pub struct File {
     pub records: Option<Spanned<String>>,
     #[serde(default, rename = "frame")]
     pub frames: Vec<Frame>,
+    pub modbus: Option<Modbus>,
     #[serde(default, rename = "sample")]
     pub samples: Vec<Spanned<Sample>>,
 }
@@ -54,6 +56,8 @@ pub enum Over {
     Json,
     Bytes,
     Text,
+    /// Polled: registers instead of frames.
+    Modbus,
 }
 
 impl Over {
@@ -64,6 +68,7 @@ impl Over {
             Self::Json => "json",
             Self::Bytes => "bytes",
             Self::Text => "text",
+            Self::Modbus => "modbus",
         }
     }
 }
@@ -101,6 +106,29 @@ impl EvidenceKind {
             Self::Paper => "paper",
         }
     }
+}
+
+/// What is asked of the device, and what it bears.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Modbus {
+    /// The most registers that it answers in one read.
+    #[serde(default = "registers_max")]
+    pub max_registers: u16,
+    /// Quiet time that it needs before each request.
+    #[serde(default)]
+    pub pause_ms: u32,
+    /// No document says in which unit it counts pressure: `pressure_unit` of the unit in station.toml does.
+    #[serde(default)]
+    pub asks_for_pressure_unit: bool,
+    /// As in station.toml.
+    #[serde(rename = "register")]
+    pub registers: Vec<Register>,
+}
+
+/// The protocol's own limit.
+fn registers_max() -> u16 {
+    125
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -347,6 +375,10 @@ pub struct Sample {
     pub base64: Option<String>,
     pub text: Option<String>,
     pub json: Option<String>,
+    /// Modbus: what stands in the registers, by the address of the first.
+    pub registers: Option<BTreeMap<String, Vec<u16>>>,
+    /// As in station.toml.
+    pub pressure_unit: Option<String>,
     pub topic: Option<String>,
     pub received: Option<String>,
     /// A line for each report.

@@ -129,6 +129,34 @@ fn what_cannot_be_used_says_why() {
     assert!(told(Sender::Huawei, &json!({})).is_err());
 }
 
+/// Which of two profiles is meant is never guessed.
+#[test]
+fn a_payload_that_two_profiles_read_is_used_by_neither() {
+    let profile = |name: &str| {
+        let text = "title = \"x\"\nkind = \"smoke_detector\"\nover = \"text\"\n[[evidence]]\nkind = \"paper\"\nsource = \"x\"\n\
+            [[frame]]\nseparator = \",\"\n[[frame.field]]\nfrom = { part = 0 }\nvalues = { fire = [\"smoke\"] }\n\
+            [[sample]]\nname = \"x\"\ntext = \"fire\"\nexpect = [\"smoke=1\"]\n";
+        crate::decode::profile::compile(name, "x.toml", text).expect("good by itself")
+    };
+    let told = |names: &[&str]| {
+        let profiles = crate::decode::profile::Profiles::build(names.iter().map(|name| profile(name)));
+        let context = samples::context_with(
+            &["imei:860803031745975"],
+            std::sync::Arc::new(profiles.expect("no names in common")),
+        );
+        let payload = ctwing(json!({ "APPdata": "fire" })).to_string();
+        let received = Timestamp((AT_S + 3) * 1000);
+        let message =
+            Message { topic: "platform", payload: payload.as_bytes(), retained: false, dup: false, received };
+        let decoded = decode(Sender::Ctwing, &message, &context);
+        (decoded.events.len(), decoded.rejects.into_iter().map(|Reject(why)| why).collect::<String>())
+    };
+    assert_eq!(told(&["a"]), (1, String::new()));
+    let (events, why) = told(&["a", "b"]);
+    assert_eq!(events, 0);
+    assert!(why.contains("`a` and `b` both read this payload"), "{why}");
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), huawei: bool) {

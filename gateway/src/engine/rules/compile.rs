@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde_spanned::Spanned;
 
+use super::super::behaviour;
 use super::super::flood::PageLimit;
 use super::super::rate_limit::Allowance;
 use super::{
@@ -108,6 +109,7 @@ impl RuleBook {
             allowance,
             page_limit: PageLimit::from(&rules.flood),
             incidents: incidents(&rules.incidents),
+            behaviour: behaviour::Limits::from(&rules.behaviour),
             roll_call: None,
             roll_calls: roll_calls(&rules.roll_call, registry, &mut problems),
             watched: Vec::new(),

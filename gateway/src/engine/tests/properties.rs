@@ -244,6 +244,17 @@ proptest! {
         prop_assert_eq!(all.snapshot(), some.snapshot());
     }
 
+    /// An explanation tells what would have happened without it.
+    #[test]
+    fn looking_on_changes_nothing(script in script(), down in 2usize..9) {
+        let (mut alone, mut watched) = (engine(), engine());
+        watched.watch(crate::engine::watch::Watch::new((0..8).map(DeviceIx), Timestamp(0), 5));
+        for batch in journal(&script, down) {
+            prop_assert_eq!(alone.apply(&batch), watched.apply(&batch));
+        }
+        prop_assert_eq!(alone.snapshot(), watched.snapshot());
+    }
+
     #[test]
     fn what_always_holds(script in script(), down in 2usize..9) {
         let mut engine = engine();

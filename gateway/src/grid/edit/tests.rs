@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::grid::{Cell, Hours, Registry};
+use crate::grid::{Cell, Hours, Registry, TeamKind};
 use crate::model::CellIx;
 use crate::units::Millis;
 
@@ -48,6 +48,54 @@ fn refused(rows: &Rows, edit: &Edit) -> String {
 
 fn who(rows: &Rows, cell: u32, at: Timestamp) -> Option<String> {
     Registry::build(rows.clone()).responsible(CellIx(cell), at).map(|person| person.id.clone())
+}
+
+fn team(members: &[&str]) -> Team {
+    let member = |id: &&str| Member { person: (*id).into(), part: "民警".into() };
+    Team {
+        name: "五包一 3-501".into(),
+        kind: TeamKind::FiveInOne,
+        members: members.iter().map(member).collect(),
+        cells: vec!["A".into()],
+        devices: Vec::new(),
+        flat: None,
+        from: NOW,
+        until: None,
+    }
+}
+
+#[test]
+fn a_team_is_put_together_changed_and_ended() {
+    let first = done(&rows(), &Edit::Team(team(&["wang", "li"])));
+    assert_eq!(Edit::Team(team(&["wang", "li"])).apply(&first, NOW + DAY), Ok(None), "the same again");
+    let called = |rows: &Rows, at| {
+        let registry = Registry::build(rows.clone());
+        registry.team("五包一 3-501", at).iter().map(|person| person.id.clone()).collect::<Vec<_>>()
+    };
+    let second = done(&first, &Edit::Team(team(&["li", "zhao"])));
+    assert_eq!((called(&second, NOW), second.teams.len()), (vec!["li".into(), "zhao".into()], 1));
+    let over = done(&second, &Edit::Disband { team: "五包一 3-501".into() });
+    assert_eq!(
+        (called(&over, NOW + DAY).len(), called(&over, NOW).len()),
+        (0, 2),
+        "what was stays on record"
+    );
+    let later = Team { from: NOW + DAY + DAY, ..team(&["wang"]) };
+    let planned = done(&rows(), &Edit::Team(later));
+    assert_eq!(done(&planned, &Edit::Disband { team: "五包一 3-501".into() }).teams, []);
+    for (wrong, said) in [
+        (Team { cells: vec!["Z".into()], ..team(&["wang"]) }, "there is no cell `Z`"),
+        (Team { cells: Vec::new(), ..team(&["wang"]) }, "is for nothing"),
+        (team(&["wang", "wang"]), "is in the team `五包一 3-501` twice"),
+        (team(&["nobody"]), "there is no person `nobody`"),
+        (team(&[]), "must have 1 to 200 members"),
+        (Team { name: " ".into(), ..team(&["wang"]) }, "the name of a team"),
+        (Team { until: Some(NOW - DAY), ..team(&["wang"]) }, "ends before it begins"),
+    ] {
+        let why = refused(&rows(), &Edit::Team(wrong));
+        assert!(why.contains(said), "{said}: {why}");
+    }
+    assert_eq!(refused(&rows(), &Edit::Disband { team: "none".into() }), "There is no team `none`.");
 }
 
 #[test]

@@ -69,6 +69,7 @@ const ADDRESSES: &[&str] = &[
     "meokon",
     "hikvision",
     "dahua",
+    "sparkplug",
 ];
 
 pub fn parse_devices(file: &str, bytes: &[u8]) -> Result<Parsed, Problems> {

@@ -45,8 +45,14 @@ fn duty(person: &str, cell: &str, role: Role, until: Option<i64>) -> Duty {
 }
 
 fn rows() -> Rows {
-    let door = |cell: &str, place: &str| Household { cell: cell.into(), place: place.into(), people: 2, ..Household::default() };
-    let building = |cell: &str, name: &str| Building { cell: cell.into(), name: name.into(), ..Building::default() };
+    let door = |cell: &str, place: &str| Household {
+        cell: cell.into(),
+        place: place.into(),
+        people: 2,
+        ..Household::default()
+    };
+    let building =
+        |cell: &str, name: &str| Building { cell: cell.into(), name: name.into(), ..Building::default() };
     Rows {
         version: 7,
         cells: vec![cell(0, "A", 0.), cell(1, "B", 2.)],
@@ -62,7 +68,12 @@ fn rows() -> Rows {
             duty("li", "B", Role::Lead, None),
             duty("wang", "B", Role::Worker, None),
         ],
-        households: vec![door("A", "1栋1单元101"), door("A", "2栋1单元101"), door("B", "1栋1单元101"), door("B", "9栋")],
+        households: vec![
+            door("A", "1栋1单元101"),
+            door("A", "2栋1单元101"),
+            door("B", "1栋1单元101"),
+            door("B", "9栋"),
+        ],
         buildings: vec![building("A", "1栋"), building("A", "2栋"), building("B", "1栋")],
         teams: vec![Team {
             name: "t".into(),
@@ -94,11 +105,18 @@ fn what_stands_on_the_ground_goes_with_it() {
     let sizes: Vec<f64> = [0, 2].map(|at: usize| square_metres(&shape(&cells[at].polygons))).into();
     assert!((sizes[0] / sizes[1] - 1.0).abs() < 0.01, "{sizes:?}");
     let at = |ix: usize| devices[ix].cells.clone();
-    assert_eq!([at(0), at(1), at(2)], [["A", "OTHER"], ["A2", "OTHER"], ["A", "OTHER"]], "without a position it stays");
+    assert_eq!(
+        [at(0), at(1), at(2)],
+        [["A", "OTHER"], ["A2", "OTHER"], ["A", "OTHER"]],
+        "without a position it stays"
+    );
     // 2栋 is known on both sides, for a device of it has no position; its first flat has a detector that went.
-    let of = |place: &str| households.iter().filter(|one| one.place == place).map(|one| one.cell.as_str()).collect::<Vec<_>>();
+    let of = |place: &str| {
+        households.iter().filter(|one| one.place == place).map(|one| one.cell.as_str()).collect::<Vec<_>>()
+    };
     assert_eq!((of("2栋1单元101"), of("1栋1单元101")), (vec!["A2"], vec!["A", "B"]));
-    let known: Vec<_> = buildings.iter().filter(|one| one.name == "2栋").map(|one| one.cell.as_str()).collect();
+    let known: Vec<_> =
+        buildings.iter().filter(|one| one.name == "2栋").map(|one| one.cell.as_str()).collect();
     assert_eq!(known, ["A", "A2"]);
     let new: Vec<_> = duties.iter().filter(|duty| duty.cell == "A2").collect();
     assert_eq!((new.len(), new[0].person.as_str(), new[0].role, new[0].from), (1, "wang", Role::Lead, NOW));
@@ -115,9 +133,16 @@ fn the_cell_that_goes_is_still_found_and_its_people_stay_responsible() {
     assert_eq!((cells[0].polygons.len(), cells[0].retired, cells[1].retired), (1, false, true), "one piece");
     assert!(!cells[1].polygons.is_empty(), "an old alarm still finds its place");
     assert_eq!(devices[3].cells, ["A", "OTHER"]);
-    let of_a: Vec<_> = duties.iter().filter(|duty| duty.cell == "A" && duty.until.is_none()).map(|duty| (duty.person.as_str(), duty.role)).collect();
+    let of_a: Vec<_> = duties
+        .iter()
+        .filter(|duty| duty.cell == "A" && duty.until.is_none())
+        .map(|duty| (duty.person.as_str(), duty.role))
+        .collect();
     assert_eq!(of_a, [("wang", Role::Lead), ("li", Role::Deputy), ("wang", Role::Worker)]);
-    assert!(duties.iter().filter(|duty| duty.cell == "B").all(|duty| duty.until == Some(NOW)), "what was stays on record");
+    assert!(
+        duties.iter().filter(|duty| duty.cell == "B").all(|duty| duty.until == Some(NOW)),
+        "what was stays on record"
+    );
     assert_eq!(households.iter().filter(|one| one.cell == "A").count(), 3, "one door stood on both sides");
     assert_eq!(teams[0].cells, ["A"]);
     assert_eq!(drawn.hints.len(), 1, "{:?}", drawn.hints);
@@ -130,9 +155,17 @@ fn the_cell_that_goes_is_still_found_and_its_people_stay_responsible() {
 
 #[test]
 fn what_cannot_be_redrawn_is_said() {
-    let split = |cell: &str, line, code: &str, name: &str| Redraw::Split { cell: cell.into(), line, code: code.into(), name: name.into() };
+    let split = |cell: &str, line, code: &str, name: &str| Redraw::Split {
+        cell: cell.into(),
+        line,
+        code: code.into(),
+        name: name.into(),
+    };
     let (through, beside) = ([[118.901, 32.0], [118.901, 33.0]], [[119.5, 32.0], [119.5, 33.0]]);
-    let merge = |cell: &str, others: &[&str]| Redraw::Merge { cell: cell.into(), others: others.iter().map(ToString::to_string).collect() };
+    let merge = |cell: &str, others: &[&str]| Redraw::Merge {
+        cell: cell.into(),
+        others: others.iter().map(ToString::to_string).collect(),
+    };
     let mut below = rows();
     below.cells.push(Cell { parent: Some("B".into()), ..cell(2, "B-1", 2.) });
     below.cells.push(Cell { scheme: "service".into(), ..cell(3, "S", 2.) });

@@ -254,6 +254,39 @@ pub struct AbsenceBody {
     pub version: Option<u64>,
 }
 
+/// A team: five around one household, a response team for a while, the neighbours of ten households. Replaces the one of the same name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamBody {
+    pub kind: TeamKind,
+    pub members: Vec<MemberBody>,
+    /// Codes; each stands for the cells below it too.
+    #[serde(default)]
+    pub cells: Vec<String>,
+    /// Ids of devices.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// The household it is for, in your own words.
+    pub flat: Option<String>,
+    /// First day in the station's time zone, or a moment.
+    #[schema(example = "2026-12-01")]
+    pub from: String,
+    /// Last day, which still counts, or the moment it ends. None: open.
+    pub until: Option<String>,
+    /// Version of the registry this was decided on; 409 when it has changed since.
+    pub version: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberBody {
+    pub person: String,
+    /// What the person does in it, in your own words.
+    #[serde(default)]
+    #[schema(example = "民警")]
+    pub part: String,
+}
+
 /// What a change of the registry came to. It is in force within two seconds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Changed {

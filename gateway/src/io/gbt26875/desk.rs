@@ -14,9 +14,10 @@ use crate::config::network::Network;
 use crate::decode::gbt26875::{Dialect, Station, Told, compile, decode};
 use crate::decode::{Message, Reject};
 use crate::io::inlet::Inlet;
-use crate::io::intake::letter;
+use crate::io::intake::{letter, sightings};
 use crate::model::{DeadLetter, DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
 use crate::units::Timestamp;
+use crate::waiting::Sighting;
 use crate::wire::gbt26875::{Address, Command, Content, Frame, Label};
 use crate::world;
 
@@ -54,6 +55,7 @@ pub struct Desk {
 pub struct Taken {
     pub events: Vec<Event>,
     pub dead: Vec<DeadLetter>,
+    pub strangers: Vec<Sighting>,
     /// What is said back after the commit.
     pub answer: Option<Command>,
     pub content: Option<Content>,
@@ -147,14 +149,18 @@ impl Desk {
         let refused = |reason: String| Taken {
             events: Vec::new(),
             dead: vec![letter(SOURCE, &message, reason)],
+            strangers: Vec::new(),
             answer: wants_answer.then_some(Command::Deny),
             content: None,
             known: false,
         };
         let Some(device) = world.registry.device_by_address(&topic) else {
-            return refused(format!(
-                "no device with the address `{topic}` is registered; add a row with it to the devices file and run `gridwarden import devices FILE`"
-            ));
+            let told = decode(frame, None, self.settings.dialect(from), &message, &world.decoding());
+            let strangers = told.decoded.strangers;
+            let reason = format!(
+                "no device with the address `{topic}` is registered; place it from the waiting room, or add a row with it to the devices file and run `gridwarden import devices FILE`"
+            );
+            return Taken { strangers: sightings(SOURCE, &message, strangers), ..refused(reason) };
         };
         if !self.settings.may_be(from, peer.ip()) {
             return refused(format!(
@@ -162,8 +168,9 @@ impl Desk {
             ));
         }
         let (dialect, context, now) = (self.settings.dialect(from), world.decoding(), clock::ticks());
-        let alive =
-            || decode(&Frame { unit: Vec::new(), ..frame.clone() }, device, dialect, &message, &context);
+        let alive = || {
+            decode(&Frame { unit: Vec::new(), ..frame.clone() }, Some(device), dialect, &message, &context)
+        };
         if frame.command == Command::Send
             && let Some(answer) = self.duplicates().answered(frame, now)
         {
@@ -171,6 +178,7 @@ impl Desk {
             return Taken {
                 events: alive().decoded.events,
                 dead: Vec::new(),
+                strangers: Vec::new(),
                 answer: Some(answer),
                 content: None,
                 known: true,
@@ -178,7 +186,7 @@ impl Desk {
         }
         let mut answer = None;
         let Told { mut decoded, content, fault } = match frame.command {
-            Command::Send | Command::Answer => decode(frame, device, dialect, &message, &context),
+            Command::Send | Command::Answer => decode(frame, Some(device), dialect, &message, &context),
             Command::Confirm | Command::Deny => alive(),
             Command::Control | Command::Request | Command::User(_) => {
                 answer = Some(Command::Deny);
@@ -204,7 +212,8 @@ impl Desk {
             .into_iter()
             .map(|Reject(reason)| letter(SOURCE, &message, reason))
             .collect();
-        Taken { events: decoded.events, dead, answer, content, known: true }
+        let strangers = sightings(SOURCE, &message, decoded.strangers);
+        Taken { events: decoded.events, dead, strangers, answer, content, known: true }
     }
 
     /// Bytes that fail a check.

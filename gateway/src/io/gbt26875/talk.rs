@@ -99,7 +99,8 @@ impl Talk {
         peer: SocketAddr,
         received: Timestamp,
     ) -> Option<Inbound> {
-        let Taken { mut events, dead, answer, content, known } = self.desk.take(frame, bytes, peer, received);
+        let Taken { mut events, dead, strangers, answer, content, known } =
+            self.desk.take(frame, bytes, peer, received);
         if known {
             self.desk.routes.heard(frame.header.from, &self.to_us, peer, clock::ticks());
             if let Some(question) = self.exchange.heard(frame, clock::ticks()) {
@@ -121,7 +122,7 @@ impl Talk {
             }
             None => Safe::Nobody,
         };
-        Some(Inbound { events, dead, safe, ..Inbound::default() })
+        Some(Inbound { events, dead, strangers, safe, ..Inbound::default() })
     }
 
     fn settled(

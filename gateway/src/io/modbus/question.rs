@@ -65,7 +65,8 @@ pub struct Questions {
 
 pub fn channel(plan: Arc<Plan>, line: String) -> (Handle, Questions) {
     let (questions, come) = mpsc::channel(1);
-    let asked = Questions { come, waiting: None, budget: Budget::full(instant()), strangers: BTreeMap::new() };
+    let asked =
+        Questions { come, waiting: None, budget: Budget::full(instant()), strangers: BTreeMap::new() };
     (Handle { plan, line, questions, one: Arc::new(Semaphore::new(1)) }, asked)
 }
 

@@ -127,7 +127,9 @@ pub fn question(
 ) -> Option<Duration> {
     budget.refill(now, cost(patience));
     let room = match turn {
-        Turn::WaitUntil(until) => until.saturating_duration_since(now).saturating_sub(MARGIN).max(budget.left),
+        Turn::WaitUntil(until) => {
+            until.saturating_duration_since(now).saturating_sub(MARGIN).max(budget.left)
+        }
         Turn::Read(..) | Turn::Probe(..) => budget.left,
     };
     longest_within(room, least, patience, &cost)

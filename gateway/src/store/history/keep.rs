@@ -10,6 +10,8 @@ use super::merge::{Merging, Plan};
 use crate::store::{Store, StoreError, readers};
 
 const RETRY: Duration = Duration::from_secs(30);
+/// What four levels make of one sealing's points.
+const SLICES_AT_LEAST: usize = 16;
 
 /// What is under way.
 pub struct Tending {
@@ -58,19 +60,22 @@ impl Store {
         }
     }
 
-    /// Merging waits for the others: they keep the memory small.
+    /// Merging waits for the others, which keep the memory small; but under a load that never lets them rest it has its share, or there would be ever more runs.
     pub(in crate::store) async fn tend_history(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
             if self.shared.signals.head.should_seal() {
                 self.seal().await?;
             }
             let store = self.clone();
-            let goes_on = if self.lags() {
-                readers::blocking(move || store.catch_up()).await?
-            } else {
-                self.merge_a_slice().await?
-            };
-            if !goes_on {
+            let caught_up = self.lags() && readers::blocking(move || store.catch_up()).await?;
+            let mut slices = 0;
+            while !stop.is_cancelled() && self.merge_a_slice().await? {
+                slices += 1;
+                if SLICES_AT_LEAST <= slices && (self.shared.signals.head.should_seal() || self.lags()) {
+                    break;
+                }
+            }
+            if !caught_up && slices == 0 {
                 break;
             }
         }

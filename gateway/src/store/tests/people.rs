@@ -3,7 +3,7 @@
 use super::*;
 use crate::grid::{Absence, Cell, Device, Duty, Hours, Member, Person, Role, Rows, Team, TeamKind};
 use crate::model::{DeviceKind, ReadingId, Signed, Trigger};
-use crate::store::alarms::Query;
+use crate::store::alarms::{Query, Seen};
 use crate::units::Zone;
 
 fn rows(version: u64, devices: u32) -> Rows {
@@ -148,6 +148,15 @@ async fn an_alarm_comes_back_exactly() {
     assert_eq!(store.alarm(AlarmId(8)).await.unwrap(), None);
 }
 
+/// For these somebody was called, twice.
+fn is_told(alarm: u64) -> bool {
+    alarm.is_multiple_of(11)
+}
+
+fn is_handed(alarm: u64) -> bool {
+    alarm.is_multiple_of(13)
+}
+
 #[tokio::test]
 async fn lists_of_alarms_by_filter_and_page() {
     let (_place, store) = fresh();
@@ -155,11 +164,16 @@ async fn lists_of_alarms_by_filter_and_page() {
         .map(|id| {
             let class = if id % 4 == 0 { SignalClass::Fire } else { SignalClass::Trouble };
             let state = if id % 2 == 0 { AlarmState::Closed } else { AlarmState::Returned };
-            Alarm { state, ..alarm(id, class) }
+            let mut alarm = Alarm { state, ..alarm(id, class) };
+            alarm.handling.handed_to = is_handed(id).then(|| "li".into());
+            alarm
         })
         .collect();
-    let effects =
+    let raised =
         all.iter().map(|alarm| Effect::Alarm(Box::new(alarm.clone()), entry(alarm.id.0, What::Raised)));
+    let told = (1..=60).filter(|&id| is_told(id));
+    let told = told.flat_map(|id| [1, 2].map(|step| Effect::Tell(alert(id, SignalClass::Fire, step))));
+    let effects = raised.chain(told);
     store.commit(&Commit { effects: effects.collect(), ..Commit::default() }).await.unwrap();
 
     let open: Vec<_> = AlarmState::ALL.into_iter().filter(|state| *state != AlarmState::Closed).collect();
@@ -172,6 +186,17 @@ async fn lists_of_alarms_by_filter_and_page() {
         Query { cells: vec!["c-1".into(), "c-2".into(), "c-9".into()], ..base.clone() },
         Query { device: Some(DeviceIx(3)), classes: vec![SignalClass::Trouble], ..base.clone() },
         Query { states: vec![AlarmState::Unacknowledged], ..base.clone() },
+        Query { seen: Some(Seen::default()), ..base.clone() },
+        Query { seen: Some(Seen { cells: vec!["c-1".into()], people: Vec::new() }), ..base.clone() },
+        Query {
+            seen: Some(Seen { cells: Vec::new(), people: vec!["wang-li".into(), "li".into()] }),
+            ..base.clone()
+        },
+        Query {
+            seen: Some(Seen { cells: vec!["c-1".into()], people: vec!["wang-li".into()] }),
+            classes: vec![SignalClass::Trouble],
+            ..base.clone()
+        },
         Query { limit: 0, ..base },
     ];
     for query in queries {
@@ -180,6 +205,11 @@ async fn lists_of_alarms_by_filter_and_page() {
                 && (query.classes.is_empty() || query.classes.contains(&alarm.class))
                 && (query.cells.is_empty() || query.cells.contains(&alarm.cell_code))
                 && query.device.is_none_or(|device| alarm.device == Some(device))
+                && query.seen.as_ref().is_none_or(|seen| {
+                    seen.cells.contains(&alarm.cell_code)
+                        || (is_told(alarm.id.0) && seen.people.contains(&"wang-li".into()))
+                        || (is_handed(alarm.id.0) && seen.people.contains(&"li".into()))
+                })
         };
         let mut expected: Vec<_> = all.iter().rev().filter(matches).collect();
         if query.limit == 0 {

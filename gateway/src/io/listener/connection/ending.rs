@@ -13,7 +13,6 @@ use super::super::packet::Fault;
 use super::Connection;
 use crate::clock;
 use crate::decode::Message;
-use crate::io::inlet::Inbound;
 use crate::model::Event;
 
 /// Why a connection ends.
@@ -56,15 +55,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 dup: false,
                 received: clock::wall(),
             };
-            let (mut events, dead) = (shared.intake)(&message);
-            for event in &mut events {
+            let mut inbound = (shared.intake)(&message);
+            for event in &mut inbound.events {
                 if let Event::Gone { since, .. } = event {
                     *since = heard;
                 }
             }
-            if !events.is_empty() || !dead.is_empty() {
+            if !inbound.is_empty() {
                 // Closed: the gateway stops, and its stop says nothing of the device.
-                let _ = shared.inlet.send(Inbound { events, dead, ..Inbound::default() }).await;
+                let _ = shared.inlet.send(inbound).await;
             }
         }
         match &end {

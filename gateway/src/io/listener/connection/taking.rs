@@ -95,15 +95,15 @@ impl<S> Connection<S> {
             dup: publish.dup,
             received: self.heard,
         };
-        let (events, dead) = (self.shared.intake)(&message);
-        if events.is_empty() && dead.is_empty() {
+        let inbound = (self.shared.intake)(&message);
+        if inbound.is_empty() {
             if let Some(ticket) = ticket {
                 ticket.done(); // There is nothing to keep.
             }
             return Ok(());
         }
         let safe = ticket.map_or(Safe::Nobody, Safe::Ticket);
-        match self.shared.inlet.try_send(Inbound { events, dead, safe, ..Inbound::default() }) {
+        match self.shared.inlet.try_send(Inbound { safe, ..inbound }) {
             Ok(()) => Ok(()),
             Err(NotTaken::Full(inbound)) => {
                 let inlet = self.shared.inlet.clone();

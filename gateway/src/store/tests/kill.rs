@@ -124,6 +124,12 @@ async fn killed_while_sealing_or_merging_no_point_is_lost_or_doubled() {
         answered = nothing_is_lost(&place, newest("answered ").unwrap_or(begun)).await;
     }
     println!("{sealing} of 24 kills fell into a sealing, {merging} into a merging");
-    assert!(8 <= sealing + merging, "only {sealing} and {merging} of 24 kills fell into a sealing or merging");
-    assert!(1 <= sealing && 1 <= merging, "{sealing} of 24 kills fell into a sealing, {merging} into a merging");
+    assert!(
+        8 <= sealing + merging,
+        "only {sealing} and {merging} of 24 kills fell into a sealing or merging"
+    );
+    assert!(
+        1 <= sealing && 1 <= merging,
+        "{sealing} of 24 kills fell into a sealing, {merging} into a merging"
+    );
 }

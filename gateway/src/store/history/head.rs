@@ -79,12 +79,14 @@ impl Head {
         }
     }
 
-    /// From the journal, where retention may have left a gap.
-    pub fn take_from_journal(&self, seq: u64, steady: Steady, points: Vec<Point>) {
+    /// From the journal, where retention may have left a gap. Whether there was room; else nothing behind it may be taken either.
+    pub fn take_from_journal(&self, seq: u64, steady: Steady, points: Vec<Point>) -> bool {
         let mut inner = self.lock();
-        if seq > inner.upto && inner.has_room() {
+        let room = inner.has_room();
+        if seq > inner.upto && room {
             inner.push(seq, steady, points);
         }
+        room
     }
 
     /// The batch after which the head goes on, when it has room.
@@ -209,5 +211,25 @@ impl Head {
 
     pub fn len(&self) -> usize {
         self.lock().points()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_head_says_so_and_goes_on_after_what_it_has() {
+        let head = Head::default();
+        head.set_points_max(2);
+        let point = Point { series: 1, dot: Dot { time: 1, value: 1.0, uncertain: false } };
+        for (seq, room, after) in [(3, true, Some(3)), (3, true, Some(3)), (5, true, None), (6, false, None)]
+        {
+            assert_eq!(head.take_from_journal(seq, Steady(0), vec![point]), room, "batch {seq}");
+            assert_eq!(head.room_after(), after, "after batch {seq}");
+        }
+        assert!(head.begin_sealing().is_some_and(|sealing| sealing.upto == 5));
+        head.end_sealing();
+        assert_eq!(head.room_after(), Some(5));
     }
 }

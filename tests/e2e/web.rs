@@ -28,8 +28,14 @@ pub async fn run(url: &str, token: &str, script: &[&str], more: &[(&str, String)
     let mut node = Command::new("node");
     node.args(script).current_dir(root().join("tests/web")).stdin(Stdio::null());
     node.env("GRIDWARDEN_URL", url).env("GRIDWARDEN_TOKEN", token).envs(more.iter().cloned());
-    let mut node = node.stdout(writes()).stderr(writes()).kill_on_drop(true).spawn().unwrap();
+    let mut node =
+        node.stdout(writes()).stderr(writes()).process_group(0).kill_on_drop(true).spawn().unwrap();
     let ended = tokio::time::timeout(WITHIN, node.wait()).await;
+    if ended.is_err() {
+        // Asked to end, its own children end their browsers; killed, they would stay.
+        let group = format!("-{}", node.id().expect("it runs"));
+        Command::new("kill").args(["-TERM", "--", &group]).status().await.unwrap();
+    }
     let said = std::fs::read_to_string(said.path()).unwrap();
     let status = ended
         .unwrap_or_else(|_| panic!("{script:?} did not end within {WITHIN:?}; it said:\n{said}"))

@@ -20,6 +20,7 @@ const PAGES = {
   shifts: ['page=admin/shifts', '.week .row'],
   rules: ['page=admin/rules', '.ladder li'],
   modbus: ['page=admin/modbus', 'form.fields'],
+  waiting: ['page=admin/waiting', 'li.burns'],
   letters: ['page=admin/letters', 'h2'],
   imports: ['page=admin/imports', 'input[type=file]'],
   accounts: ['page=admin/accounts', '.rows button'],
@@ -138,6 +139,25 @@ test('a device is added, seen and retired, each time after its difference was sh
   await page.waitForSelector('text=- device SD-NEW');
   await page.click('text=Change it so');
   await page.waitForSelector('.rows button:has-text("SD-NEW")', { state: 'detached', timeout: 15_000 });
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test('a device that nobody registered is placed from the waiting room', async () => {
+  const { page, complaints, context } = await open(browser, { width: 1440, height: 900, language: 'en', hash: 'page=admin/waiting' });
+  const row = page.locator('li.burns', { hasText: 'native:NOBODY' });
+  await row.locator('.acts button', { hasText: 'Place' }).click();
+  const form = row.locator('form.fields');
+  await form.locator('[name=id]').fill('SD-1');
+  await form.locator('[name=name]').fill('Hall');
+  await form.locator('[name=kind]').selectOption('smoke_detector');
+  await form.locator('[name=cell]').fill(process.env.CELL);
+  await form.locator('button.first').click();
+  await page.locator('[role=alert]', { hasText: 'another id' }).waitFor();
+  await form.locator('[name=id]').fill('SD-PLACED');
+  await form.locator('button.first').click();
+  await page.locator('.good[role=status]', { hasText: 'native:NOBODY' }).waitFor();
+  await row.waitFor({ state: 'detached' });
   assert.deepEqual(complaints, []);
   await context.close();
 });

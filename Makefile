@@ -139,7 +139,7 @@ peers: setup-test web peer-node-red peer-alertmanager
 
 # Screenshots of every page from the demo, and of the map of a city.
 PROGRAMS ?= target/debug
-pictures: setup-test web
+pictures: setup-test web clean-run
 	$(CARGO) build --locked -p gateway -p firmware-sim
 	node tests/web/pictures.mjs $(PROGRAMS)
 	GRIDWARDEN_PICTURES=$(CURDIR)/docs/pictures $(CARGO) test --locked -p tests --test e2e the_map_of_a_city

@@ -151,13 +151,20 @@ async fn five_false_alarms(station: &site::Station, judge: &str) {
 async fn the_administration_is_driven() {
     let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
     let site = Site::new(&hydrant(&stop, &mut servers).await);
+    super::phone::with_roll_calls(&site);
     let station = site.start().await;
     let token = administrator(&site, &station).await;
     publish(&station, "SD-1", json!({ "values": { "smoke": true } })).await;
     five_false_alarms(&station, &token).await;
     let more = std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder));
     let more: Vec<_> = more.into_iter().collect();
-    let said = run(&station.http, &token, &["--test", "--test-reporter=spec", "admin.test.mjs"], &more).await;
+    let said = run(
+        &station.http,
+        &token,
+        &["--test", "--test-force-exit", "--test-reporter=spec", "admin.test.mjs"],
+        &more,
+    )
+    .await;
     println!("{said}");
     let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
     assert!(rules.contains("from the page") && rules.contains("below = 137"), "{rules}");

@@ -147,7 +147,8 @@ test('a shift is dragged onto a cell, another one is put there by keys, and one 
   await page.focus('#assign button.first');
   await page.keyboard.press('Enter');
   await eventually('both are in one duty', async () => (await ask('/api/v1/people/chen-jie')).duties.some(({ hours }) => hours === 'Thu 09:00-17:00; Mon-Fri 20:00-22:00'));
-  await page.waitForSelector('#assign', { state: 'detached' });
+  // In force, the roster is read again: a change on the older one would be refused.
+  await page.waitForFunction(() => document.querySelectorAll('.bar.helper').length === 6, undefined, { timeout: 15_000 });
   await page.locator('.bar.helper').first().click();
   await page.click('#assign button:has-text("结束这个班次")');
   await page.waitForSelector('.bar.helper', { state: 'detached', timeout: 15_000 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launch, url } from './browser.mjs';
-import { accessible, api, CELL, large, phone, PHONE, picture, raise } from './phone.mjs';
+import { accessible, api, CELL, large, phone, PHONE, picture, raise, resolved } from './phone.mjs';
 
 test('a roll-call has one button, a drill says so, and an alarm goes to somebody by name', async () => {
   const browser = await launch();
@@ -75,6 +75,7 @@ test("a resident's photo comes after the report, and he says how it was, once", 
   await page.locator('#resolve').click();
   await page.locator('form.panel button.first').click();
   await page.locator('#resolve:disabled, #ask-resident').first().waitFor();
+  await resolved(reference);
   if ((await api('GET', `/api/v1/alarms/${reference}`)).alarm.open) await api('POST', `/api/v1/alarms/${reference}/verify`, {});
   await page.locator('#tab-alarms').click();
   await page.locator('#ask').click();

@@ -275,6 +275,7 @@ impl App {
         tasks.spawn("roll-calls", roll_calls.run(stop.clone()));
 
         let stills = Stills::new(store.clone(), live.clone(), clock, still_limits(&config.store));
+        stills.show_newest().await;
         tasks.spawn("stills", stills.clone().run(stop.clone()));
 
         // Sources.

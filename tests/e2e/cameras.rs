@@ -108,10 +108,14 @@ async fn a_pushed_event_raises_an_alarm_whose_card_names_the_picture() {
     let look: String = store.query_row(look, (), |row| row.get(0)).unwrap();
     assert_eq!(look, "duty-officer device CAM-1 S-1, fire_lane_blocked", "the look is on record");
     drop(store);
-    // It is there after a start.
+    // It is there after a start, and the very first card names it.
     let station = site.start().await;
-    let stills = station.get("/api/v1/devices/CAM-1/stills").await;
-    assert_eq!(stills["items"][0]["id"], "S-1", "{stills}");
+    let by_hand =
+        serde_json::json!({ "cell": "S1-C1-G1", "device": "SD-1", "class": "trouble", "text": "look" });
+    let (status, raised) = station.post("/api/v1/alarms", &by_hand).await;
+    assert_eq!(status, 201, "{raised}");
+    let alarm = station.get(&format!("/api/v1/alarms/{}", raised["id"].as_str().unwrap())).await;
+    assert_eq!(alarm["card"]["camera"]["still"]["id"], "S-1", "{alarm}");
     station.stop().await;
 }
 

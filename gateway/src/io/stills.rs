@@ -98,8 +98,8 @@ impl Stills {
         Ok(())
     }
 
-    /// Shows the newest of each camera again after a start, and takes away what is too old, until `stop`.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Shows the newest of each camera again. Awaited before anything can raise an alarm: a card is written once, and the first after a start must name its picture too.
+    pub async fn show_newest(&self) {
         match self.store.newest_stills().await {
             Ok(newest) => {
                 for still in newest {
@@ -108,6 +108,10 @@ impl Stills {
             }
             Err(error) => tracing::warn!(%error, "the newest pictures of cameras cannot be read"),
         }
+    }
+
+    /// Takes away what is too old, until `stop`.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = interval(CLEAR_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -8,14 +8,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use firmware_sim::device::{Frame, Moment};
 use firmware_sim::town::{Deed, Town};
 use firmware_sim::{neighbourhood, scenario};
-use gateway::config::rules::FreshnessLimits;
+use gateway::decode::samples::context_of;
 use gateway::decode::{Context, Family, Message, Topics, decode, gbt26875};
-use gateway::grid::{Device, Registry, Rows};
 use gateway::model::{DeviceIx, DeviceKind, Event, Freshness, Metric, Quality};
 use gateway::units::Timestamp;
 use gateway::wire::gbt26875::{Piece, Stream};
@@ -52,25 +50,7 @@ fn registry<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Context {
 }
 
 fn registry_of<'a>(devices: impl IntoIterator<Item = (&'a str, DeviceKind)>) -> Context {
-    let devices = devices.into_iter().enumerate().map(|(at, (address, kind))| Device {
-        ix: DeviceIx(at as u32),
-        id: address.to_owned(),
-        kind,
-        name: String::new(),
-        address: address.to_owned(),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
-    });
-    let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context {
-        registry: Registry::build(rows),
-        freshness: Arc::new(FreshnessLimits::default()),
-        profiles: gateway::profiles::shipped(),
-    }
+    context_of(devices, gateway::profiles::shipped())
 }
 
 /// An event as the golden files write it.

@@ -144,6 +144,14 @@ pub fn ticks() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
+/// Waits for that instant, or for ever when there is none. Cancel-safe.
+pub async fn until(instant: Option<tokio::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,7 +31,7 @@ mod ttn;
 mod values;
 mod zigbee2mqtt;
 
-mod samples;
+pub mod samples;
 #[cfg(test)]
 mod tests;
 

@@ -78,6 +78,26 @@ pub struct Device {
     pub retired: bool,
 }
 
+impl Device {
+    /// One of which only this is known: it stands in no cell, and its address is its id.
+    pub fn bare(ix: DeviceIx, kind: DeviceKind, address: impl Into<String>) -> Self {
+        let address = address.into();
+        Self {
+            ix,
+            id: address.clone(),
+            kind,
+            name: String::new(),
+            address,
+            cells: Vec::new(),
+            place: String::new(),
+            position: None,
+            silent_after: None,
+            registered: Timestamp(0),
+            retired: false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Person {
     /// Unique within the station, such as `wang-li`.

@@ -11,26 +11,18 @@ use gateway::io::influx::task::{CONSUMER, Task};
 use gateway::io::influx::verdict::Verdict;
 use gateway::io::influx::{Settings, Status};
 use gateway::model::Batch;
-use gateway::store::{Commit, Limits, Store};
+use gateway::store::{Commit, Store};
 use gateway::wire::line::{Encoder, Lines};
 use gateway::world::World;
 use tests::databases::victoria_metrics;
 use tokio_util::sync::CancellationToken;
 
+use super::disk::LIMITS;
 use super::figures::{RUNS, Section, Spread, ratio};
 use super::made_up::{batch, registry};
 use super::wait_for;
 
 const BATCHES: u64 = 300;
-const LIMITS: Limits = Limits {
-    journal_bytes_max: 4 << 30,
-    journal_days_max: 36_500,
-    history_days_max: 36_500,
-    dead_letters_max: 100,
-    outbox_rows_max: 100,
-    attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
-};
-
 pub fn drain() -> Section {
     let mut section = Section::new(
         "After an outage of the database",

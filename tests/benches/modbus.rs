@@ -9,7 +9,6 @@ use gateway::grid::{Device, Registry, Rows};
 use gateway::io::inlet;
 use gateway::io::modbus::Bus;
 use gateway::model::{DeviceIx, DeviceKind, Event};
-use gateway::units::Timestamp;
 use gateway::world::World;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -131,17 +130,8 @@ async fn poll_with_the_gateway(address: &str) -> f64 {
         text.push_str(&format!("[[unit]]\nunit = {unit}\nmap = \"mpd-380\"\n"));
     }
     let device = |unit: u8| Device {
-        ix: DeviceIx(u32::from(unit) - 1),
         id: format!("HY-{unit}"),
-        kind: DeviceKind::Hydrant,
-        name: String::new(),
-        address: format!("modbus:east/{unit}"),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
+        ..Device::bare(DeviceIx(u32::from(unit) - 1), DeviceKind::Hydrant, format!("modbus:east/{unit}"))
     };
     let world = World {
         registry: Registry::build(Rows { devices: (1..=UNITS).map(device).collect(), ..Rows::default() }),

@@ -1,12 +1,8 @@
 //! One message of each decoder family, as devices of that kind send them, and a registry that knows the device.
 
-use std::sync::Arc;
-
-use gateway::config::rules::FreshnessLimits;
+use gateway::decode::samples::context_of;
 use gateway::decode::{Context, Family};
-use gateway::grid::{Device, Registry, Rows};
-use gateway::model::{DeviceIx, DeviceKind};
-use gateway::units::Timestamp;
+use gateway::model::DeviceKind;
 
 pub struct Sample {
     pub family: Family,
@@ -65,23 +61,5 @@ pub fn samples() -> [Sample; 6] {
 }
 
 pub fn one_device(address: &str) -> Context {
-    let device = Device {
-        ix: DeviceIx(0),
-        id: "D-1".into(),
-        kind: DeviceKind::SmokeDetector,
-        name: String::new(),
-        address: address.into(),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
-    };
-    let rows = Rows { devices: vec![device], ..Rows::default() };
-    Context {
-        registry: Registry::build(rows),
-        freshness: Arc::new(FreshnessLimits::default()),
-        profiles: gateway::profiles::shipped(),
-    }
+    context_of([(address, DeviceKind::SmokeDetector)], gateway::profiles::shipped())
 }

@@ -20,6 +20,8 @@ use gateway::wire::journal;
 use gateway::wire::line::{Encoder, Lines};
 use mimalloc::MiMalloc;
 
+use tests::station::LIMITS;
+
 use made_up::{START, batch, registry, rule_book};
 use samples::{Sample, one_device, samples};
 
@@ -133,14 +135,8 @@ fn commit(batch: Batch) -> Commit {
 }
 
 fn open(folder: &std::path::Path) -> (tokio::runtime::Runtime, Store) {
-    let limits = Limits {
-        journal_bytes_max: 4 << 30,
-        journal_days_max: 36_500,
-        history_days_max: 36_500,
-        dead_letters_max: 100,
-        outbox_rows_max: 100,
-        attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
-    };
+    let limits =
+        Limits { journal_bytes_max: 4 << 30, journal_days_max: 36_500, history_days_max: 36_500, ..LIMITS };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (store, _) = Store::open(&folder.join("store.db"), limits).unwrap();
     (runtime, store)

@@ -1,7 +1,7 @@
 //! The card of an alarm: the water nearby as it was at that moment, who lives there for those who may know, and every look recorded.
 
 use serde_json::json;
-use tests::neighbours::eventually;
+use tests::neighbours::{eventually, publish};
 use tests::process::Process;
 use tests::site::{Receiver, Site, program};
 use tokio::process::Command;
@@ -38,12 +38,9 @@ async fn the_card_is_there_with_the_alarm_and_personal_for_those_who_may() {
         async move { text.contains("taken over version=3").then_some(()) }
     })
     .await;
-    let port = station.mqtt_port.to_string();
     for (device, values) in [("HY-1", json!({"pressure": 120.0})), ("SD-4", json!({"smoke": true}))] {
-        let mut publish = Command::new("mosquitto_pub");
-        publish.args(["-p", &port, "-q", "1", "-t", &format!("gridwarden/up/{device}")]);
-        publish.args(["-m", &json!({"values": values}).to_string()]);
-        assert!(publish.status().await.unwrap().success());
+        let message = json!({ "values": values }).to_string();
+        publish(station.mqtt_port, &format!("gridwarden/up/{device}"), &message, &[]).await;
     }
     let alarm = eventually("the fire", 10, || async {
         let open = station.get("/api/v1/alarms?class=fire").await;

@@ -5,17 +5,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::neighbours::eventually;
 use tests::site::{Receiver, Site, Station, TOKEN};
-use tokio::process::Command;
-
-async fn publish(station: &Station, device: &str, values: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-t", &format!("gridwarden/up/{device}")])
-        .args(["-m", &json!({ "values": values }).to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
-}
 
 async fn ask(
     station: &Station,
@@ -47,7 +36,7 @@ async fn account(site: &Site, name: &str, role: Role, person: &str) -> String {
 
 /// The fire of this detector.
 async fn fire(station: &Station, device: &str) -> String {
-    publish(station, device, &json!({ "smoke": true })).await;
+    station.publish(device, &json!({ "values": { "smoke": true } })).await;
     eventually("the fire", 10, || async {
         let open = station.get(&format!("/api/v1/alarms?open=1&class=fire&device={device}")).await;
         open["items"][0]["id"].as_str().map(str::to_owned)
@@ -94,7 +83,7 @@ async fn a_department_sees_and_settles_its_cases_and_no_others() {
     assert_eq!(status, 404);
     let (status, answer) = ask(&station, &gas, Method::POST, &resolve(&theirs), Some(gone)).await;
     assert_eq!(status, 200, "{answer:#}");
-    publish(&station, "SD-1", &json!({ "smoke": false })).await;
+    station.publish("SD-1", &json!({ "values": { "smoke": false } })).await;
     eventually("it is closed", 10, || async {
         let (_, one) = ask(&station, &gas, Method::GET, &format!("/api/v1/alarms/{theirs}"), None).await;
         (one["alarm"]["state"] == "closed").then_some(())

@@ -93,21 +93,8 @@ fn site(centre: &str, forward: &str) -> Site {
 }
 
 async fn publish(port: u16, device: &str, values: serde_json::Value) {
-    let status = tokio::process::Command::new("mosquitto_pub")
-        .args([
-            "-p",
-            &port.to_string(),
-            "-t",
-            &format!("gridwarden/up/{device}"),
-            "-q",
-            "1",
-            "-m",
-            &json!({ "values": values }).to_string(),
-        ])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success());
+    let message = json!({ "values": values }).to_string();
+    tests::neighbours::publish(port, &format!("gridwarden/up/{device}"), &message, &[]).await;
 }
 
 #[tokio::test]

@@ -38,12 +38,7 @@ impl Subscriber {
 }
 
 async fn publish(port: u16, topic: &str, payload: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &port.to_string(), "-t", topic, "-q", "1", "-m", &payload.to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
+    tests::neighbours::publish(port, topic, &payload.to_string(), &[]).await;
 }
 
 fn with_broker(broker: &Neighbour, more: &str) -> String {

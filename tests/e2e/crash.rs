@@ -1,7 +1,7 @@
 //! kill -9, in short: the long run is `make torture`.
 
 use tests::crash::{Moment, Plan, Victim, torture};
-use tests::neighbours::{eventually, free_port};
+use tests::neighbours::{eventually, free_port, publish};
 use tests::site::{Site, TOKEN, program};
 use tokio::process::Command;
 
@@ -108,12 +108,7 @@ async fn the_past_is_replayed_under_the_registry_it_had() {
     let mut running = Victim::new(site.file("station.toml"), site.file("log"), http);
     running.start().await.unwrap();
     running.ready().await.unwrap();
-    let smoke = async || {
-        let arguments = ["-p", &mqtt.to_string(), "-t", "gridwarden/up/SD-1", "-q", "1"];
-        let mut publish = Command::new("mosquitto_pub");
-        publish.args(arguments).args(["-m", r#"{"values":{"smoke":true}}"#]);
-        assert!(publish.status().await.unwrap().success());
-    };
+    let smoke = || publish(mqtt, "gridwarden/up/SD-1", r#"{"values":{"smoke":true}}"#, &[]);
     smoke().await;
     running.kill(Moment::UnderLoad).await.unwrap();
 

@@ -8,7 +8,7 @@ use firmware_sim::hydrants::Pressures;
 use firmware_sim::modbus::Hydrants;
 use serde_json::{Value, json};
 use tests::databases::{Series, exported, victoria_metrics};
-use tests::neighbours::{eventually, mosquitto, root};
+use tests::neighbours::{eventually, mosquitto, publish, root};
 use tests::site::{Receiver, Site, Station, program};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,16 +34,6 @@ fn site(more: &str) -> Site {
     site.write("rules.toml", &rules);
     site.write("devices.csv", DEVICES);
     site
-}
-
-async fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &port.to_string(), "-t", topic, "-q", "1", "-m", payload])
-        .args(more)
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
 }
 
 /// The open alarm of this device and rule, as soon as there is one.

@@ -252,7 +252,8 @@ async fn a_kill_between_frame_and_confirmation_loses_nothing() {
         let open = get("alarms?open=1&device=SD-1").await;
         assert_eq!(open["items"].as_array().unwrap().len(), 1, "the fire, once: {open:#}");
         victim.stop_in_order().await.unwrap();
-        let (store, _) = gateway::store::Store::open(&site.file("data/station.db"), limits()).unwrap();
+        let (store, _) =
+            gateway::store::Store::open(&site.file("data/station.db"), tests::station::LIMITS).unwrap();
         let batches = store.batches_after(0, usize::MAX).await.unwrap();
         let mut found: Vec<f64> =
             batches.iter().flat_map(|batch| &batch.events).flat_map(pressures).collect();
@@ -275,15 +276,4 @@ fn pressures(event: &gateway::model::Event) -> Vec<f64> {
     let gateway::model::Event::Report(report) = event else { return Vec::new() };
     let pressure = |value: &&gateway::model::Value| value.metric == gateway::model::Metric::PRESSURE;
     report.values.iter().filter(pressure).map(|value| value.value).collect()
-}
-
-fn limits() -> gateway::store::Limits {
-    gateway::store::Limits {
-        journal_bytes_max: 64 << 20,
-        journal_days_max: 30,
-        history_days_max: 30,
-        dead_letters_max: 1_000,
-        outbox_rows_max: 10_000,
-        attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
-    }
 }

@@ -8,16 +8,6 @@ use tokio::process::Command;
 
 const SUPERVISOR: &str = "the-supervisor-s-token";
 
-async fn publish(station: &Station, device: &str, values: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-t", &format!("gridwarden/up/{device}")])
-        .args(["-m", &json!({ "values": values }).to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
-}
-
 /// A station whose fires are closed when somebody else has verified them, with a second account.
 fn site(receiver: &Receiver) -> Site {
     let more = "[[http.token]]\nname = \"supervisor\"\nsecret = { file = \"supervisor\" }\n";
@@ -50,7 +40,7 @@ async fn from_on_the_way_to_verified_by_another_over_a_restart() {
     let receiver = Receiver::start().await;
     let site = site(&receiver);
     let station = site.start().await;
-    publish(&station, "SD-1", &json!({"smoke": true})).await;
+    station.publish("SD-1", &json!({ "values": {"smoke": true} })).await;
     let told = eventually("the webhook", 10, || async { receiver.deliveries().into_iter().next() }).await;
     assert_eq!(told.json["alarm"]["stage"], "dispatched");
     let path = format!("/api/v1/alarms/{}", told.json["alarm"]["id"].as_str().unwrap());
@@ -81,7 +71,7 @@ async fn from_on_the_way_to_verified_by_another_over_a_restart() {
     assert_eq!((&alarm["sent_back"]["note"], &alarm["resolved"]), (&json!("no photograph"), &Value::Null));
     does(&station, None, &format!("{path}/acknowledge"), json!({})).await;
     does(&station, None, &format!("{path}/resolve"), json!({"disposition": "false_alarm"})).await;
-    publish(&station, "SD-1", &json!({"smoke": false})).await;
+    station.publish("SD-1", &json!({ "values": {"smoke": false} })).await;
     let evaluation = json!({"verdict": "nuisance"});
     let (status, alarm) = does(&station, Some(SUPERVISOR), &format!("{path}/evaluate"), evaluation).await;
     assert_eq!((status, &alarm["evaluated"]["verdict"]), (StatusCode::OK, &json!("nuisance")), "{alarm:#}");
@@ -105,7 +95,7 @@ async fn a_place_out_of_service_calls_nobody_and_is_listed() {
     let listed = station.get("/api/v1/maintenance").await;
     assert_eq!(listed["items"][0]["id"], window["id"]);
 
-    publish(&station, "HY-1", &json!({"pressure": 90.0})).await;
+    station.publish("HY-1", &json!({ "values": {"pressure": 90.0} })).await;
     let low = &station.get("/api/v1/alarms?class=supervisory").await["items"][0];
     assert_eq!(
         (&low["held"]["how"], &low["held"]["window"]),

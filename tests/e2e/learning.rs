@@ -16,16 +16,6 @@ fn site() -> Site {
     site
 }
 
-async fn publish(station: &Station, device: &str, values: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-t", &format!("gridwarden/up/{device}")])
-        .args(["-m", &json!({ "values": values }).to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
-}
-
 /// An administrator's token: only people may change what is an alarm.
 async fn administrator(site: &Site) -> String {
     let now = gateway::clock::wall();
@@ -52,7 +42,7 @@ async fn ask(
 
 /// One episode of low pressure that the duty officer answers; closed when the pressure is back.
 async fn low_pressure(station: &Station, kilopascal: f64) -> String {
-    publish(station, "HY-1", &json!({ "pressure": kilopascal })).await;
+    station.publish("HY-1", &json!({ "values": { "pressure": kilopascal } })).await;
     let alarm = eventually("the alarm", 10, || async {
         let open = station.get("/api/v1/alarms?open=1&device=HY-1").await;
         open["items"][0]["id"].as_str().map(str::to_owned)
@@ -60,7 +50,7 @@ async fn low_pressure(station: &Station, kilopascal: f64) -> String {
     .await;
     let (status, _) = station.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({})).await;
     assert_eq!(status, StatusCode::OK);
-    publish(station, "HY-1", &json!({ "pressure": 210.0 })).await;
+    station.publish("HY-1", &json!({ "values": { "pressure": 210.0 } })).await;
     eventually("its end", 10, || async {
         let one = station.get(&format!("/api/v1/alarms/{alarm}")).await;
         (one["alarm"]["state"] == "closed").then_some(())
@@ -166,8 +156,8 @@ async fn verdicts_lead_to_a_proposal_and_an_accepted_one_to_other_behaviour() {
     );
 
     // What cried wolf before calls nobody now; what is worse does.
-    publish(&station, "HY-1", &json!({ "pressure": 138.0 })).await;
-    publish(&station, "HY-1", &json!({ "pressure": 210.0 })).await;
+    station.publish("HY-1", &json!({ "values": { "pressure": 138.0 } })).await;
+    station.publish("HY-1", &json!({ "values": { "pressure": 210.0 } })).await;
     low_pressure(&station, 100.0).await;
     let all = station.get("/api/v1/alarms?device=HY-1").await;
     assert_eq!(all["items"].as_array().unwrap().len(), 6, "138 kPa raised none: {all:#}");
@@ -221,7 +211,7 @@ async fn what_was_refused_is_not_offered_again_and_a_bad_device_becomes_a_case()
 
     // A detector that cries wolf three times: to be exchanged, and fire is never made less sensitive.
     for _ in 0..3 {
-        publish(&station, "SD-1", &json!({ "smoke": true })).await;
+        station.publish("SD-1", &json!({ "values": { "smoke": true } })).await;
         let alarm = eventually("the fire", 10, || async {
             let open = station.get("/api/v1/alarms?open=1&device=SD-1").await;
             open["items"][0]["id"].as_str().map(str::to_owned)
@@ -230,7 +220,7 @@ async fn what_was_refused_is_not_offered_again_and_a_bad_device_becomes_a_case()
         station.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({})).await;
         let resolution = json!({ "disposition": "false_alarm", "cause": "dust" });
         station.post(&format!("/api/v1/alarms/{alarm}/resolve"), &resolution).await;
-        publish(&station, "SD-1", &json!({ "smoke": false })).await;
+        station.publish("SD-1", &json!({ "values": { "smoke": false } })).await;
         eventually("its end", 10, || async {
             let one = station.get(&format!("/api/v1/alarms/{alarm}")).await;
             (one["alarm"]["state"] == "closed").then_some(())
@@ -294,7 +284,7 @@ async fn a_file_that_cannot_be_written_leaves_the_proposal_open() {
 async fn a_replay_shouts_a_fire_that_other_rules_would_miss() {
     let site = site();
     let station = site.start().await;
-    publish(&station, "SD-1", &json!({ "smoke": true })).await;
+    station.publish("SD-1", &json!({ "values": { "smoke": true } })).await;
     low_pressure(&station, 130.0).await;
     let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
     let (good, text) = replay(&site, &rules).await;
@@ -314,7 +304,7 @@ async fn a_replay_shouts_a_fire_that_other_rules_would_miss() {
 async fn a_resident_rates_once_by_a_link_that_tells_nothing_personal() {
     let site = site();
     let station = site.start().await;
-    publish(&station, "HY-1", &json!({ "pressure": 130.0 })).await;
+    station.publish("HY-1", &json!({ "values": { "pressure": 130.0 } })).await;
     let path = "/api/v1/alarms/A-1/rating_link";
     let open = eventually("the alarm", 10, || async {
         let (status, answer) = station.post(path, &json!({})).await;
@@ -326,7 +316,7 @@ async fn a_resident_rates_once_by_a_link_that_tells_nothing_personal() {
         (StatusCode::CONFLICT, &json!("urn:gridwarden:problem:not-closed"))
     );
     station.post("/api/v1/alarms/A-1/on_site", &json!({})).await;
-    publish(&station, "HY-1", &json!({ "pressure": 210.0 })).await;
+    station.publish("HY-1", &json!({ "values": { "pressure": 210.0 } })).await;
     let link = eventually("the link", 10, || async {
         let (status, link) = station.post(path, &json!({})).await;
         (status == StatusCode::CREATED).then_some(link)

@@ -79,14 +79,7 @@ fn commit(inbound: Inbound) {
 }
 
 async fn publish(port: u16, payload: &str, more: &[&str]) {
-    let port = port.to_string();
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &port, "-t", "up/x", "-q", "1", "-m", payload])
-        .args(more)
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
+    tests::neighbours::publish(port, "up/x", payload, more).await;
 }
 
 /// Publishes a probe until one arrives: the subscription stands.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use gateway::accounts::{self, Account};
 use gateway::engine::Seen;
 use gateway::model::*;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use tests::browser::Browser;
 use tests::neighbours::eventually;
 use tests::site::{self, Site, program};
@@ -237,13 +237,6 @@ async fn neighbourhood() -> (Site, site::Station) {
     (site, station)
 }
 
-async fn publish(station: &site::Station, device: &str, message: Json) {
-    let mut publish = Command::new("mosquitto_pub");
-    publish.args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-m", &message.to_string()]);
-    publish.args(["-t", &format!("gridwarden/up/{device}")]);
-    assert!(publish.status().await.unwrap().success());
-}
-
 /// Makes an account and returns its one-time password.
 async fn account(site: &Site, person: &str, roles: &str) -> String {
     let mut add = Command::new(program("gridwarden"));
@@ -294,7 +287,7 @@ fn says(part: &str, text: &str) -> String {
 async fn what_is_no_fire_can_be_put_off_and_handed_up() {
     let (site, station) = neighbourhood().await;
     let worker = account(&site, "zhang-wei", "worker").await;
-    publish(&station, "HY-1", json!({"values": {"pressure": 90.0}})).await;
+    station.publish("HY-1", &json!({"values": {"pressure": 90.0}})).await;
     let alarm = eventually("the alarm", 10, || async {
         let open = station.get("/api/v1/alarms?class=supervisory").await;
         open["items"].as_array().unwrap().first().map(|alarm| alarm["id"].as_str().unwrap().to_owned())
@@ -335,9 +328,9 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     let supervisor = account(&site, "chen-jie", "supervisor").await;
     #[expect(clippy::disallowed_methods, reason = "a date for a real station")]
     let before = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(90);
-    publish(&station, "HY-1", json!({"time": before.to_string(), "values": {"pressure": 180.0}})).await;
-    publish(&station, "HY-1", json!({"values": {"pressure": 120.0}})).await;
-    publish(&station, "SD-4", json!({"values": {"smoke": true}})).await;
+    station.publish("HY-1", &json!({"time": before.to_string(), "values": {"pressure": 180.0}})).await;
+    station.publish("HY-1", &json!({"values": {"pressure": 120.0}})).await;
+    station.publish("SD-4", &json!({"values": {"smoke": true}})).await;
     let alarm = eventually("the fire", 10, || async {
         let open = station.get("/api/v1/alarms?class=fire").await;
         open["items"].as_array().unwrap().first().map(|alarm| alarm["id"].as_str().unwrap().to_owned())
@@ -435,7 +428,7 @@ async fn one_fire_from_the_link_to_the_verification_by_another() {
     desk.evaluate(&fill("verdict", "nuisance")).await.unwrap();
     desk.evaluate(GIVE).await.unwrap();
     desk.until(&says("judged", "有原因但不危险"), 10).await.unwrap();
-    publish(&station, "SD-4", json!({"values": {"smoke": false}})).await;
+    station.publish("SD-4", &json!({"values": {"smoke": false}})).await;
     desk.until(&says("alarm-head", "已恢复"), 10).await.unwrap();
     desk.until(&offers("verify"), 10).await.unwrap();
     desk.evaluate(&tap("verify")).await.unwrap();

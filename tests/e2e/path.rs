@@ -17,12 +17,7 @@ async fn publish(station: &Station, topic: &str, payload: &Value) {
 }
 
 async fn publish_to(port: u16, topic: &str, payload: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &port.to_string(), "-t", topic, "-q", "1", "-m", &payload.to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
+    tests::neighbours::publish(port, topic, &payload.to_string(), &[]).await;
 }
 
 async fn open_alarms(station: &Station) -> Vec<Value> {

@@ -6,16 +6,6 @@ use tests::neighbours::eventually;
 use tests::site::{Receiver, Site, Station, program};
 use tokio::process::Command;
 
-async fn publish(station: &Station, device: &str, message: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-t", &format!("gridwarden/up/{device}")])
-        .args(["-m", &message.to_string()])
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
-}
-
 /// The reasons, as soon as they hold these words.
 async fn because(station: &Station, path: &str, words: &str) -> Value {
     eventually(words, 20, || async {
@@ -40,9 +30,9 @@ async fn every_quiet_has_its_reason() {
 
     let said = because(&station, &device("SD-2"), "Nothing was heard of it").await;
     assert_eq!(said["rules"][0]["raises_when"], "`smoke` is set, and not as a test", "{said:#}");
-    publish(&station, "SD-1", &values(json!({ "smoke": true, "test": true }))).await;
+    station.publish("SD-1", &values(json!({ "smoke": true, "test": true }))).await;
     because(&station, &device("SD-1"), "took it for a press of the test button").await;
-    publish(&station, "HY-1", &values(json!({ "pressure": 120.0 }))).await;
+    station.publish("HY-1", &values(json!({ "pressure": 120.0 }))).await;
     let said =
         because(&station, &device("HY-1"), "`low-pressure` waits: the alarm comes if it stays so for").await;
     let low = &said["rules"][0];
@@ -50,18 +40,18 @@ async fn every_quiet_has_its_reason() {
         (&low["state"], &low["raises_when"]),
         (&json!("waits"), &json!("`pressure` is below 140 kPa and stays so for 60 min"))
     );
-    publish(&station, "HY-1", &values(json!({ "pressure": 200.0 }))).await;
+    station.publish("HY-1", &values(json!({ "pressure": 200.0 }))).await;
     because(&station, &device("HY-1"), "`low-pressure` saw it abnormal for too short").await;
-    publish(&station, "SD-2", &values(json!({ "smoke": false }))).await;
+    station.publish("SD-2", &values(json!({ "smoke": false }))).await;
     because(&station, &device("SD-2"), "no value was beyond the limit of a rule").await;
     // A message that nobody can use, and one of a stranger.
-    publish(&station, "SD-2", &json!({ "values": { "smoke": "perhaps" } })).await;
+    station.publish("SD-2", &json!({ "values": { "smoke": "perhaps" } })).await;
     because(&station, &device("SD-2"), "could not be used").await;
-    publish(&station, "SD-77", &values(json!({ "smoke": true }))).await;
+    station.publish("SD-77", &values(json!({ "smoke": true }))).await;
 
     // It stands already; and another may not look into the cell.
-    publish(&station, "SD-3", &json!({})).await;
-    publish(&station, "SD-4", &values(json!({ "smoke": true }))).await;
+    station.publish("SD-3", &json!({})).await;
+    station.publish("SD-4", &values(json!({ "smoke": true }))).await;
     let said = because(&station, &device("SD-4"), "stood already").await;
     assert_eq!((&said["alarms"][0]["rule"], &said["alarms"][0]["stood"]), (&json!("smoke"), &json!(true)));
     let until = gateway::clock::wall() + gateway::units::Millis::from_secs(3600);

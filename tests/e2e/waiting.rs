@@ -1,22 +1,13 @@
 //! Devices that nobody registered: they wait, raise no alarm of their own, and are placed from there.
 
-use std::process::Stdio;
-
 use axum::http::StatusCode;
 use gateway::store::Store;
 use serde_json::{Value, json};
 use tests::neighbours::eventually;
 use tests::site::{Receiver, Site, Station};
-use tokio::process::Command;
 
 async fn publish(station: &Station, topic: &str, payload: &Value) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-p", &station.mqtt_port.to_string(), "-t", topic, "-q", "1", "-m", &payload.to_string()])
-        .stdin(Stdio::null())
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "mosquitto_pub: {status}");
+    tests::neighbours::publish(station.mqtt_port, topic, &payload.to_string(), &[]).await;
 }
 
 async fn items(station: &Station, path: &str) -> Vec<Value> {

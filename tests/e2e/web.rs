@@ -105,13 +105,6 @@ async fn administrator(site: &Site, station: &site::Station) -> String {
     made.json::<Json>().await.unwrap()["token"].as_str().unwrap().to_owned()
 }
 
-async fn publish(station: &site::Station, device: &str, message: Json) {
-    let mut publish = Command::new("mosquitto_pub");
-    publish.args(["-p", &station.mqtt_port.to_string(), "-q", "1", "-m", &message.to_string()]);
-    publish.args(["-t", &format!("gridwarden/up/{device}")]);
-    assert!(publish.status().await.unwrap().success());
-}
-
 /// A simulated hydrant behind Modbus, as `[[modbus]]` names it.
 async fn hydrant(stop: &CancellationToken, servers: &mut JoinSet<anyhow::Result<()>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -127,14 +120,14 @@ async fn hydrant(stop: &CancellationToken, servers: &mut JoinSet<anyhow::Result<
 /// Low pressure that was nothing five times, judged so by another: the station has something to propose.
 async fn five_false_alarms(station: &site::Station, judge: &str) {
     for kilopascal in [138.0, 137.0, 136.0, 137.0, 138.0] {
-        publish(station, "HY-1", json!({ "values": { "pressure": kilopascal } })).await;
+        station.publish("HY-1", &json!({ "values": { "pressure": kilopascal } })).await;
         let alarm = eventually("the alarm", 10, || async {
             let open = station.get("/api/v1/alarms?open=1&device=HY-1").await;
             open["items"][0]["id"].as_str().map(str::to_owned)
         })
         .await;
         assert_eq!(station.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({})).await.0, 200);
-        publish(station, "HY-1", json!({ "values": { "pressure": 210.0 } })).await;
+        station.publish("HY-1", &json!({ "values": { "pressure": 210.0 } })).await;
         eventually("its end", 10, || async {
             let one = station.get(&format!("/api/v1/alarms/{alarm}")).await;
             (one["alarm"]["state"] == "closed").then_some(())
@@ -154,7 +147,7 @@ async fn the_administration_is_driven() {
     super::phone::with_roll_calls(&site);
     let station = site.start().await;
     let token = administrator(&site, &station).await;
-    publish(&station, "SD-1", json!({ "values": { "smoke": true } })).await;
+    station.publish("SD-1", &json!({ "values": { "smoke": true } })).await;
     five_false_alarms(&station, &token).await;
     let more = std::env::var("GRIDWARDEN_PICTURES").ok().map(|folder| ("PICTURES", folder));
     let more: Vec<_> = more.into_iter().collect();
@@ -179,11 +172,11 @@ async fn every_page_in_every_size_and_language() {
     let station = site.start().await;
     let token = administrator(&site, &station).await;
     for pressure in [310.0, 305.0, 120.0] {
-        publish(&station, "HY-1", json!({ "values": { "pressure": pressure } })).await;
+        station.publish("HY-1", &json!({ "values": { "pressure": pressure } })).await;
     }
-    publish(&station, "NOBODY", json!({ "values": { "smoke": true } })).await;
-    publish(&station, "SD-4", json!({ "values": { "smoke": true } })).await;
-    publish(&station, "SD-1", json!({ "values": { "smoke": true } })).await;
+    station.publish("NOBODY", &json!({ "values": { "smoke": true } })).await;
+    station.publish("SD-4", &json!({ "values": { "smoke": true } })).await;
+    station.publish("SD-1", &json!({ "values": { "smoke": true } })).await;
     let alarm = eventually("two fires", 10, || async {
         let open = station.get("/api/v1/alarms?class=fire").await;
         let fires = open["items"].as_array().unwrap();
@@ -204,7 +197,7 @@ async fn every_page_in_every_size_and_language() {
     .await;
     println!("{said}");
     for device in ["SD-2", "SD-3"] {
-        publish(&station, device, json!({ "values": { "smoke": true } })).await;
+        station.publish(device, &json!({ "values": { "smoke": true } })).await;
     }
     eventually("more fires", 10, || async {
         let open = station.get("/api/v1/alarms?class=fire&state=unacknowledged").await;

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use gateway::config::Bus;
-use gateway::config::rules::FreshnessLimits;
 use gateway::decode::modbus::{Plan, compile};
+use gateway::decode::samples::context_with;
 use gateway::decode::{Context, Family, Message, REPORTS_MAX, VALUES_MAX, decode};
-use gateway::grid::{Device, Registry, Rows};
-use gateway::model::{Batch, DeviceIx, DeviceKind, Event};
+use gateway::model::{Batch, Event};
 use gateway::units::{Now, Steady, Timestamp};
 use gateway::wire;
 
@@ -29,25 +28,7 @@ pub fn context() -> Context {
         "meokon:SHMK19060013",
         "meokon:SHMK21060001",
     ];
-    let devices = ADDRESSES.iter().zip(0..).map(|(address, at)| Device {
-        ix: DeviceIx(at),
-        id: (*address).to_owned(),
-        kind: DeviceKind::Other,
-        name: String::new(),
-        address: (*address).to_owned(),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
-    });
-    let rows = Rows { devices: devices.collect(), ..Rows::default() };
-    Context {
-        registry: Registry::build(rows),
-        freshness: Arc::new(FreshnessLimits::default()),
-        profiles: Arc::default(),
-    }
+    context_with(ADDRESSES, Arc::default())
 }
 
 static CONTEXT: LazyLock<Context> = LazyLock::new(context);

@@ -91,6 +91,14 @@ pub async fn mosquitto(settings: &str) -> anyhow::Result<Neighbour> {
     Neighbour::start("/usr/sbin/mosquitto", port, folder, &["-c", &file]).await
 }
 
+/// One message at QoS 1 with mosquitto_pub; `more` are further arguments of it.
+pub async fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
+    let mut publish = Command::new("mosquitto_pub");
+    publish.args(["-p", &port.to_string(), "-q", "1", "-t", topic, "-m", payload]).args(more);
+    let status = publish.stdin(Stdio::null()).status().await.expect("mosquitto_pub starts");
+    assert!(status.success(), "mosquitto_pub: {status}");
+}
+
 /// Waits for a condition, at most `seconds`; says what was waited for when it does not come.
 pub async fn eventually<T, F>(what: &str, seconds: u64, mut probe: impl FnMut() -> F) -> T
 where

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::neighbours::root;
+use crate::neighbours::{publish, root};
 
 pub const TOKEN: &str = "a-token-for-tests-only";
 pub const WEBHOOK_SECRET: &str = "a-secret-for-tests-only";
@@ -153,6 +153,11 @@ pub struct Station {
 }
 
 impl Station {
+    /// As a device of ours says it.
+    pub async fn publish(&self, device: &str, message: &Value) {
+        publish(self.mqtt_port, &format!("gridwarden/up/{device}"), &message.to_string(), &[]).await;
+    }
+
     pub async fn get(&self, path: &str) -> Value {
         let answer = self
             .client

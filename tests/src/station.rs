@@ -29,6 +29,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// Of the store behind a station of the tests.
+pub const LIMITS: Limits = Limits {
+    journal_bytes_max: 64 << 20,
+    journal_days_max: 30,
+    history_days_max: 30,
+    dead_letters_max: 1_000,
+    outbox_rows_max: 10_000,
+    attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
+};
+
 /// May look and act.
 pub const TOKEN: &str = "test-token-of-the-duty-desk";
 /// May only look.
@@ -86,15 +96,7 @@ impl Station {
         channels: &str,
     ) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let limits = Limits {
-            journal_bytes_max: 64 << 20,
-            journal_days_max: 30,
-            history_days_max: 30,
-            dead_letters_max: 1_000,
-            outbox_rows_max: 10_000,
-            attachments: gateway::store::attachments::Limits { bytes_max: 64 << 20, days_max: 30 },
-        };
-        let (store, recovered) = Store::open(file, limits)?;
+        let (store, recovered) = Store::open(file, LIMITS)?;
         let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
         let world = World {
             registry: Registry::build(neighbourhood()),

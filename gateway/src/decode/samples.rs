@@ -7,7 +7,6 @@ use super::profile::Profiles;
 use crate::config::rules::FreshnessLimits;
 use crate::grid::{Device, Registry, Rows};
 use crate::model::{DeviceIx, DeviceKind};
-use crate::units::Timestamp;
 
 /// With the profiles in the program.
 #[cfg(test)]
@@ -17,19 +16,15 @@ pub fn context(addresses: &[&str]) -> Context {
 
 /// Devices with these addresses, in this order; the id is the address too.
 pub fn context_with(addresses: &[&str], profiles: Arc<Profiles>) -> Context {
-    let devices = addresses.iter().enumerate().map(|(at, address)| Device {
-        ix: DeviceIx(at as u32),
-        id: (*address).to_owned(),
-        kind: DeviceKind::Other,
-        name: String::new(),
-        address: (*address).to_owned(),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
-    });
-    let rows = Rows { devices: devices.collect(), ..Rows::default() };
+    context_of(addresses.iter().map(|address| (*address, DeviceKind::Other)), profiles)
+}
+
+/// The same with kinds, for decoders that ask for it.
+pub fn context_of<'a>(
+    devices: impl IntoIterator<Item = (&'a str, DeviceKind)>,
+    profiles: Arc<Profiles>,
+) -> Context {
+    let device = |(at, (address, kind)): (u32, _)| Device::bare(DeviceIx(at), kind, address);
+    let rows = Rows { devices: (0..).zip(devices).map(device).collect(), ..Rows::default() };
     Context { registry: Registry::build(rows), freshness: Arc::new(FreshnessLimits::default()), profiles }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::acks::Ticket;
@@ -27,7 +27,7 @@ use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
 use super::letters::Letters;
 use super::own_trouble;
 use crate::card::{Card, Sources};
-use crate::clock::{Clock, ticks};
+use crate::clock::{Clock, ticks, until};
 use crate::engine::behaviour::{self, Behaviour, Told};
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::repetition::Repetitions;
@@ -288,12 +288,6 @@ impl<D: Disk> Driver<D> {
         let room = self.strangers.lock().wake_at();
         let wakes = [self.engine.wake_at(), self.limit.wake_at(), self.letters.wake_at(), room];
         let wake = wakes.into_iter().flatten().min().map(|at| self.clock.instant_of(at));
-        let due = async {
-            match wake {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         select! {
             biased;
             inbound = self.outlet.urgent.recv() => match inbound {
@@ -307,7 +301,7 @@ impl<D: Disk> Driver<D> {
                 },
             },
             Some(world) = self.worlds.recv() => return Turn::World(world),
-            () = due => return Turn::Batch(Vec::new()),
+            () = until(wake) => return Turn::Batch(Vec::new()),
             () = std::future::ready(()), if !self.waiting.is_empty() => (),
             Some(inbound) = self.outlet.routine.recv() => self.waiting.push_back(inbound),
         }

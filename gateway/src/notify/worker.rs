@@ -146,15 +146,9 @@ impl Worker {
             });
             let dead_at = lock(&desk).condition.dead_at().filter(|_| self.terms.or_else.is_some() && !dead);
             let next_at = page.next_at().into_iter().chain(memory_at).chain(dead_at).min();
-            let next_due = async {
-                match next_at {
-                    // A row that finds no place is due already: the next place that is free wakes us.
-                    Some(at) => {
-                        tokio::time::sleep_until(self.clock.instant_of(at.max(now.steady + Millis(20)))).await
-                    }
-                    None => std::future::pending().await,
-                }
-            };
+            // A row that finds no place is due already: the next place that is free wakes us.
+            let next_due =
+                clock::until(next_at.map(|at| self.clock.instant_of(at.max(now.steady + Millis(20)))));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,

@@ -28,17 +28,8 @@ fn rules() -> Rules {
 
 fn registry() -> std::sync::Arc<Registry> {
     let device = |ix: u32| Device {
-        ix: DeviceIx(ix),
         id: format!("D-{ix}"),
-        kind: DeviceKind::Hydrant,
-        name: String::new(),
-        address: format!("native:D-{ix}"),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
+        ..Device::bare(DeviceIx(ix), DeviceKind::Hydrant, format!("native:D-{ix}"))
     };
     Registry::build(Rows { version: 1, devices: (0..9).map(device).collect(), ..Rows::default() })
 }

@@ -13,7 +13,6 @@ use gateway::io::inlet::{self, Outlet};
 use gateway::io::modbus::Bus;
 use gateway::io::modbus::question::Handle;
 use gateway::model::{DeadLetter, DeviceIx, DeviceKind, Event, Quality, Report};
-use gateway::units::Timestamp;
 use gateway::world::World;
 use tests::neighbours::{eventually, python, root};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,17 +36,8 @@ pub fn start(line: &str, units: &str) -> Running {
     let text = format!("name = \"east\"\n{line}\n{units}");
     let bus: gateway::config::Bus = toml::from_str(&text).unwrap();
     let device = |unit: u32| Device {
-        ix: DeviceIx(unit),
         id: format!("HY-{unit}"),
-        kind: DeviceKind::Hydrant,
-        name: String::new(),
-        address: format!("modbus:east/{unit}"),
-        cells: Vec::new(),
-        place: String::new(),
-        position: None,
-        silent_after: None,
-        registered: Timestamp(0),
-        retired: false,
+        ..Device::bare(DeviceIx(unit), DeviceKind::Hydrant, format!("modbus:east/{unit}"))
     };
     let rows = Rows { devices: (0..=200).map(device).collect(), ..Rows::default() };
     let world = World {

@@ -15,7 +15,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::{Chain, Decided, Disk, Driver, Gathered};
-use crate::clock::ticks;
+use crate::clock::{ticks, until};
 use crate::engine::Effect;
 use crate::engine::backoff::Backoff;
 use crate::io::inlet::Inbound;
@@ -150,18 +150,12 @@ impl<D: Disk> Driver<D> {
                 self.decide_urgent(&mut held, inbound);
             }
             let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
-            let due = async {
-                match wake {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             let paused = running.is_none();
             let next = select! {
                 biased;
                 result = async { running.as_mut().expect("guarded").await }, if !paused => Next::Attempted(result),
                 Some(inbound) = self.outlet.urgent.recv(), if held.bytes < HELD_BYTES_MAX => Next::Urgent(inbound),
-                () = due => Next::Due,
+                () = until(wake) => Next::Due,
                 () = sleep_until(retry_at), if paused => Next::TryAgain,
                 () = sleep_until(trouble_at), if !said => Next::HangsOn,
                 () = give_up.cancelled(), if paused => Next::GiveUp,

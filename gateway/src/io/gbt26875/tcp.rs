@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
@@ -95,17 +95,11 @@ async fn exchange(
             return End::Lost(error);
         }
         let wake = talk.wake_at();
-        let due = async {
-            match wake {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         select! {
             biased;
             () = stop.cancelled() => return End::Stopping,
             () = talk.line.ready() => talk.confirm(),
-            () = due => {
+            () = clock::until(wake) => {
                 let silent = talk.repeat();
                 let patience = talk.desk.settings.timeout;
                 if silent && patience <= clock::ticks().saturating_duration_since(talk.heard) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::UdpSocket;
 use tokio::select;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use super::STOP_WITHIN;
@@ -23,17 +23,11 @@ pub async fn serve(socket: UdpSocket, desk: &Arc<Desk>, stop: &CancellationToken
     loop {
         send(&socket, &mut talk).await;
         let wake = talk.wake_at();
-        let due = async {
-            match wake {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         select! {
             biased;
             () = stop.cancelled() => break,
             () = talk.line.ready() => talk.confirm(),
-            () = due => { talk.repeat(); }
+            () = clock::until(wake) => { talk.repeat(); }
             Some(asked) = talk.asked.recv(), if talk.may_ask() => talk.ask(asked),
             received = socket.recv_from(&mut buffer), if talk.may_read() => match received {
                 Ok((bytes, peer)) => {

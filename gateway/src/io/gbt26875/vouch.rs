@@ -65,10 +65,11 @@ fn behind(registry: &Registry) -> BTreeMap<Address, Vec<DeviceIx>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock;
-    use crate::grid::{Device, Rows};
-    use crate::model::DeviceKind;
+    use crate::decode::samples::context_with;
 
     #[tokio::test]
     async fn what_is_behind_a_device_lives_with_it() {
@@ -79,20 +80,7 @@ mod tests {
             "gbt26875:890/1.1/10.2",
             "native:X",
         ];
-        let devices = addresses.iter().enumerate().map(|(at, address)| Device {
-            ix: DeviceIx(at as u32),
-            id: (*address).to_owned(),
-            kind: DeviceKind::Other,
-            name: String::new(),
-            address: (*address).to_owned(),
-            cells: Vec::new(),
-            place: String::new(),
-            position: None,
-            silent_after: None,
-            registered: Timestamp(0),
-            retired: false,
-        });
-        let registry = Registry::build(Rows { devices: devices.collect(), ..Rows::default() });
+        let registry = context_with(&addresses, Arc::default()).registry;
         let device = Address::new(889).expect("48 bits");
         let (mut vouching, now) = (Vouching::default(), clock::ticks());
         let mut alive = |s| -> Vec<u32> {

@@ -93,19 +93,7 @@ mod tests {
     use crate::units::Now;
 
     fn registry() -> Arc<Registry> {
-        let device = Device {
-            ix: DeviceIx(0),
-            id: "H".into(),
-            kind: DeviceKind::Hydrant,
-            name: String::new(),
-            address: "a".into(),
-            cells: Vec::new(),
-            place: String::new(),
-            position: None,
-            silent_after: None,
-            registered: Timestamp(0),
-            retired: false,
-        };
+        let device = Device { id: "H".into(), ..Device::bare(DeviceIx(0), DeviceKind::Hydrant, "a") };
         Registry::build(Rows { devices: vec![device], ..Rows::default() })
     }
 

@@ -149,7 +149,7 @@ impl<S: Sink> Task<S> {
             }
             select! {
                 changed = newest.changed() => changed.context("the store has stopped")?,
-                () = until(due) => (),
+                () = clock::until(due) => (),
                 () = self.stop.cancelled() => return Ok(()),
             }
         }
@@ -343,13 +343,6 @@ impl<S: Sink> Task<S> {
     async fn out_of_time(&self) {
         self.stop.cancelled().await;
         sleep(LAST_ANSWER).await;
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, LastWill, MqttOptions, QoS};
 use rumqttc::{SubscribeFilter, TlsConfiguration, Transport};
 use tokio::select;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::pauses::Pauses;
@@ -125,12 +125,7 @@ impl Sparkplug {
         let will = LastWill::new(&self.state_topic, state(false, since), QoS::AtLeastOnce, true);
         self.events.mqtt_options.set_last_will(will);
         loop {
-            let due = async {
-                match host.wake_at() {
-                    Some(at) => sleep_until(clock.instant_of(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let due = clock::until(host.wake_at().map(|at| clock.instant_of(at)));
             let event = {
                 let next = pin!(timeout(self.keep_alive * 3, self.events.poll()));
                 select! {

@@ -220,7 +220,7 @@ pub(super) async fn change(
 }
 
 /// The registry as it is on disk; the one in force unless somebody has just changed it.
-async fn newest(api: &Api) -> Result<Arc<crate::grid::Registry>, ApiError> {
+pub(super) async fn newest(api: &Api) -> Result<Arc<crate::grid::Registry>, ApiError> {
     let known = api.world.load().registry.clone();
     if api.store.registry_version().await? == known.version() {
         return Ok(known);

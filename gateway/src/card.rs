@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::grid::dwellings::{Building, Household};
+use crate::grid::nearest::metres;
 use crate::grid::plan::Shows;
 use crate::grid::{Plan, Registry};
 use crate::live::DeviceNow;
@@ -214,14 +215,6 @@ impl Spot {
             (Some(_) | None, Some(_) | None) => (registry.home(device.ix) == Some(self.cell)).then_some(None),
         }
     }
-}
-
-/// On the scale of a neighbourhood the earth is flat.
-pub fn metres([lon, lat]: [f64; 2], [other_lon, other_lat]: [f64; 2]) -> f64 {
-    const DEGREE_M: f64 = 111_320.0;
-    let x = (other_lon - lon) * lat.to_radians().cos() * DEGREE_M;
-    let y = (other_lat - lat) * DEGREE_M;
-    x.hypot(y)
 }
 
 /// Nearest first; those of unknown distance last.

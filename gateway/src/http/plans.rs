@@ -19,8 +19,8 @@ use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params};
 use super::model::{Changed, Page};
 use super::problem::ApiError;
+use super::registry::{TRIES, changed_meanwhile, newest};
 use super::rights::Right;
-use super::staffing::newest;
 use crate::grid::edit::Refused;
 use crate::grid::plan::{Change, Picture, Plan, Shows};
 use crate::grid::{Registry, Rows};
@@ -37,8 +37,6 @@ const SIDE_MAX: u32 = 10_000;
 const PAGE_MAX: u32 = 500;
 /// On one plan.
 const DEVICES_MAX: usize = 500;
-/// Somebody else may be faster this often.
-const TRIES: u32 = 5;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PlanView {
@@ -368,12 +366,7 @@ async fn change(api: &Api, caller: &Caller, change: Change) -> Result<Json<Chang
             return Ok(Json(Changed { version: next.version, changed: true }));
         }
     }
-    Err(ApiError::named(
-        StatusCode::CONFLICT,
-        "registry-changed",
-        "Somebody else changed the registry meanwhile",
-        "The registry has changed since; look at it again, then decide again.".into(),
-    ))
+    Err(changed_meanwhile())
 }
 
 fn sound(applied: Result<Option<Rows>, Refused>) -> Result<Option<Rows>, ApiError> {

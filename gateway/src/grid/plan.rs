@@ -52,7 +52,7 @@ pub struct Picture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pin {
     pub device: String,
-    /// Code of the plan.
+    /// Code of the plan; its picture may follow.
     pub plan: String,
     /// From the left and from the top, in parts of the picture: 0 to 1.
     pub at: [f64; 2],

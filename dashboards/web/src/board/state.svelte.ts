@@ -20,7 +20,7 @@ class Board {
   wanted = $state.raw<{ cell?: string; device?: string } | null>(null);
 
   show(alarm: Alarm): void {
-    this.floor = null;
+    if (this.floor !== null && !alarm.device?.place.startsWith(this.floor.building)) this.floor = null;
     this.wanted = { cell: alarm.cell.code, ...(alarm.device && live.devices.get(alarm.device.id)?.position ? { device: alarm.device.id } : {}) };
   }
 }

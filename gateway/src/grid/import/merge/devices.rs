@@ -143,12 +143,15 @@ impl Merge<'_> {
             }
             return Some([before, said(None)]);
         };
+        // The files of a new station are read before anybody has put a picture in: the pin waits for it.
         if !self.rows.plans.iter().any(|known| known.code == plan.value) {
             let near = nearest(&plan.value, self.rows.plans.iter().map(|plan| plan.code.as_str()));
-            let instead =
-                near.map_or("put its picture in first".into(), |near| format!("did you mean `{near}`?"));
-            self.wrong(plan.at, format!("there is no plan `{}`; {instead}", plan.value));
-            return None;
+            let instead = near.map_or("put its picture in".into(), |near| format!("did you mean `{near}`?"));
+            let id = &row.id.value;
+            self.diff.hint(format!(
+                "the device `{id}` hangs on the plan `{}`, which is not there yet; {instead}",
+                plan.value
+            ));
         }
         let pin = Pin { device: row.id.value.clone(), plan: plan.value.clone(), at: *at };
         let after = said(Some(&pin));

@@ -87,8 +87,9 @@ fn where_a_device_hangs_on_a_plan_is_a_change_like_any_other() {
     assert!(diff.is_empty() && same.pins == rows.pins, "a file without the column leaves it alone");
     let (rows, diff) = merge(&rows, &file("D1,other,a,P-5F,0,1\nD2,other,b,,,\n"), NOW).expect("good");
     assert_eq!((diff.changed, rows.pins.len(), rows.pins[0].device.as_str()), (2, 1, "D1"));
-    let wrong = refused(&rows, &file("D1,other,a,P-6F,0,1\n"));
-    assert!(wrong.contains("no plan `P-6F`; did you mean `P-5F`?"), "{wrong}");
+    let (rows, diff) = merge(&rows, &file("D1,other,a,P-6F,0,1\n"), NOW).expect("its picture may follow");
+    assert_eq!((rows.pins[0].plan.as_str(), diff.hints.len()), ("P-6F", 1));
+    assert!(diff.hints[0].ends_with("not there yet; did you mean `P-5F`?"), "{diff}");
 }
 
 #[test]

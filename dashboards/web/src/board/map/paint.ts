@@ -278,8 +278,10 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
   }
   if (layers.has('hydrants') && view.scale > 0.5) paintPressures(context, ground, view, size, alive, colours);
   if (layers.has('workers')) for (const worker of alive.workers) paintWorker(context, worker, view, size, colours);
-  if (view.scale > HOUSES) for (const house of ground.houses) paintHouse(context, house, view, size, alive, colours);
+  const [calm, burning] = view.scale > HOUSES ? sorted(ground.houses, alive.alarmed) : [[], []];
+  for (const house of calm) paintHouse(context, house, null, view, size, alive, colours);
   for (const trouble of alive.wrong) paintPill(context, trouble, view, size, alive.letters, colours, beat);
+  for (const [house, worst] of burning) paintHouse(context, house, worst, view, size, alive, colours);
   if (alive.pointed) {
     const [x, y] = toScreen(view, alive.pointed.x, alive.pointed.y, size);
     context.strokeStyle = colours.accent;
@@ -300,11 +302,21 @@ export function signOf(house: House, view: View, size: Size, rem: number): { x: 
   return { x, y: y - rem * 1.4, half: (widthOf(house.name) * 0.8 + 1.1) * rem * 0.5, high: rem * 0.75 };
 }
 
+/** Those where all is well, and those with what is worst in them. */
+function sorted(houses: House[], alarmed: Alive['alarmed']): [House[], [House, SignalClass][]] {
+  const calm: House[] = [], wrong: [House, SignalClass][] = [];
+  for (const house of houses) {
+    const worst = CLASSES.find((one) => house.devices.some((id) => alarmed.get(id) === one));
+    if (worst) wrong.push([house, worst]);
+    else calm.push(house);
+  }
+  return [calm, wrong];
+}
+
 /** Its name in a box that can be pressed; what is wrong in it has its colour and its letter. */
-function paintHouse(context: CanvasRenderingContext2D, house: House, view: View, size: Size, alive: Alive, colours: Palette): void {
+function paintHouse(context: CanvasRenderingContext2D, house: House, worst: SignalClass | null, view: View, size: Size, alive: Alive, colours: Palette): void {
   const { x, y, half, high } = signOf(house, view, size, colours.rem);
   if (x < -half || y < -high || x > size.width + half || y > size.height + high) return;
-  const worst = CLASSES.find((one) => house.devices.some((id) => alive.alarmed.get(id) === one));
   context.beginPath();
   context.roundRect(x - half, y - high, half * 2, high * 2, colours.rem * 0.25);
   context.fillStyle = worst ? colours.classes[worst].fill : colours.card;

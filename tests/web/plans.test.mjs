@@ -45,7 +45,7 @@ test('a plan is put in, devices are hung on it by keys and mouse, and all of it 
   await page.mouse.move(sheet.x + sheet.width * 0.4, sheet.y + sheet.height * 0.3, { steps: 4 });
   await page.mouse.move(sheet.x + sheet.width * 0.25, sheet.y + sheet.height * 0.75, { steps: 4 });
   await page.mouse.up();
-  assert.deepEqual(await serious(page), []);
+  assert.deepEqual(await serious(page, '.panel'), []);
   await page.click('#save-pins');
   await page.locator('[role=status]', { hasText: 'Stored' }).waitFor({ timeout: 15_000 });
   const [plan] = await plansNow(), at = Object.fromEntries(plan.devices.map((one) => [one.device, one.at]));
@@ -57,6 +57,12 @@ test('a plan is put in, devices are hung on it by keys and mouse, and all of it 
   await page.waitForSelector('.pin[data-device=SD-2]', { state: 'detached' });
   await page.click('text=Do not save');
   await page.waitForSelector('.pin[data-device=SD-2]');
+  // Saved, it belongs to its own floor again.
+  await pin.focus();
+  await page.keyboard.press('Delete');
+  await page.click('#save-pins');
+  await page.locator('[role=status]', { hasText: 'Stored' }).waitFor({ timeout: 15_000 });
+  assert.deepEqual((await plansNow())[0].devices.map(({ device }) => device), ['SD-1']);
   assert.deepEqual(complaints.filter((one) => !one.includes('422')), []);
   await context.close();
 });
@@ -73,7 +79,7 @@ test('a picture of the ground is laid under the cells by its corners', async () 
   await page.locator('[aria-label="Upper left corner"]').focus();
   await page.keyboard.press('ArrowLeft');
   await page.waitForFunction(() => document.querySelector('svg image').getAttribute('transform').split(' ').length === 6);
-  assert.deepEqual(await serious(page), []);
+  assert.deepEqual(await serious(page, '.panel'), []);
   await form.locator('button.first').click();
   await page.locator('.rows button[aria-current=true]', { hasText: 'GROUND' }).waitFor({ timeout: 15_000 });
   const plan = (await plansNow()).find((one) => one.code === 'GROUND');
@@ -137,11 +143,11 @@ for (const [width, height, language, theme] of [[390, 844, 'zh', 'light'], [1280
     const { page, complaints, foreign, context } = await open(browser, { width, height, language, theme, hash: `alarm=${ALARM}` });
     await drawn(page, '#detail figure');
     await page.locator('#detail .pin.fire').waitFor();
-    assert.deepEqual(await serious(page, '#detail'), []);
+    assert.deepEqual(await serious(page, '#detail figure'), []);
     await page.click('#show-on-plan');
     await drawn(page, '#floor');
     await page.locator('#floor .pin.fire.chosen').waitFor();
-    assert.deepEqual(await serious(page), []);
+    assert.deepEqual(await serious(page, '#floor'), []);
     const sticking = await page.evaluate(() => [document.documentElement.scrollWidth - innerWidth, ...[...document.querySelectorAll('#floor button:not(.pin)')].map((one) => (one.clientWidth > 0 ? one.scrollWidth - one.clientWidth - 1 : 0))].filter((more) => more > 0));
     assert.deepEqual(sticking, []);
     const box = await page.locator('#floor .picture').boundingBox(), room = await page.locator('#floor .plan').boundingBox();
@@ -162,7 +168,7 @@ test('the phone shows where on the floor it hangs, and larger', async () => {
   await drawn(page, '#plan');
   const pin = page.locator('#plan .pin.fire'), sheet = await page.locator('#plan .picture').boundingBox(), at = await pin.boundingBox();
   assert.ok(Math.abs((at.x + at.width / 2 - sheet.x) / sheet.width - 0.52) < 0.02, 'where it was put');
-  assert.deepEqual(await serious(page), []);
+  assert.deepEqual(await serious(page, '#plan'), []);
   await page.click('#plan button');
   await page.waitForFunction(() => document.querySelector('#plan .picture').clientWidth > document.querySelector('#plan .frame').clientWidth * 2);
   const inSight = await page.evaluate(() => {

@@ -3,7 +3,7 @@ import { every } from '../gateway';
 import { live } from '../live.svelte';
 import type { Plan } from './types';
 
-const LOOK_EVERY_MS = 300, IN_FORCE_MS = 8000;
+const LOOK_EVERY_MS = 300, IN_FORCE_MS = 20_000;
 
 class Plans {
   all = $state.raw<Plan[]>([]);

@@ -298,8 +298,7 @@ impl Camera {
         self.gone = self.world.load().registry.at_or_behind(&address).take(REPORTS_MAX).collect();
         let received = self.clock.now().wall;
         let gone = |&device: &DeviceIx| Event::Gone { device, since, received };
-        let events = self.gone.iter().map(gone).collect();
-        let _ = self.inlet.send(Inbound { events, ..Inbound::default() }).await; // Else everything ends.
+        let _ = self.tell(self.gone.iter().map(gone).collect()).await; // Else everything ends.
     }
 
     /// A recorder's camera may have nothing to say for days. One that lost its picture is told by the recorder, again and again.
@@ -309,12 +308,15 @@ impl Camera {
             let freshness = Freshness::Live;
             Event::Report(Report { device, received, device_time: None, freshness, values: Vec::new() })
         };
-        let events: Vec<_> = self.gone.drain(..).map(alive).collect();
+        let events = self.gone.drain(..).map(alive).collect();
+        self.tell(events).await
+    }
+
+    async fn tell(&self, events: Vec<Event>) -> Result<(), Closed> {
         if events.is_empty() {
-            Ok(())
-        } else {
-            self.inlet.send(Inbound { events, ..Inbound::default() }).await
+            return Ok(());
         }
+        self.inlet.send(Inbound { events, ..Inbound::default() }).await
     }
 }
 

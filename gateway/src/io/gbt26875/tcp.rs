@@ -138,7 +138,7 @@ async fn exchange(
                 }
             }
             // After everything that there may be to read.
-            () = sleep_until(heard + talk.desk.settings.quiet) => {
+            () = sleep_until(heard + talk.desk.settings.quiet), if listening => {
                 return End::Lost("it says nothing".into());
             }
         }

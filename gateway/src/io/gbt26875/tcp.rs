@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::decode::samples::context_with;
+    use crate::io::gbt26875::UNCOMMITTED_MAX;
     use crate::io::gbt26875::desk::Settings;
     use crate::io::inlet;
     use crate::wire::gbt26875::{Address, Command, Frame, Header, Label};
@@ -168,11 +169,11 @@ mod tests {
 
     const QUIET: Duration = Duration::from_secs(3 * 10 + 4 * 2);
 
-    fn desk() -> (Arc<Desk>, inlet::Outlet) {
+    fn desk(registered: &[&str]) -> (Arc<Desk>, inlet::Outlet) {
         let config = "address = 1\ntimeout_s = 2\npatrol_s = 10\n";
         let config = toml::from_str(config).expect("a configuration");
         let settings = Settings::of(&config).expect("a sound one");
-        let context = context_with(&[], Arc::default());
+        let context = context_with(registered, Arc::default());
         let world = World {
             registry: context.registry,
             rules: Arc::default(),
@@ -186,7 +187,7 @@ mod tests {
         (Arc::new(Desk::new(settings, world.share(), inlet, clock, Arc::default())), outlet)
     }
 
-    /// A packet of a device that is not registered: it is denied at once.
+    /// Of a device that is registered it is confirmed after the commit, of another denied at once.
     fn packet() -> Vec<u8> {
         let address = |number| Address::new(number).expect("48 bits");
         let sent = Label([0, 0, 0, 1, 1, 26]);
@@ -198,7 +199,7 @@ mod tests {
     async fn a_connection_that_says_nothing_makes_room_for_a_panel() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
-        let ((desk, _outlet), stop) = (desk(), CancellationToken::new());
+        let ((desk, _outlet), stop) = (desk(&[]), CancellationToken::new());
         let panel = async {
             let mut silent = TcpStream::connect(address).await.expect("the one connection there may be");
             let mut panel = TcpStream::connect(address).await.expect("waits at the door");
@@ -217,6 +218,30 @@ mod tests {
                 panel.write_all(&packet()).await.expect("sent");
                 panel.read_exact(&mut answer).await.expect("still there");
             }
+            stop.cancel();
+        };
+        tokio::join!(serve(listener, 1, &desk, &stop), panel);
+    }
+    /// The disk takes nothing more, so nothing more is read; that is not the panel's silence.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_waits_for_the_disk_is_kept() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let ((desk, mut outlet), stop) = (desk(&["gbt26875:889"]), CancellationToken::new());
+        let panel = async {
+            let mut panel = TcpStream::connect(address).await.expect("connected");
+            panel.write_all(&packet().repeat(UNCOMMITTED_MAX)).await.expect("sent");
+            let mut answer = [0; 30];
+            assert!(
+                timeout(5 * QUIET, panel.read(&mut answer)).await.is_err(),
+                "neither confirmed nor closed"
+            );
+            let Some(inlet::Inbound { safe: inlet::Safe::Ticket(ticket), .. }) = outlet.routine.recv().await
+            else {
+                panic!("a packet with a ticket");
+            };
+            ticket.done();
+            timeout(QUIET, panel.read_exact(&mut answer)).await.expect("in time").expect("confirmed");
             stop.cancel();
         };
         tokio::join!(serve(listener, 1, &desk, &stop), panel);

@@ -51,9 +51,11 @@ const BATCH_MAX: usize = 2_000;
 /// Urgent messages in one batch at the most, and routine ones that go along with them, so that a storm of alarms does not stop telemetry.
 const URGENT_MAX: usize = 500;
 const ALONG_MAX: usize = 100;
-/// A pause of this length, with this many messages waiting, means that a sender's window is full: it waits for us.
-const STALL: Duration = Duration::from_millis(3);
+/// With this many messages waiting, a pause that is so many times as long as one between them was means that a sender's window is full: it waits for us.
 const STALL_MESSAGES: usize = 8;
+const STALL_PAUSES: u32 = 6;
+const STALL_SHORTEST: Duration = Duration::from_millis(3);
+const STALL_LONGEST: Duration = Duration::from_millis(30);
 /// A snapshot of the engine is taken after this many events or this long, so that a restart replays no more.
 const SNAPSHOT_EVENTS: usize = 200_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
@@ -305,6 +307,7 @@ impl<D: Disk> Driver<D> {
             () = std::future::ready(()), if !self.waiting.is_empty() => (),
             Some(inbound) = self.outlet.routine.recv() => self.waiting.push_back(inbound),
         }
+        let began = ticks();
         let interval = sleep(self.commit_interval.as_duration());
         tokio::pin!(interval);
         while self.waiting.len() < BATCH_MAX {
@@ -323,7 +326,7 @@ impl<D: Disk> Driver<D> {
                     Some(inbound) => self.waiting.push_back(inbound),
                     None => break,
                 },
-                () = sleep(STALL), if self.waiting.len() >= STALL_MESSAGES => break,
+                () = sleep(stall(began.elapsed(), self.waiting.len())), if self.waiting.len() >= STALL_MESSAGES => break,
             }
         }
         let many = self.waiting.len().min(BATCH_MAX);
@@ -583,6 +586,12 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+/// How long a pause must be to mean more than the pauses in which so many messages came.
+fn stall(gathered: Duration, messages: usize) -> Duration {
+    let pause = gathered / u32::try_from(messages.max(1)).unwrap_or(u32::MAX);
+    (pause * STALL_PAUSES).clamp(STALL_SHORTEST, STALL_LONGEST)
 }
 
 /// What the waiting room has to say, in the topmost cell.

@@ -89,14 +89,25 @@ impl<T> AckLine<T> {
 impl Ticket {
     /// The message is on disk.
     pub fn done(self) {
-        let mut state = self.shared.lock();
-        let Some(place) = self.number.checked_sub(state.first) else { return };
-        if let Some(done) = state.done.get_mut(place as usize) {
-            *done = true;
-        }
-        drop(state);
-        if place == 0 {
-            self.shared.changed.notify_one();
+        Self::all_done(&[self]);
+    }
+
+    /// So are all of these. Those of one connection mostly stand together, and share the lock and the call.
+    pub fn all_done(tickets: &[Self]) {
+        for tickets in tickets.chunk_by(|one, next| Arc::ptr_eq(&one.shared, &next.shared)) {
+            let Some(Ticket { shared, .. }) = tickets.first() else { continue };
+            let mut state = shared.lock();
+            for ticket in tickets {
+                let place = ticket.number.checked_sub(state.first);
+                if let Some(done) = place.and_then(|place| state.done.get_mut(place as usize)) {
+                    *done = true;
+                }
+            }
+            let ready = state.done.front() == Some(&true);
+            drop(state);
+            if ready {
+                shared.changed.notify_one();
+            }
         }
     }
 }

@@ -13,7 +13,7 @@
 
 mod without_disk;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ use crate::grid::Registry;
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{
-    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, SignalClass,
-    What,
+    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, Report,
+    SignalClass, What,
 };
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
@@ -100,7 +100,7 @@ pub struct Driver<D = Store> {
     since_snapshot: usize,
     snapshot_at: Instant,
     /// Routine messages taken from the queue that are in no batch yet, oldest first.
-    waiting: VecDeque<Inbound>,
+    waiting: Vec<Inbound>,
     limit: RateLimit,
     repetitions: Repetitions,
     behaviour: Behaviour,
@@ -170,7 +170,7 @@ impl<D: Disk> Driver<D> {
             strangers: Arc::default(),
             since_snapshot: 0,
             snapshot_at: ticks() + SNAPSHOT_AFTER,
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
             limit,
             repetitions: Repetitions::default(),
             behaviour,
@@ -295,38 +295,28 @@ impl<D: Disk> Driver<D> {
             inbound = self.outlet.urgent.recv() => match inbound {
                 Some(inbound) => return Turn::Batch(self.urgent(inbound)),
                 // Every source has ended; what they had sent before is still to be done.
-                None => if self.waiting.is_empty() {
-                    match self.outlet.routine.recv().await {
-                        Some(inbound) => self.waiting.push_back(inbound),
-                        None => return Turn::End,
-                    }
+                None => if self.waiting.is_empty() && self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX).await == 0 {
+                    return Turn::End;
                 },
             },
             Some(world) = self.worlds.recv() => return Turn::World(world),
             () = until(wake) => return Turn::Batch(Vec::new()),
             () = std::future::ready(()), if !self.waiting.is_empty() => (),
-            Some(inbound) = self.outlet.routine.recv() => self.waiting.push_back(inbound),
+            1.. = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX) => (),
         }
         let began = ticks();
         let interval = sleep(self.commit_interval.as_duration());
         tokio::pin!(interval);
         while self.waiting.len() < BATCH_MAX {
-            if let Ok(inbound) = self.outlet.urgent.try_recv() {
-                return Turn::Batch(self.urgent(inbound));
-            }
-            if let Ok(inbound) = self.outlet.routine.try_recv() {
-                self.waiting.push_back(inbound);
-                continue;
-            }
+            let waiting = self.waiting.len();
             select! {
                 biased;
                 Some(inbound) = self.outlet.urgent.recv() => return Turn::Batch(self.urgent(inbound)),
-                () = &mut interval => break,
-                inbound = self.outlet.routine.recv() => match inbound {
-                    Some(inbound) => self.waiting.push_back(inbound),
-                    None => break,
+                more = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX - waiting) => if more == 0 {
+                    break;
                 },
-                () = sleep(stall(began.elapsed(), self.waiting.len())), if self.waiting.len() >= STALL_MESSAGES => break,
+                () = &mut interval => break,
+                () = sleep(stall(began.elapsed(), waiting)), if waiting >= STALL_MESSAGES => break,
             }
         }
         let many = self.waiting.len().min(BATCH_MAX);
@@ -344,15 +334,15 @@ impl<D: Disk> Driver<D> {
         while self.waiting.len() < BATCH_MAX + QUEUE_MAX
             && let Ok(next) = self.outlet.routine.try_recv()
         {
-            self.waiting.push_back(next);
+            self.waiting.push(next);
         }
         let devices: BTreeSet<DeviceIx> = urgent.iter().flat_map(devices).collect();
-        let (mut batch, mut waiting) = (Vec::new(), VecDeque::with_capacity(self.waiting.len()));
+        let (mut batch, mut waiting) = (Vec::new(), Vec::with_capacity(self.waiting.len()));
         for (at, inbound) in self.waiting.drain(..).enumerate() {
             if at < ALONG_MAX || self::devices(&inbound).any(|device| devices.contains(&device)) {
                 batch.push(inbound);
             } else {
-                waiting.push_back(inbound);
+                waiting.push(inbound);
             }
         }
         self.waiting = waiting;
@@ -380,7 +370,7 @@ impl<D: Disk> Driver<D> {
                         for change in self.behaviour.look(&report, now.steady) {
                             gathered.events.extend(self.changed(report.device, change, now.steady));
                         }
-                        gathered.events.extend(self.limit.take(report, now).into_iter().map(Event::Report));
+                        gathered.events.extend(self.limit.take(report, now).map(Event::Report));
                     }
                     Event::Gone { .. } | Event::Action(_) => gathered.events.push(event),
                 }
@@ -481,16 +471,22 @@ impl<D: Disk> Driver<D> {
             Effect::Alarm(alarm, entry) if entry.what == What::Raised => Some(alarm.as_ref()),
             Effect::Alarm(..) | Effect::Tell(_) | Effect::Withdraw(_) => None,
         });
+        let raised: Vec<&Alarm> = raised.collect();
+        if raised.is_empty() {
+            return Vec::new();
+        }
         let world = self.world.load();
-        let reports = || {
-            batch.into_iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
-                Event::Report(report) => Some(report),
-                Event::Gone { .. } | Event::Action(_) => None,
-            })
-        };
+        let reports = batch.into_iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
+            Event::Report(report) => Some(report),
+            Event::Gone { .. } | Event::Action(_) => None,
+        });
+        // In order of devices: every card of a storm asks for several of them.
+        let mut reports: Vec<&Report> = reports.collect();
+        reports.sort_by_key(|report| report.device);
         let live = |device| {
             let mut now = self.live.device(device);
-            for report in reports().filter(|report| report.device == device) {
+            let first = reports.partition_point(|report| report.device < device);
+            for report in reports[first..].iter().take_while(|report| report.device == device) {
                 now.take(report);
             }
             now
@@ -499,7 +495,7 @@ impl<D: Disk> Driver<D> {
             let sources = Sources { registry: &world.registry, now: alarm.raised, live: &live };
             (alarm.id, Card::of(alarm, &sources, self.engine.open_alarms().rev()))
         };
-        raised.map(card).collect()
+        raised.into_iter().map(card).collect()
     }
 
     /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
@@ -538,7 +534,7 @@ impl<D: Disk> Driver<D> {
             Effect::Alarm(..) | Effect::Withdraw(_) => None,
         });
         self.unrecorded.committed(told);
-        decided.tickets.into_iter().for_each(Ticket::done);
+        Ticket::all_done(&decided.tickets);
         let mut answers = decided.answers.into_iter();
         for (place, asker) in decided.askers {
             // Nobody waits for an answer to what the station does on its own.

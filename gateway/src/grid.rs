@@ -169,7 +169,7 @@ impl Registry {
             .iter()
             .map(|cell| cell.parent.as_ref().and_then(|code| cells_by_code.get(code).copied()))
             .collect();
-        let homes = rows
+        let homes: Vec<_> = rows
             .devices
             .iter()
             .map(|device| device.cells.first().and_then(|code| cells_by_code.get(code).copied()))

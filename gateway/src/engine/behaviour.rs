@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::config::rules::BehaviourLimits;
-use crate::model::{DeviceIx, Freshness, Metric, Report};
+use crate::model::{Freshness, Metric, Report};
 use crate::units::{Millis, Steady};
 
 /// What is watched, and how far a value lies from the usual one without meaning anything, in the metric's unit.

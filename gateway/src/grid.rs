@@ -14,7 +14,7 @@ pub mod import;
 mod landmarks;
 pub mod locate;
 mod lookup;
-mod nearest;
+pub mod nearest;
 pub mod redraw;
 pub mod roster;
 pub mod shift;

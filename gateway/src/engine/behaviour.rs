@@ -81,7 +81,7 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Behaviour {
     limits: Limits,
-    /// By [`DeviceIx`]: it is asked for every report.
+    /// By the device's place in the table: it is asked for every report.
     devices: Vec<Usuals>,
     told: VecDeque<Steady>,
 }
@@ -332,7 +332,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Quality, Value};
+    use crate::model::{DeviceIx, Quality, Value};
     use crate::units::Timestamp;
 
     const MINUTE: u64 = 60_000;

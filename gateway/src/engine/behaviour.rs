@@ -96,6 +96,7 @@ struct Usuals {
 impl Usuals {
     fn of(&mut self, metric: Metric) -> &mut Usual {
         let at = self.series.iter().position(|(known, _)| *known == metric).unwrap_or_else(|| {
+            self.series.reserve_exact(1); // Most devices have one or two.
             self.series.push((metric, Usual::default()));
             self.series.len() - 1
         });

@@ -390,7 +390,7 @@ mod tests {
         exhaust(&mut limit, 0, 0);
         for n in 0..1_000 {
             for metric in Metric::all().filter(|metric| !metric.spec().fire) {
-                limit.take(report(0, &[(metric, f64::from(n))]), at(1));
+                limit.take(report(0, &[(metric, f64::from(n))]), at(1)).for_each(drop);
             }
         }
         let gone = limit.due(at(1_001));

@@ -359,6 +359,16 @@ mod tests {
         told
     }
 
+    #[test]
+    fn memory_is_bounded_by_the_place_in_the_table() {
+        let mut behaviour = Behaviour::default();
+        for (device, known) in [(7, 8), (u32::MAX, 8)] {
+            let report = Report { device: DeviceIx(device), ..report(Metric::PRESSURE, 400.0, Freshness::Live) };
+            assert_eq!(behaviour.look(&report, Steady(0)), []);
+            assert_eq!(behaviour.devices.len(), known, "after device {device}");
+        }
+    }
+
     fn every_minute(values: impl IntoIterator<Item = f64>) -> Vec<(u64, f64)> {
         values.into_iter().enumerate().map(|(at, value)| (at as u64 * MINUTE, value)).collect()
     }

@@ -135,6 +135,19 @@ mod tests {
         assert_eq!(line.len(), 1);
     }
 
+    #[tokio::test]
+    async fn tickets_of_several_connections_are_done_together() {
+        let (mut one, mut other) = (AckLine::default(), AckLine::default());
+        let tickets = [one.issue(1), one.issue(2), other.issue(7), one.issue(3), other.issue(8)];
+        Ticket::all_done(&tickets[1..]);
+        assert!(one.take_ready().is_empty(), "the first is not done");
+        other.ready().await;
+        assert_eq!(other.take_ready(), [7, 8]);
+        Ticket::all_done(&tickets[..1]);
+        one.ready().await;
+        assert_eq!(one.take_ready(), [1, 2, 3]);
+    }
+
     #[test]
     fn a_ticket_of_a_dead_line_falls_on_nothing() {
         let mut old = AckLine::default();

@@ -646,3 +646,22 @@ impl std::fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pause_longer_than_those_before_it_is_a_stall() {
+        for (gathered_ms, messages, pause_ms) in [
+            (1, 20, 3),    // A window of twenty came at once.
+            (20, 20, 6),   // 1,000 a second.
+            (95, 20, 28),  // 200 a second: their own pauses of 5 ms are none.
+            (200, 8, 30),  // A few: they wait for the interval rather than for this.
+            (0, 2_000, 3), // What was left of a batch with a fire.
+        ] {
+            let stalled = stall(Duration::from_millis(gathered_ms), messages);
+            assert_eq!(stalled.as_millis(), pause_ms, "{messages} in {gathered_ms} ms");
+        }
+    }
+}

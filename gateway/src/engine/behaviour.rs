@@ -363,7 +363,8 @@ mod tests {
     fn memory_is_bounded_by_the_place_in_the_table() {
         let mut behaviour = Behaviour::default();
         for (device, known) in [(7, 8), (u32::MAX, 8)] {
-            let report = Report { device: DeviceIx(device), ..report(Metric::PRESSURE, 400.0, Freshness::Live) };
+            let report =
+                Report { device: DeviceIx(device), ..report(Metric::PRESSURE, 400.0, Freshness::Live) };
             assert_eq!(behaviour.look(&report, Steady(0)), []);
             assert_eq!(behaviour.devices.len(), known, "after device {device}");
         }

@@ -103,7 +103,7 @@ impl Worker {
                 let _ = tokio::time::timeout(WITHIN, self.store.hurry(name)).await;
             }
             hurried = dead;
-            let (go, mut left_here) = self.from_memory(&desk, &mut places, now);
+            let (go, mut left_here) = self.choose_in_memory(&desk, &mut places, now);
             flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
             let outbox_changed = changed.has_changed().map_err(|_| StoreError::Stopped)?;
             if outbox_changed
@@ -124,7 +124,7 @@ impl Worker {
                         Some(keys) = flying.next() => ended.push(keys),
                         due = &mut reading => break due,
                         _ = in_memory.changed() => {
-                            let (go, left) = self.from_memory(&desk, &mut places, self.clock.now());
+                            let (go, left) = self.choose_in_memory(&desk, &mut places, self.clock.now());
                             flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
                             left_here = left;
                         }
@@ -180,7 +180,7 @@ impl Worker {
     }
 
     /// What goes out now without having been read from the outbox, and whether some of it stays for want of a place or a token.
-    fn from_memory(&self, desk: &Mutex<Desk>, places: &mut Places, now: Now) -> (Vec<Vec<Row>>, bool) {
+    fn choose_in_memory(&self, desk: &Mutex<Desk>, places: &mut Places, now: Now) -> (Vec<Vec<Row>>, bool) {
         let memory = self.unrecorded.due(self.channel.name(), now.steady, FROM_MEMORY_MAX).into();
         let (go, Left { stay, wait }) = self.choose(memory, desk, places, now);
         go.iter().flatten().for_each(|row| self.unrecorded.fly(&row.alert.key));

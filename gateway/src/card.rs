@@ -223,8 +223,14 @@ fn nearest<'a>(
     registry: &'a Registry,
     kinds: &[DeviceKind],
 ) -> Vec<(Option<u32>, &'a crate::grid::Device)> {
-    let mut found: Vec<_> = registry
-        .landmarks()
+    let landmarks = registry.landmarks();
+    let around = spot.position.into_iter().flat_map(|here| landmarks.around(here, NEAR_M));
+    let in_cell = landmarks.in_cell(spot.cell).filter_map(|ix| registry.device(ix));
+    // Where both positions are known the distance alone counts.
+    let in_cell = in_cell.filter(|device| spot.position.is_none() || device.position.is_none());
+    let mut found: Vec<_> = around
+        .filter_map(|ix| registry.device(ix))
+        .chain(in_cell)
         .filter(|device| kinds.contains(&device.kind))
         .filter_map(|device| Some((spot.near(device, registry)?, device)))
         .collect();

@@ -270,7 +270,7 @@ mod defaults {
     }
 
     spanned! {
-        commit_interval_ms: u32 = 200;
+        commit_interval_ms: u32 = 300;
         journal_max_mb: u32 = 2048;
         journal_max_days: u32 = 30;
         history_max_days: u32 = 400;

@@ -11,6 +11,7 @@ pub mod duty;
 pub mod dwellings;
 pub mod edit;
 pub mod import;
+mod landmarks;
 pub mod locate;
 mod lookup;
 pub mod nearest;
@@ -33,6 +34,7 @@ pub use team::{Member, Team, TeamKind};
 
 use serde::{Deserialize, Serialize};
 
+use self::landmarks::Landmarks;
 use self::lookup::Lookup;
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::{Millis, Timestamp, Zone};
@@ -158,8 +160,8 @@ pub struct Registry {
     roster: Roster,
     teams_by_name: HashMap<String, usize>,
     dwellings: Dwellings,
-    /// Hydrants and cameras in service: what a card looks for.
-    landmarks: Vec<DeviceIx>,
+    /// What a card looks for.
+    landmarks: Landmarks,
 }
 
 impl Registry {
@@ -176,7 +178,7 @@ impl Registry {
             .iter()
             .map(|cell| cell.parent.as_ref().and_then(|code| cells_by_code.get(code).copied()))
             .collect();
-        let homes = rows
+        let homes: Vec<_> = rows
             .devices
             .iter()
             .map(|device| device.cells.first().and_then(|code| cells_by_code.get(code).copied()))
@@ -188,14 +190,7 @@ impl Registry {
         let teams_by_name = rows.teams.iter().enumerate().map(|(at, t)| (t.name.clone(), at)).collect();
         let roster = Roster::build(&rows, &cells_by_code, &people_by_id);
         let dwellings = Dwellings::new(&rows.buildings, &rows.households);
-        let landmark =
-            |kind| matches!(kind, DeviceKind::Hydrant | DeviceKind::Camera | DeviceKind::AccessCamera);
-        let landmarks = rows
-            .devices
-            .iter()
-            .filter(|device| !device.retired && landmark(device.kind))
-            .map(|device| device.ix)
-            .collect();
+        let landmarks = Landmarks::new(&rows.devices, &homes);
         Arc::new(Self {
             dwellings,
             landmarks,
@@ -236,9 +231,9 @@ impl Registry {
         &self.dwellings
     }
 
-    /// Hydrants and cameras in service.
-    pub fn landmarks(&self) -> impl Iterator<Item = &Device> {
-        self.landmarks.iter().filter_map(|&ix| self.device(ix))
+    /// Hydrants and cameras in service, by where they stand.
+    pub fn landmarks(&self) -> &Landmarks {
+        &self.landmarks
     }
 
     pub fn device(&self, ix: DeviceIx) -> Option<&Device> {

@@ -73,6 +73,9 @@ impl DeviceNow {
     /// Older values never replace newer ones. `true`: it was not known to be online before.
     pub fn take(&mut self, report: &Report) -> bool {
         self.last_seen = self.last_seen.max(Some(report.received));
+        if self.latest.is_empty() {
+            self.latest.reserve_exact(report.values.len()); // It mostly goes on as it begins, and there are hundreds of thousands.
+        }
         for &value in &report.values {
             let new =
                 Latest { value, time: report.time(), received: report.received, freshness: report.freshness };

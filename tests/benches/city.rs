@@ -58,7 +58,7 @@ fn city(title: &'static str, lasts: Duration) -> Section {
         let remark = if part == 0.99 { fires.as_str() } else { "" };
         section.row(&format!("fire → webhook, {name}"), "ms", one(quantile(&found.fires_ms, part)), remark);
     }
-    section.row("publish → acknowledgement, p99", "ms", one(found.ack_p99_ms), "a commit gathers for 200 ms");
+    section.row("publish → acknowledgement, p99", "ms", one(found.ack_p99_ms), "a commit gathers for 300 ms");
     section.row("memory", "MB", one(found.memory_mb), "at the end; goal with so many devices: at most 300");
     section.row("written to disk", "MB/s", one(found.written_mb / found.took_s), "");
     section

@@ -4,13 +4,11 @@
 //! far values usually lie from it are followed slowly, and what lies far out does not move them; so slow drift is followed and nothing is said of it, while a jump that holds for several
 //! readings is told once, with what it was and what it is. Then it is the usual, and learned anew. The pace is only judged of devices that keep one: a door contact has none.
 //!
-//! In bounded memory: [`SERIES_MAX`]. What is learned is lost with a restart. Deliberately absent: flags, counters and what jumps by its nature (smoke, gas, flow, signal strength).
-
-use std::collections::HashMap;
+//! In bounded memory: [`DEVICES_MAX`]. What is learned is lost with a restart. Deliberately absent: flags, counters and what jumps by its nature (smoke, gas, flow, signal strength).
 
 use super::hourly::Hourly;
 use crate::config::rules::BehaviourLimits;
-use crate::model::{DeviceIx, Freshness, Metric, Report};
+use crate::model::{Freshness, Metric, Report};
 use crate::units::{Millis, Steady};
 
 /// What is watched, and how far a value lies from the usual one without meaning anything, in the metric's unit.
@@ -21,8 +19,8 @@ const WATCHED: [(Metric, f32); 5] = [
     (Metric::LEVEL, 0.3),
     (Metric::BATTERY_VOLTAGE, 0.3),
 ];
-/// Series and paces that are followed; about 10 MB. Further devices are not watched.
-const SERIES_MAX: usize = 200_000;
+/// Devices that are followed, the first of the table; about 20 MB. Further devices are not watched.
+const DEVICES_MAX: usize = 200_000;
 /// How fast the usual follows: the step of one reading.
 const FOLLOW: f32 = 1.0 / 32.0;
 /// Intervals that differ more than this from the usual one (as a power of two) are no pace.
@@ -80,9 +78,27 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Behaviour {
     limits: Limits,
-    series: HashMap<(DeviceIx, Metric), Usual>,
-    paces: HashMap<DeviceIx, Pace>,
+    /// By the device's place in the table: it is asked for every report.
+    devices: Vec<Usuals>,
     told: Hourly<TOLD_PER_HOUR>,
+}
+
+/// What is usual of one device.
+#[derive(Debug, Default)]
+struct Usuals {
+    pace: Option<Pace>,
+    series: Vec<(Metric, Usual)>,
+}
+
+impl Usuals {
+    fn of(&mut self, metric: Metric) -> &mut Usual {
+        let at = self.series.iter().position(|(known, _)| *known == metric).unwrap_or_else(|| {
+            self.series.reserve_exact(1); // Most devices have one or two.
+            self.series.push((metric, Usual::default()));
+            self.series.len() - 1
+        });
+        &mut self.series[at].1
+    }
 }
 
 /// Whether a change is told by itself.
@@ -104,29 +120,27 @@ impl Behaviour {
 
     /// What this report shows to have changed; none as a rule.
     pub fn look(&mut self, report: &Report, now: Steady) -> Vec<Change> {
-        if self.limits.learn == 0 || report.freshness != Freshness::Live {
+        let at = report.device.at();
+        if self.limits.learn == 0 || report.freshness != Freshness::Live || DEVICES_MAX <= at {
             return Vec::new();
         }
+        if self.devices.len() <= at {
+            self.devices.resize_with(at + 1, Usuals::default);
+        }
+        let usuals = &mut self.devices[at];
         let mut changes = Vec::new();
         for value in &report.values {
             let Some((_, floor)) = WATCHED.iter().find(|(metric, _)| *metric == value.metric) else {
                 continue;
             };
-            let key = (report.device, value.metric);
-            if SERIES_MAX <= self.series.len() && !self.series.contains_key(&key) {
-                continue;
-            }
-            let usual = self.series.entry(key).or_default();
             // Learned far beyond f32 nothing can be compared.
             let number = value.value.clamp(-1e30, 1e30) as f32;
-            if let Some((was, is)) = usual.take(number, *floor, self.limits) {
+            if let Some((was, is)) = usuals.of(value.metric).take(number, *floor, self.limits) {
                 changes.push(Change::Value { metric: value.metric, was: was.into(), is: is.into() });
             }
         }
-        if !report.values.is_empty()
-            && (self.paces.len() < SERIES_MAX || self.paces.contains_key(&report.device))
-        {
-            let pace = self.paces.entry(report.device).or_insert_with(|| Pace::since(now));
+        if !report.values.is_empty() {
+            let pace = usuals.pace.get_or_insert_with(|| Pace::since(now));
             changes.extend(pace.take(now, self.limits).map(|(was, is)| Change::Pace { was, is }));
         }
         changes
@@ -309,7 +323,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Quality, Value};
+    use crate::model::{DeviceIx, Quality, Value};
     use crate::units::Timestamp;
 
     const MINUTE: u64 = 60_000;
@@ -334,6 +348,17 @@ mod tests {
             told.extend(found.into_iter().map(|change| (at, change.to_string())));
         }
         told
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_place_in_the_table() {
+        let mut behaviour = Behaviour::default();
+        for (device, known) in [(7, 8), (u32::MAX, 8)] {
+            let report =
+                Report { device: DeviceIx(device), ..report(Metric::PRESSURE, 400.0, Freshness::Live) };
+            assert_eq!(behaviour.look(&report, Steady(0)), []);
+            assert_eq!(behaviour.devices.len(), known, "after device {device}");
+        }
     }
 
     fn every_minute(values: impl IntoIterator<Item = f64>) -> Vec<(u64, f64)> {

@@ -92,27 +92,29 @@ impl RateLimit {
         self.allowance = allowance;
     }
 
-    /// What goes on now: nothing, the report, or the report after what was held before it.
-    pub fn take(&mut self, report: Report, now: Now) -> Vec<Report> {
+    /// What goes on now: nothing, the report, or the report after what was held before it. Nearly always it is the report.
+    pub fn take(&mut self, report: Report, now: Now) -> impl Iterator<Item = Report> + use<> {
         let device = report.device;
         let within = self.spend(device, now.steady);
-        let Some(loud) = self.loud.get_mut(&device) else {
-            if within {
-                return vec![report];
+        let (before, itself) = match self.loud.get_mut(&device) {
+            None if within => (Vec::new(), Some(report)),
+            None => {
+                let loud = self.loud.entry(device).or_insert_with(|| Loud::since(now.steady));
+                loud.received = 1;
+                loud.beyond(report, now.steady)
             }
-            let mut loud = Loud::since(now.steady);
-            loud.received = 1;
-            let gone = loud.beyond(report, now.steady);
-            self.loud.insert(device, loud);
-            return gone;
+            Some(loud) => {
+                loud.received += 1;
+                if within {
+                    loud.supersede(&report);
+                    loud.went_on(&report);
+                    (Vec::new(), Some(report))
+                } else {
+                    loud.beyond(report, now.steady)
+                }
+            }
         };
-        loud.received += 1;
-        if !within {
-            return loud.beyond(report, now.steady);
-        }
-        loud.supersede(&report);
-        loud.went_on(&report);
-        vec![report]
+        before.into_iter().chain(itself)
     }
 
     /// When [`RateLimit::due`] has something.
@@ -179,13 +181,12 @@ impl Loud {
         }
     }
 
-    /// A report for which there is no allowance.
-    fn beyond(&mut self, report: Report, now: Steady) -> Vec<Report> {
+    /// A report for which there is no allowance: what was held before it goes on, and it does itself, or neither.
+    fn beyond(&mut self, report: Report, now: Steady) -> (Vec<Report>, Option<Report>) {
         if set_fires(&report) & !self.fires[usize::from(is_live(&report))] != 0 {
-            let mut reports = self.release();
+            let held = self.release();
             self.went_on(&report);
-            reports.push(report);
-            return reports;
+            return (held, Some(report));
         }
         self.beyond += 1;
         self.supersede(&report);
@@ -195,7 +196,7 @@ impl Loud {
         }
         self.held.push(report);
         self.release_at.get_or_insert(now + HOLD);
-        Vec::new()
+        (Vec::new(), None)
     }
 
     /// What is held goes on, oldest first.
@@ -293,7 +294,7 @@ mod tests {
     fn exhaust(limit: &mut RateLimit, device: u32, ms: u64) {
         for n in 0..10 {
             let report = report(device, &[(Metric::TEMPERATURE, f64::from(n))]);
-            assert_eq!(limit.take(report, at(ms)).len(), 1, "report {n} is within the allowance");
+            assert_eq!(limit.take(report, at(ms)).count(), 1, "report {n} is within the allowance");
         }
     }
 
@@ -303,10 +304,11 @@ mod tests {
         let (mut passed, mut remarks) = (0, Vec::new());
         for ms in 0..30_000 {
             for _ in 0..10 {
-                passed += limit.take(report(0, &[(Metric::TEMPERATURE, f64::from(ms as u32))]), at(ms)).len();
+                passed +=
+                    limit.take(report(0, &[(Metric::TEMPERATURE, f64::from(ms as u32))]), at(ms)).count();
             }
             assert_eq!(
-                limit.take(report(1, &[]), at(ms)).len(),
+                limit.take(report(1, &[]), at(ms)).count(),
                 usize::from(ms < 10 || ms % 1000 == 0),
                 "{ms}"
             );
@@ -338,26 +340,26 @@ mod tests {
     fn a_fire_of_a_mad_device_goes_on_at_once_and_in_order() {
         let mut limit = limit();
         exhaust(&mut limit, 0, 0);
-        assert!(limit.take(report(0, &[(Metric::SMOKE, 0.0)]), at(1)).is_empty(), "held");
-        assert!(limit.take(report(0, &[(Metric::BATTERY, 5.0)]), at(2)).is_empty(), "held");
-        let gone = limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(3));
+        assert!(limit.take(report(0, &[(Metric::SMOKE, 0.0)]), at(1)).next().is_none(), "held");
+        assert!(limit.take(report(0, &[(Metric::BATTERY, 5.0)]), at(2)).next().is_none(), "held");
+        let gone: Vec<_> = limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(3)).collect();
         assert_eq!(gone.len(), 3, "the fire after what was said before it");
         assert_eq!(number(&gone[2], Metric::SMOKE), Some(1.0));
         for ms in 4..900 {
             assert!(
-                limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(ms)).is_empty(),
+                limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(ms)).next().is_none(),
                 "the same frame is folded"
             );
         }
         assert_eq!(
-            limit.take(report(0, &[(Metric::HEAT_ALARM, 1.0)]), at(901)).len(),
+            limit.take(report(0, &[(Metric::HEAT_ALARM, 1.0)]), at(901)).count(),
             2,
             "another fire is news"
         );
-        assert!(limit.take(report(0, &[(Metric::SMOKE, 0.0)]), at(902)).is_empty());
-        assert_eq!(limit.take(report(0, &[(Metric::GAS_ALARM, 1.0)]), at(903)).len(), 2);
+        assert!(limit.take(report(0, &[(Metric::SMOKE, 0.0)]), at(902)).next().is_none());
+        assert_eq!(limit.take(report(0, &[(Metric::GAS_ALARM, 1.0)]), at(903)).count(), 2);
         assert_eq!(
-            limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(904)).len(),
+            limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(904)).count(),
             1,
             "a fire after its clear"
         );
@@ -367,8 +369,8 @@ mod tests {
     fn a_clear_is_late_by_a_second_at_most() {
         let mut limit = limit();
         exhaust(&mut limit, 0, 0);
-        assert_eq!(limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(1)).len(), 1);
-        assert!(limit.take(report(0, &[(Metric::SMOKE, 0.0)]), at(2)).is_empty());
+        assert_eq!(limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(1)).count(), 1);
+        assert!(limit.take(report(0, &[(Metric::SMOKE, 0.0)]), at(2)).next().is_none());
         assert_eq!(limit.wake_at(), Some(Steady(1_002)));
         let gone = limit.due(at(1_002));
         assert_eq!(gone.iter().find_map(|report| number(report, Metric::SMOKE)), Some(0.0));
@@ -378,8 +380,8 @@ mod tests {
     fn a_test_press_does_not_hide_the_fire_after_it() {
         let mut limit = limit();
         exhaust(&mut limit, 0, 0);
-        assert!(limit.take(report(0, &[(Metric::SMOKE, 1.0), (Metric::TEST, 1.0)]), at(1)).is_empty());
-        assert_eq!(limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(2)).len(), 2);
+        assert!(limit.take(report(0, &[(Metric::SMOKE, 1.0), (Metric::TEST, 1.0)]), at(1)).next().is_none());
+        assert_eq!(limit.take(report(0, &[(Metric::SMOKE, 1.0)]), at(2)).count(), 2);
     }
 
     #[test]
@@ -388,7 +390,7 @@ mod tests {
         exhaust(&mut limit, 0, 0);
         for n in 0..1_000 {
             for metric in Metric::all().filter(|metric| !metric.spec().fire) {
-                limit.take(report(0, &[(metric, f64::from(n))]), at(1));
+                limit.take(report(0, &[(metric, f64::from(n))]), at(1)).for_each(drop);
             }
         }
         let gone = limit.due(at(1_001));

@@ -89,14 +89,25 @@ impl<T> AckLine<T> {
 impl Ticket {
     /// The message is on disk.
     pub fn done(self) {
-        let mut state = self.shared.lock();
-        let Some(place) = self.number.checked_sub(state.first) else { return };
-        if let Some(done) = state.done.get_mut(place as usize) {
-            *done = true;
-        }
-        drop(state);
-        if place == 0 {
-            self.shared.changed.notify_one();
+        Self::all_done(&[self]);
+    }
+
+    /// So are all of these. Those of one connection mostly stand together, and share the lock and the call.
+    pub fn all_done(tickets: &[Self]) {
+        for tickets in tickets.chunk_by(|one, next| Arc::ptr_eq(&one.shared, &next.shared)) {
+            let Some(Ticket { shared, .. }) = tickets.first() else { continue };
+            let mut state = shared.lock();
+            for ticket in tickets {
+                let place = ticket.number.checked_sub(state.first);
+                if let Some(done) = place.and_then(|place| state.done.get_mut(place as usize)) {
+                    *done = true;
+                }
+            }
+            let ready = state.done.front() == Some(&true);
+            drop(state);
+            if ready {
+                shared.changed.notify_one();
+            }
         }
     }
 }
@@ -122,6 +133,19 @@ mod tests {
         tickets.remove(0).done();
         assert_eq!(line.take_ready(), [1, 2]);
         assert_eq!(line.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn tickets_of_several_connections_are_done_together() {
+        let (mut one, mut other) = (AckLine::default(), AckLine::default());
+        let tickets = [one.issue(1), one.issue(2), other.issue(7), one.issue(3), other.issue(8)];
+        Ticket::all_done(&tickets[1..]);
+        assert!(one.take_ready().is_empty(), "the first is not done");
+        other.ready().await;
+        assert_eq!(other.take_ready(), [7, 8]);
+        Ticket::all_done(&tickets[..1]);
+        one.ready().await;
+        assert_eq!(one.take_ready(), [1, 2, 3]);
     }
 
     #[test]

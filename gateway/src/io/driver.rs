@@ -13,7 +13,7 @@
 
 mod without_disk;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ use crate::grid::Registry;
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{
-    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, SignalClass,
-    What,
+    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, Report,
+    SignalClass, What,
 };
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
@@ -51,9 +51,11 @@ const BATCH_MAX: usize = 2_000;
 /// Urgent messages in one batch at the most, and routine ones that go along with them, so that a storm of alarms does not stop telemetry.
 const URGENT_MAX: usize = 500;
 const ALONG_MAX: usize = 100;
-/// A pause of this length, with this many messages waiting, means that a sender's window is full: it waits for us.
-const STALL: Duration = Duration::from_millis(3);
+/// With this many messages waiting, a pause that is so many times as long as one between them was means that a sender's window is full: it waits for us.
 const STALL_MESSAGES: usize = 8;
+const STALL_PAUSES: u32 = 6;
+const STALL_SHORTEST: Duration = Duration::from_millis(3);
+const STALL_LONGEST: Duration = Duration::from_millis(30);
 /// A snapshot of the engine is taken after this many events or this long, so that a restart replays no more.
 const SNAPSHOT_EVENTS: usize = 200_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
@@ -98,7 +100,7 @@ pub struct Driver<D = Store> {
     since_snapshot: usize,
     snapshot_at: Instant,
     /// Routine messages taken from the queue that are in no batch yet, oldest first.
-    waiting: VecDeque<Inbound>,
+    waiting: Vec<Inbound>,
     limit: RateLimit,
     repetitions: Repetitions,
     behaviour: Behaviour,
@@ -168,7 +170,7 @@ impl<D: Disk> Driver<D> {
             strangers: Arc::default(),
             since_snapshot: 0,
             snapshot_at: ticks() + SNAPSHOT_AFTER,
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
             limit,
             repetitions: Repetitions::default(),
             behaviour,
@@ -292,37 +294,28 @@ impl<D: Disk> Driver<D> {
             inbound = self.outlet.urgent.recv() => match inbound {
                 Some(inbound) => return Turn::Batch(self.urgent(inbound)),
                 // Every source has ended; what they had sent before is still to be done.
-                None => if self.waiting.is_empty() {
-                    match self.outlet.routine.recv().await {
-                        Some(inbound) => self.waiting.push_back(inbound),
-                        None => return Turn::End,
-                    }
+                None => if self.waiting.is_empty() && self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX).await == 0 {
+                    return Turn::End;
                 },
             },
             Some(world) = self.worlds.recv() => return Turn::World(world),
             () = until(wake) => return Turn::Batch(Vec::new()),
             () = std::future::ready(()), if !self.waiting.is_empty() => (),
-            Some(inbound) = self.outlet.routine.recv() => self.waiting.push_back(inbound),
+            1.. = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX) => (),
         }
+        let began = ticks();
         let interval = sleep(self.commit_interval.as_duration());
         tokio::pin!(interval);
         while self.waiting.len() < BATCH_MAX {
-            if let Ok(inbound) = self.outlet.urgent.try_recv() {
-                return Turn::Batch(self.urgent(inbound));
-            }
-            if let Ok(inbound) = self.outlet.routine.try_recv() {
-                self.waiting.push_back(inbound);
-                continue;
-            }
+            let waiting = self.waiting.len();
             select! {
                 biased;
                 Some(inbound) = self.outlet.urgent.recv() => return Turn::Batch(self.urgent(inbound)),
-                () = &mut interval => break,
-                inbound = self.outlet.routine.recv() => match inbound {
-                    Some(inbound) => self.waiting.push_back(inbound),
-                    None => break,
+                more = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX - waiting) => if more == 0 {
+                    break;
                 },
-                () = sleep(STALL), if self.waiting.len() >= STALL_MESSAGES => break,
+                () = &mut interval => break,
+                () = sleep(stall(began.elapsed(), waiting)), if waiting >= STALL_MESSAGES => break,
             }
         }
         let many = self.waiting.len().min(BATCH_MAX);
@@ -340,15 +333,15 @@ impl<D: Disk> Driver<D> {
         while self.waiting.len() < BATCH_MAX + QUEUE_MAX
             && let Ok(next) = self.outlet.routine.try_recv()
         {
-            self.waiting.push_back(next);
+            self.waiting.push(next);
         }
         let devices: BTreeSet<DeviceIx> = urgent.iter().flat_map(devices).collect();
-        let (mut batch, mut waiting) = (Vec::new(), VecDeque::with_capacity(self.waiting.len()));
+        let (mut batch, mut waiting) = (Vec::new(), Vec::with_capacity(self.waiting.len()));
         for (at, inbound) in self.waiting.drain(..).enumerate() {
             if at < ALONG_MAX || self::devices(&inbound).any(|device| devices.contains(&device)) {
                 batch.push(inbound);
             } else {
-                waiting.push_back(inbound);
+                waiting.push(inbound);
             }
         }
         self.waiting = waiting;
@@ -376,7 +369,7 @@ impl<D: Disk> Driver<D> {
                         for change in self.behaviour.look(&report, now.steady) {
                             gathered.events.extend(self.changed(report.device, change, now.steady));
                         }
-                        gathered.events.extend(self.limit.take(report, now).into_iter().map(Event::Report));
+                        gathered.events.extend(self.limit.take(report, now).map(Event::Report));
                     }
                     Event::Gone { .. } | Event::Action(_) => gathered.events.push(event),
                 }
@@ -477,16 +470,22 @@ impl<D: Disk> Driver<D> {
             Effect::Alarm(alarm, entry) if entry.what == What::Raised => Some(alarm.as_ref()),
             Effect::Alarm(..) | Effect::Tell(_) | Effect::Withdraw(_) => None,
         });
+        let raised: Vec<&Alarm> = raised.collect();
+        if raised.is_empty() {
+            return Vec::new();
+        }
         let world = self.world.load();
-        let reports = || {
-            batch.into_iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
-                Event::Report(report) => Some(report),
-                Event::Gone { .. } | Event::Action(_) => None,
-            })
-        };
+        let reports = batch.into_iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
+            Event::Report(report) => Some(report),
+            Event::Gone { .. } | Event::Action(_) => None,
+        });
+        // In order of devices: every card of a storm asks for several of them.
+        let mut reports: Vec<&Report> = reports.collect();
+        reports.sort_by_key(|report| report.device);
         let live = |device| {
             let mut now = self.live.device(device);
-            for report in reports().filter(|report| report.device == device) {
+            let first = reports.partition_point(|report| report.device < device);
+            for report in reports[first..].iter().take_while(|report| report.device == device) {
                 now.take(report);
             }
             now
@@ -495,7 +494,7 @@ impl<D: Disk> Driver<D> {
             let sources = Sources { registry: &world.registry, now: alarm.raised, live: &live };
             (alarm.id, Card::of(alarm, &sources, self.engine.open_alarms().rev()))
         };
-        raised.map(card).collect()
+        raised.into_iter().map(card).collect()
     }
 
     /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
@@ -534,7 +533,7 @@ impl<D: Disk> Driver<D> {
             Effect::Alarm(..) | Effect::Withdraw(_) => None,
         });
         self.unrecorded.committed(told);
-        decided.tickets.into_iter().for_each(Ticket::done);
+        Ticket::all_done(&decided.tickets);
         let mut answers = decided.answers.into_iter();
         for (place, asker) in decided.askers {
             // Nobody waits for an answer to what the station does on its own.
@@ -582,6 +581,12 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+/// How long a pause must be to mean more than the pauses in which so many messages came.
+fn stall(gathered: Duration, messages: usize) -> Duration {
+    let pause = gathered / u32::try_from(messages.max(1)).unwrap_or(u32::MAX);
+    (pause * STALL_PAUSES).clamp(STALL_SHORTEST, STALL_LONGEST)
 }
 
 /// What the waiting room has to say, in the topmost cell.
@@ -638,5 +643,24 @@ impl std::fmt::Display for Chain<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pause_longer_than_those_before_it_is_a_stall() {
+        for (gathered_ms, messages, pause_ms) in [
+            (1, 20, 3),    // A window of twenty came at once.
+            (20, 20, 6),   // 1,000 a second.
+            (95, 20, 28),  // 200 a second: their own pauses of 5 ms are none.
+            (200, 8, 30),  // A few: they wait for the interval rather than for this.
+            (0, 2_000, 3), // What was left of a batch with a fire.
+        ] {
+            let stalled = stall(Duration::from_millis(gathered_ms), messages);
+            assert_eq!(stalled.as_millis(), pause_ms, "{messages} in {gathered_ms} ms");
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::clock::{self, Clock};
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{Alert, SignalClass};
-use crate::store::outbox::{Outcome, Row};
+use crate::store::outbox::{Due, Outcome, Row};
 use crate::store::{Store, StoreError};
 use crate::units::{Millis, Now, Steady};
 use crate::world;
@@ -103,15 +103,8 @@ impl Worker {
                 let _ = tokio::time::timeout(WITHIN, self.store.hurry(name)).await;
             }
             hurried = dead;
-            let memory = self.unrecorded.due(name, now.steady, FROM_MEMORY_MAX).into();
-            let (go, in_memory_left) = self.choose(memory, &desk, &mut places, now);
-            for rows in go {
-                rows.iter().for_each(|row| self.unrecorded.fly(&row.alert.key));
-                flying.push(self.attempt(rows, &desk));
-            }
-            let left_here = !in_memory_left.stay.is_empty() || !in_memory_left.wait.is_empty();
-            let Left { stay, wait } = in_memory_left;
-            self.unrecorded.leave(stay.into_iter().chain(wait.into_iter().map(|(row, _)| row)));
+            let (go, mut left_here) = self.choose_in_memory(&desk, &mut places, now);
+            flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
             let outbox_changed = changed.has_changed().map_err(|_| StoreError::Stopped)?;
             if outbox_changed
                 || left_to_outbox.has_changed().is_ok_and(|left| left)
@@ -120,16 +113,27 @@ impl Worker {
                 left_to_outbox.mark_unchanged();
                 changed.mark_unchanged(); // Before the store is asked, or a change between would be slept through.
                 let mut ended = Vec::new();
-                page = {
-                    let reading = self.read(now.steady, &places, &mut readable);
-                    tokio::pin!(reading);
-                    loop {
-                        tokio::select! {
-                            biased;
-                            Some(keys) = flying.next() => ended.push(keys), // Sending does not wait for the outbox.
-                            page = &mut reading => break page,
+                // Rows on their way, or told and not recorded yet, are still pending in the outbox and come along.
+                let asked = places.len() + self.unrecorded.len() + AHEAD_MAX;
+                let reading = self.read(now.steady, asked, &mut readable);
+                tokio::pin!(reading);
+                // Neither sending nor a fire just stored waits for the outbox.
+                let due = loop {
+                    tokio::select! {
+                        biased;
+                        Some(keys) = flying.next() => ended.push(keys),
+                        due = &mut reading => break due,
+                        _ = in_memory.changed() => {
+                            let (go, left) = self.choose_in_memory(&desk, &mut places, self.clock.now());
+                            flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
+                            left_here = left;
                         }
                     }
+                };
+                let busy = |row: &Row| places.holds(row) || self.unrecorded.holds(&row.alert.key);
+                page = match due {
+                    Some(due) => Page::new(due, now.steady, busy),
+                    None => Page::nothing_until(now.steady + AGAIN),
                 };
                 ended.iter().for_each(|keys: &Vec<String>| places.free(keys));
             }
@@ -173,6 +177,16 @@ impl Worker {
         };
         let _ = tokio::time::timeout(DRAIN, drain).await;
         Ok(())
+    }
+
+    /// What goes out now without having been read from the outbox, and whether some of it stays for want of a place or a token.
+    fn choose_in_memory(&self, desk: &Mutex<Desk>, places: &mut Places, now: Now) -> (Vec<Vec<Row>>, bool) {
+        let memory = self.unrecorded.due(self.channel.name(), now.steady, FROM_MEMORY_MAX).into();
+        let (go, Left { stay, wait }) = self.choose(memory, desk, places, now);
+        go.iter().flatten().for_each(|row| self.unrecorded.fly(&row.alert.key));
+        let left_here = !stay.is_empty() || !wait.is_empty();
+        self.unrecorded.leave(stay.into_iter().chain(wait.into_iter().map(|(row, _)| row)));
+        (go, left_here)
     }
 
     /// The messages that go out now, and the rows that are left. What need not be tried is settled here.
@@ -249,16 +263,13 @@ impl Worker {
         page.keep(stay);
     }
 
-    /// Rows of the outbox that are due and that nobody has in hand; none while the store cannot be read.
-    async fn read(&self, now: Steady, places: &Places, readable: &mut bool) -> Page {
-        // Rows on their way, or told and not recorded yet, are still pending in the outbox and come along.
-        let asked = places.len() + self.unrecorded.len() + AHEAD_MAX;
+    /// Rows of the outbox that are due; `None` while the store cannot be read.
+    async fn read(&self, now: Steady, asked: usize, readable: &mut bool) -> Option<Due> {
         let answer = self.store.due(self.channel.name(), now, u32::try_from(asked).unwrap_or(u32::MAX));
         let fault = match tokio::time::timeout(WITHIN, answer).await {
             Ok(Ok(due)) => {
                 *readable = true;
-                let busy = |row: &Row| places.holds(row) || self.unrecorded.holds(&row.alert.key);
-                return Page::new(due, now, busy);
+                return Some(due);
             }
             Ok(Err(fault)) => format!("{:#}", anyhow::Error::from(fault)),
             Err(_) => format!("no answer within {} s", WITHIN.as_secs()),
@@ -266,7 +277,7 @@ impl Worker {
         if std::mem::replace(readable, false) {
             tracing::error!(channel = self.channel.name(), fault, "the outbox cannot be read; trying again");
         }
-        Page::nothing_until(now + AGAIN)
+        None
     }
 
     /// Sends one message and keeps what came of it, to be recorded for each alert in it.

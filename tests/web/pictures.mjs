@@ -88,6 +88,10 @@ try {
     await page.click('#try');
     await page.waitForSelector('#preview .sums', { timeout: 30_000 });
   } });
+  // A detector that somebody put up and nobody registered.
+  execFileSync('mosquitto_pub', ['-p', '18830', '-q', '1', '-t', 'gridwarden/up/SD-777', '-m', JSON.stringify({ values: { smoke: true, battery: 94 } })]);
+  await waited(() => fetch(`${origin}/api/v1/waiting`, { headers: { Authorization: `Bearer ${chief}` } }).then((answer) => answer.json()).then(({ items }) => items.length > 0), 20);
+  await shoot('admin-waiting', { ...desk, hash: 'page=admin/waiting', wait: 'li.burns', before: (page) => page.locator('li.burns .acts button').first().click() });
   await shoot('admin-import', { ...desk, hash: 'page=admin/imports', wait: 'input[type=file]', before: async (page) => {
     const file = 'id,kind,name,cell,place\nSD-001,smoke_detector,烟感 001,SY-1-01,梧桐苑1栋1单元201客厅\nSD-101,smoke_detector,烟感 101,SY-1-02,梧桐苑7栋3单元301厨房\n';
     await page.setInputFiles('input[type=file]', { name: '设备.csv', mimeType: 'text/csv', buffer: Buffer.from(file) });

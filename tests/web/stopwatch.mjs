@@ -55,7 +55,9 @@ function followed(cdp) {
     depth.set(request.url, 1 + (depth.get(by) ?? 0));
   });
   cdp.on('Network.responseReceived', ({ response }) => {
-    if (!response.fromServiceWorker && !response.fromDiskCache) found.trips = Math.max(found.trips, depth.get(response.url) ?? 1);
+    const own = depth.get(response.url) ?? 1;
+    if (response.fromServiceWorker || response.fromDiskCache) depth.set(response.url, own - 1); // Kept here: nobody waited.
+    else found.trips = Math.max(found.trips, own);
   });
   cdp.on('Network.loadingFinished', ({ encodedDataLength }) => (found.bytes += encodedDataLength));
   return found;

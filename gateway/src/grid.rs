@@ -250,6 +250,15 @@ impl Registry {
         Some(self.rows.devices[at].ix)
     }
 
+    /// The device in service with this address, and those behind it: `<address>/…`.
+    pub fn at_or_behind(&self, address: &str) -> impl Iterator<Item = DeviceIx> {
+        let belongs = move |device: &&Device| {
+            let rest = device.address.strip_prefix(address);
+            !device.retired && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.rows.devices.iter().filter(belongs).map(|device| device.ix)
+    }
+
     pub fn cell_by_code(&self, code: &str) -> Option<&Cell> {
         self.cells_by_code.get(code).and_then(|&ix| self.cell(ix))
     }

@@ -35,6 +35,12 @@ impl Inbound {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty()
     }
+
+    /// Whether it must overtake telemetry: something in it reports fire, or a person acts.
+    pub fn is_urgent(&self) -> bool {
+        let burns = |sighting: &Sighting| sighting.stranger.burns() == Some(true);
+        self.events.iter().any(Event::is_urgent) || self.strangers.iter().any(burns)
+    }
 }
 
 /// Whom to tell that it is on disk.
@@ -101,9 +107,7 @@ impl Inlet {
     }
 
     fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
-        let burns = |sighting: &Sighting| sighting.stranger.burns() == Some(true);
-        let urgent = inbound.events.iter().any(Event::is_urgent) || inbound.strangers.iter().any(burns);
-        if urgent { &self.urgent } else { &self.routine }
+        if inbound.is_urgent() { &self.urgent } else { &self.routine }
     }
 
     /// A person's action; returns what became of it after it is on disk.

@@ -227,8 +227,10 @@ async fn pages_that_stay_open_stay_true() {
         ("ELSEWHERE", "S1-C1-G2".to_owned()),
         ("COLLEAGUE", site::TOKEN.to_owned()),
     ];
-    let script = ["--test", "--test-force-exit", "--test-reporter=spec", "living.test.mjs"];
-    println!("{}", run(&station.http, &token, &script, &more).await);
+    for script in ["living.test.mjs", "detail.test.mjs"] {
+        let script = ["--test", "--test-force-exit", "--test-reporter=spec", script];
+        println!("{}", run(&station.http, &token, &script, &more).await);
+    }
     station.stop().await;
 }
 

@@ -22,6 +22,7 @@ pub mod history;
 pub mod journal;
 mod mark;
 pub mod outbox;
+pub mod plans;
 pub mod points;
 pub mod proposals;
 pub mod push;

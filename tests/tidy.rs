@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gateway::grid::dwellings::Help;
+use gateway::model::{AlarmState, DeviceKind, Metric, SignalClass};
 use tests::neighbours::root;
 
 /// What decides must not act: these may not even mention the world.
@@ -52,6 +54,30 @@ fn every_file_says_first_what_it_is() {
         .map(|(name, _)| name)
         .collect();
     assert!(silent.is_empty(), "these files do not begin with `//!` and what they are for: {silent:#?}");
+}
+
+/// The pages speak Chinese first: whatever the gateway names has a word there. In English it is the API's own name.
+#[test]
+fn what_the_pages_name_has_its_chinese_word() {
+    let words = std::fs::read_to_string(root().join("dashboards/web/src/lib/words/zh.ts")).unwrap();
+    let block = |name: &str| {
+        let begin = words.find(&format!("  {name}: {{")).unwrap_or_else(|| panic!("zh.ts has no `{name}`"));
+        words[begin..].split('}').next().unwrap()
+    };
+    let known = [
+        ("metric", Metric::all().map(Metric::name).collect::<Vec<_>>()),
+        ("kind", DeviceKind::ALL.map(DeviceKind::name).to_vec()),
+        ("classes", SignalClass::ALL.map(SignalClass::name).to_vec()),
+        ("states", AlarmState::ALL.map(AlarmState::name).to_vec()),
+        ("helps", Help::ALL.map(Help::name).to_vec()),
+    ];
+    let mut silent = Vec::new();
+    for (group, names) in known {
+        let said = block(group);
+        let has = |name: &&str| said.split([' ', '\n']).any(|word| word.strip_suffix(':') == Some(name));
+        silent.extend(names.into_iter().filter(|name| !has(name)).map(|name| format!("{group}.{name}")));
+    }
+    assert!(silent.is_empty(), "dashboards/web/src/lib/words/zh.ts has no word for {silent:?}");
 }
 
 #[test]

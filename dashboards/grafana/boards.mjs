@@ -1,7 +1,6 @@
 // What the dashboards show. Readings come from InfluxDB; alarms and the gateway itself from its /metrics, for alarms are not written to InfluxDB.
 const GOOD = 'green', LOW = 'orange', BAD = 'red', PLAIN = 'text';
 const none = [[null, PLAIN], [1, BAD]];
-const reported = (of, field) => ({ of, field, over: 'devices' });
 const devices = (of, field, where) => ({ of, field, where, over: 'devices' });
 const chart = (of, field, fn, by) => ({ of, field, fn, by: [by], over: 'time' });
 const times = (of, field) => ({ of, field, fn: 'count', by: ['device'], over: 'time', where: { is: true } });
@@ -15,8 +14,8 @@ const overview = {
   uid: 'overview', title: '网格概况 Neighbourhood', help: '一个站点的全部网格 Everything of a station, cell by cell',
   rows: [
     [
-      { look: 'number', h: 4, title: '有上报的烟感 Smoke detectors heard', ask: [reported('smoke_detector', 'smoke')] },
-      { look: 'number', title: '有上报的消火栓 Hydrants heard', ask: [reported('hydrant', 'pressure')] },
+      { look: 'number', h: 4, title: '有上报的烟感 Smoke detectors heard', ask: [devices('smoke_detector', 'smoke')] },
+      { look: 'number', title: '有上报的消火栓 Hydrants heard', ask: [devices('hydrant', 'pressure')] },
       { look: 'number', title: '现在报烟 Smoke now', ask: [devices('smoke_detector', 'smoke', { is: true })], edges: none },
       { look: 'number', title: '水压低于 0.14 MPa Hydrants too low', ask: [devices('hydrant', 'pressure', { below: 140 })], edges: none },
       { look: 'number', title: '电量低于 20% Batteries low', ask: [devices(['smoke_detector', 'hydrant'], 'battery', { below: 20 })], edges: none },
@@ -46,7 +45,7 @@ const hydrants = {
   uid: 'hydrants', title: '消火栓 Hydrants', help: '水压、用水、被动过 Pressure, use, and who touched them',
   rows: [
     [
-      { look: 'number', h: 4, title: '有上报 Heard', ask: [reported('hydrant', 'pressure')] },
+      { look: 'number', h: 4, title: '有上报 Heard', ask: [devices('hydrant', 'pressure')] },
       { look: 'number', title: '低于 0.14 MPa Below 0.14 MPa', ask: [devices('hydrant', 'pressure', { below: 140 })], edges: none },
       { look: 'number', title: '低于 0.10 MPa Below 0.10 MPa', ask: [devices('hydrant', 'pressure', { below: 100 })], edges: none },
       { look: 'number', title: '电量低于 20% Batteries low', ask: [devices('hydrant', 'battery', { below: 20 })], edges: none },
@@ -72,7 +71,7 @@ const detectors = {
   uid: 'detectors', title: '烟感健康 Smoke detectors’ health', help: '电量、故障、失联、脏污 Battery, faults, silence, dirt',
   rows: [
     [
-      { look: 'number', h: 4, title: '有上报 Heard', ask: [reported('smoke_detector', 'smoke')] },
+      { look: 'number', h: 4, title: '有上报 Heard', ask: [devices('smoke_detector', 'smoke')] },
       { look: 'number', title: '电量低于 20% Batteries low', ask: [devices('smoke_detector', 'battery', { below: 20 })], edges: none },
       { look: 'number', title: '自报电量低 Say their battery is low', ask: [devices('smoke_detector', 'battery_low', { is: true })], edges: none },
       { look: 'number', title: '故障 Faulty', ask: [devices('smoke_detector', 'fault', { is: true })], edges: none },

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::select;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,7 @@ const TRIALS_MAX: usize = 8;
 #[derive(Clone, Default)]
 pub struct Desk {
     look: Arc<Notify>,
+    looks: watch::Sender<Looks>,
     /// `None` where nothing is configured by files.
     file: Option<RulesFile>,
     /// Where people try rules before they save them.
@@ -55,7 +56,12 @@ impl Desk {
 
     /// Asks for a look now.
     pub fn look(&self) {
+        self.looks.send_modify(|looks| looks.running = true);
         self.look.notify_one();
+    }
+
+    pub fn looks(&self) -> Looks {
+        *self.looks.borrow()
     }
 
     /// Whether the change can be made now: what the file would be. Writes nothing.
@@ -93,11 +99,14 @@ impl Learning {
                 () = self.desk.look.notified() => (),
             }
             wait = LOOK_EVERY;
+            self.desk.looks.send_modify(|looks| looks.running = true);
             let world = self.world.load_full();
             let looked = select! {
                 () = stop.cancelled() => return Ok(()),
                 looked = look(&self.store, &world.registry, &world.rules_text, &self.clock) => looked,
             };
+            let last = Some((self.clock.now().wall, looked.as_ref().ok().copied()));
+            self.desk.looks.send_replace(Looks { running: false, last });
             match looked {
                 Ok(found) => tracing::info!(
                     tried = found.tried,
@@ -113,6 +122,13 @@ impl Learning {
             }
         }
     }
+}
+
+/// Whether it is being looked now, and the last look since the start: when it ended and what it came to; without that it failed, and the log says why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    pub running: bool,
+    pub last: Option<(Timestamp, Option<Looked>)>,
 }
 
 /// What a look came to.

@@ -32,6 +32,8 @@ pub enum Change {
         device: DeviceIx,
         online: bool,
     },
+    /// Another registry is in force.
+    Registry,
 }
 
 /// The newest value of one series.
@@ -163,6 +165,11 @@ impl Live {
         if now.is_none_or(|known| known.number < still.number) {
             *now = Some(still);
         }
+    }
+
+    /// After the world was replaced: whoever hears it finds the new one.
+    pub fn registry(&self) {
+        let _ = self.changes.send(Change::Registry);
     }
 
     pub fn alarm(&self, number: u64, alarm: Alarm, entry: Entry) {

@@ -91,7 +91,8 @@ async fn tasks_on_a_slow_phone_with_a_stopwatch() {
     let site = Site::new("");
     with_roll_calls(&site);
     let station = site.start().await;
-    let mut more = vec![("CELL", CELL.to_owned())];
+    let once = account(&site).await;
+    let mut more = vec![("CELL", CELL.to_owned()), ("NAME", "wang-li".into()), ("ONCE", once)];
     more.extend(std::env::var("GRIDWARDEN_TABLES").ok().map(|file| ("TABLES", file)));
     println!("{}", run(&station.http, site::TOKEN, &["stopwatch.mjs"], &more).await);
     station.stop().await;

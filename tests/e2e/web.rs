@@ -209,6 +209,31 @@ async fn every_page_in_every_size_and_language() {
     stop.cancel();
 }
 
+/// Pages that are open for long, beside others who change what they show.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_stay_open_stay_true() {
+    let site = Site::new("");
+    let station = site.start().await;
+    let token = administrator(&site, &station).await;
+    station.publish("SD-1", &json!({ "values": { "smoke": true } })).await;
+    eventually("the fire is told", 20, || async {
+        let fires = station.get("/api/v1/alarms?class=fire&open=1").await;
+        let alarm = station.get(&format!("/api/v1/alarms/{}", fires["items"][0]["id"].as_str()?)).await;
+        (!alarm["attempts"].as_array()?.is_empty()).then_some(())
+    })
+    .await;
+    let more = [
+        ("CELL", "S1-C1-G1".to_owned()),
+        ("ELSEWHERE", "S1-C1-G2".to_owned()),
+        ("COLLEAGUE", site::TOKEN.to_owned()),
+    ];
+    for script in ["living.test.mjs", "detail.test.mjs"] {
+        let script = ["--test", "--test-force-exit", "--test-reporter=spec", script];
+        println!("{}", run(&station.http, &token, &script, &more).await);
+    }
+    station.stop().await;
+}
+
 async fn on_a_phone(script: &str) {
     let site = Site::new("");
     super::phone::with_roll_calls(&site);

@@ -3,30 +3,23 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { axeSource, launch, open, token, url } from './browser.mjs';
+import { api, launch, open, serious, token, until, url } from './browser.mjs';
 
 let browser;
 before(async () => (browser = await launch()));
 after(() => browser.close());
 
-const ask = async (path, options = {}) => (await fetch(`${url}${path}`, { ...options, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' } })).json();
-async function serious(page) {
-  await page.evaluate(axeSource());
-  return page.evaluate(async () => (await axe.run(document, { resultTypes: ['violations'] })).violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`));
+/** The problem with which the gateway refuses. */
+async function refusal(method, path, body) {
+  const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  assert.equal(answer.ok, false, `${method} ${path} is refused`);
+  return answer.json();
 }
 /** Only what the page complains of by itself: refusals that are asked for here are named in the browser's log. */
 const unexpected = (complaints) => complaints.filter((one) => !/status of (409|422)/.test(one));
 async function picture(page, name) {
   if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${name}.png` });
 }
-async function eventually(what, look) {
-  for (let tries = 0; tries < 100; tries += 1) {
-    if (await look()) return;
-    await new Promise((wake) => setTimeout(wake, 100));
-  }
-  assert.fail(`not within 10 s: ${what}`);
-}
-
 test('figures of the week go out, and a proposal is accepted with its effect shown', async () => {
   const { page, complaints, context } = await open(browser, { width: 1600, height: 1000, hash: 'page=indicators' });
   await page.waitForSelector('.tiles li');
@@ -63,6 +56,11 @@ test('registers of a unit are read while it is polled, and what stands in the wa
   await page.waitForSelector('pre:has-text("[[modbus.unit")');
   assert.deepEqual(await serious(page), []);
   await picture(page, 'admin-modbus');
+  await page.fill('[name=expect]', '');
+  await page.click('button.first');
+  await page.waitForSelector('#candidates', { state: 'detached' });
+  await page.fill('[name=expect]', 'bar 90..99');
+  assert.equal(await page.locator('#candidates').count(), 0, 'what was not asked is not answered');
   await page.fill('[name=start]', '0x9C40');
   await page.click('button.first');
   await page.waitForSelector('#probe-error:has-text("refuses")');
@@ -95,8 +93,8 @@ test('rules: a mistake has its place, a missed fire must be named, and what was 
   assert.equal(await page.locator('#save').isDisabled(), true);
   await picture(page, 'admin-rules-fire');
   assert.deepEqual(await serious(page), []);
-  const { version } = await ask('/api/v1/rules/file');
-  const refused = await ask('/api/v1/rules/file', { method: 'PUT', body: JSON.stringify({ text: await area.inputValue(), version }) });
+  const { version } = await api('GET', '/api/v1/rules/file');
+  const refused = await refusal('PUT', '/api/v1/rules/file', { text: await area.inputValue(), version });
   assert.equal(refused.type, 'urn:gridwarden:problem:would-miss-fire', JSON.stringify(refused));
   await page.fill('[name=named]', 'smoke');
   assert.equal(await page.locator('#save').isDisabled(), false, 'by name it may');
@@ -104,15 +102,15 @@ test('rules: a mistake has its place, a missed fire must be named, and what was 
   const better = `# from the page\n${inForce}`;
   await area.fill(better);
   assert.equal(await page.locator('#save').isDisabled(), true, 'these were not tried');
-  const untried = await ask('/api/v1/rules/file', { method: 'PUT', body: JSON.stringify({ text: better, version }) });
+  const untried = await refusal('PUT', '/api/v1/rules/file', { text: better, version });
   assert.equal(untried.type, 'urn:gridwarden:problem:not-tried', JSON.stringify(untried));
   await page.waitForSelector('#try:not(:disabled)');
   await page.click('#try');
   await page.waitForSelector('#save:not(:disabled)', { timeout: 20_000 });
   await page.click('#save');
   await page.waitForSelector('p.good:has-text("已保存")');
-  await eventually('they are in force', async () => (await ask('/api/v1/rules/file')).text === better);
-  const log = await ask('/api/v1/audit?what=rules.');
+  await until('they are in force', async () => (await api('GET', '/api/v1/rules/file')).text === better);
+  const log = await api('GET', '/api/v1/audit?what=rules.');
   assert.equal(log.items[0].what, 'rules.save');
   assert.deepEqual(unexpected(complaints), []);
   await context.close();
@@ -131,7 +129,7 @@ test('a shift is dragged onto a cell, another one is put there by keys, and one 
   await page.selectOption('#assign [name=role]', 'helper');
   await page.click('#assign button.first');
   await page.waitForSelector('.row:has([data-put="S1-C1-G2"]) .bar.helper:has-text("陈洁")', { timeout: 15_000 });
-  const known = await ask('/api/v1/people/chen-jie');
+  const known = await api('GET', '/api/v1/people/chen-jie');
   assert.ok(known.duties.some(({ cell, role, hours }) => cell === 'S1-C1-G2' && role === 'helper' && hours === 'Thu 09:00-17:00'), JSON.stringify(known.duties));
   await picture(page, 'admin-shifts');
 
@@ -146,7 +144,7 @@ test('a shift is dragged onto a cell, another one is put there by keys, and one 
   await page.fill('#assign [name=until]', '22:00');
   await page.focus('#assign button.first');
   await page.keyboard.press('Enter');
-  await eventually('both are in one duty', async () => (await ask('/api/v1/people/chen-jie')).duties.some(({ hours }) => hours === 'Thu 09:00-17:00; Mon-Fri 20:00-22:00'));
+  await until('both are in one duty', async () => (await api('GET', '/api/v1/people/chen-jie')).duties.some(({ hours }) => hours === 'Thu 09:00-17:00; Mon-Fri 20:00-22:00'));
   // In force, the roster is read again: a change on the older one would be refused.
   await page.waitForFunction(() => document.querySelectorAll('.bar.helper').length === 6, undefined, { timeout: 15_000 });
   await page.locator('.bar.helper').first().click();
@@ -174,8 +172,8 @@ test('a cell is split along a line, and what stood there goes along; put togethe
   await picture(page, 'admin-split');
   await page.click('#apply');
   await page.waitForSelector('.rows button:has-text("三格")', { timeout: 15_000 });
-  assert.deepEqual((await ask('/api/v1/devices/HY-1')).cells, ['S1-C1-G3']);
-  assert.equal((await ask('/api/v1/cells/S1-C1-G3')).responsible.id, 'zhang-wei', 'who answered for the ground still does');
+  assert.deepEqual((await api('GET', '/api/v1/devices/HY-1')).cells, ['S1-C1-G3']);
+  assert.equal((await api('GET', '/api/v1/cells/S1-C1-G3')).responsible.id, 'zhang-wei', 'who answered for the ground still does');
 
   await page.waitForSelector('text=合并');
   await page.click('button:has-text("合并")');
@@ -183,12 +181,12 @@ test('a cell is split along a line, and what stood there goes along; put togethe
   await page.click('#redraw button.first');
   await page.waitForSelector('.difference:has-text("- cell S1-C1-G3")');
   await page.click('#apply');
-  await eventually('they are one', async () => (await ask('/api/v1/devices/HY-1')).cells[0] === 'S1-C1-G2');
-  assert.equal((await ask('/api/v1/cells/S1-C1-G3')).cell.retired, true, 'its code still finds it');
+  await until('they are one', async () => (await api('GET', '/api/v1/devices/HY-1')).cells[0] === 'S1-C1-G2');
+  assert.equal((await api('GET', '/api/v1/cells/S1-C1-G3')).cell.retired, true, 'its code still finds it');
   // A fire stands in the other one: it is not taken away under it.
-  const refused = await ask('/api/v1/cells/S1-C1-G2/merge', { method: 'POST', body: JSON.stringify({ others: ['S1-C1-G1'] }) });
+  const refused = await refusal('POST', '/api/v1/cells/S1-C1-G2/merge', { others: ['S1-C1-G1'] });
   assert.equal(refused.type, 'urn:gridwarden:problem:cell-in-use', JSON.stringify(refused));
-  const log = await ask('/api/v1/audit?what=cell.');
+  const log = await api('GET', '/api/v1/audit?what=cell.');
   assert.deepEqual(log.items.map(({ what }) => what).slice(0, 2), ['cell.merge', 'cell.split']);
   assert.deepEqual(unexpected(complaints), []);
   await context.close();
@@ -205,7 +203,7 @@ test('a drill and a roll-call are begun, and who answered is seen as it happens'
   await page.waitForSelector('#drills article:has-text("进行中")', { timeout: 15_000 });
   await page.waitForSelector('p.drill[role=status]'); // And the whole page says that it is one.
   const drill = await page.locator('#drills article header a').first().innerText();
-  assert.equal((await fetch(`${url}/api/v1/alarms/${drill}/acknowledge`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })).status, 200);
+  await api('POST', `/api/v1/alarms/${drill}/acknowledge`);
   await page.waitForFunction(() => /首个接警 *\d+:\d\d/.test(document.querySelector('#drills .sums')?.innerText.replaceAll('\n', ' ')), undefined, { timeout: 15_000 });
 
   await page.fill('#begin-roll-calls [name=cell]', 'S1');
@@ -214,8 +212,13 @@ test('a drill and a roll-call are begun, and who answered is seen as it happens'
   await page.waitForSelector('#roll-calls li.waiting', { timeout: 15_000 });
   assert.deepEqual(await serious(page), []);
   const asked = await page.locator('#roll-calls li a').first().getAttribute('href');
-  assert.equal((await fetch(`${url}/api/v1/alarms/${asked.replace('#alarm=', '')}/acknowledge`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })).status, 200);
+  await api('POST', `/api/v1/alarms/${asked.replace('#alarm=', '')}/acknowledge`);
   await page.waitForSelector('#roll-calls li.answered_by_another', { timeout: 15_000 });
+  await page.reload();
+  const person = page.locator('#practice tbody button').first();
+  await person.click();
+  await page.waitForSelector(`#practice .month th:has-text("${new Date().getFullYear()}-")`);
+  assert.deepEqual(await serious(page), []);
   await picture(page, 'exercises');
   assert.deepEqual(unexpected(complaints), []);
   await context.close();

@@ -4,17 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { launch, token, url } from './browser.mjs';
+import { api, launch, token, url } from './browser.mjs';
 
 const { CELL, LINK, QR } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, permissions: ['camera', 'microphone'] };
 const FAKE = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
 
-async function api(method, path, body) {
-  const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) });
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-  return answer.json();
-}
 async function phone(browser) {
   const context = await browser.newContext(PHONE), page = await context.newPage(), complaints = [];
   page.on('pageerror', (error) => complaints.push(error.message));
@@ -54,6 +49,29 @@ test("a board's code is scanned by the camera", async () => {
   } finally {
     await browser.close();
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('the camera is off when the page was left before it came on', async () => {
+  const browser = await launch(FAKE);
+  try {
+    const { page, complaints } = await phone(browser);
+    await page.evaluate(() => {
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (wanted) => {
+        await new Promise((allowed) => (window.allow = allowed));
+        return (window.camera = await ask(wanted));
+      };
+    });
+    await page.locator('#tab-patrol').click();
+    await page.locator('#scan').click();
+    await page.waitForFunction(() => window.allow);
+    await page.locator('#tab-alarms').click();
+    await page.evaluate(() => window.allow());
+    await page.waitForFunction(() => window.camera?.getTracks().every(({ readyState }) => readyState === 'ended'));
+    assert.deepEqual(complaints, []);
+  } finally {
+    await browser.close();
   }
 });
 

@@ -1,8 +1,8 @@
 // On duty: a roll-call, a drill, handing over by name; a resident's photo and his word on how it was; everything in the size for rain.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { launch, url } from './browser.mjs';
-import { accessible, api, CELL, large, phone, PHONE, picture, raise, resolved } from './phone.mjs';
+import { api, launch, url } from './browser.mjs';
+import { accessible, CELL, large, phone, PHONE, picture, raise, resolved } from './phone.mjs';
 
 test('a roll-call has one button, a drill says so, and an alarm goes to somebody by name', async () => {
   const browser = await launch();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { axeSource, launch, open, url } from './browser.mjs';
+import { launch, open, serious, url } from './browser.mjs';
 
 const alarm = process.env.ALARM, device = process.env.DEVICE;
 const PAGES = {
@@ -59,13 +59,10 @@ for (const [width, height] of [[390, 844], [1280, 800], [3840, 2160]]) {
 for (const [theme, language, width, height] of [['light', 'zh', 1440, 900], ['dark', 'en', 1440, 900], ['light', 'en', 390, 844]]) {
   test(`axe finds nothing serious: ${theme}, ${language}, ${width}`, async () => {
     const { page, context } = await open(browser, { theme, language, width, height });
-    await page.evaluate(axeSource());
     for (const name of Object.keys(PAGES)) {
       await visit(page, name);
       await page.waitForTimeout(200); // What is fetched is drawn, or its absence is.
-      const found = await page.evaluate(async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`).join(' | ')}`));
-      assert.deepEqual(found, [], name);
+      assert.deepEqual(await serious(page), [], name);
     }
     await context.close();
   });
@@ -81,9 +78,9 @@ test('keys alone: choose, open, back, help, and one key acknowledges', async () 
   await page.keyboard.press('Escape');
   await page.waitForSelector('#map');
   await page.keyboard.press('?');
-  await page.waitForSelector('[role=dialog]');
+  await page.waitForSelector('dialog');
   await page.keyboard.press('Escape');
-  await page.waitForSelector('[role=dialog]', { state: 'detached' });
+  await page.waitForSelector('dialog', { state: 'detached' });
   const before = await page.locator('#alarms li.waits').count();
   await page.keyboard.press('a');
   await page.waitForFunction((count) => document.querySelectorAll('#alarms li.waits').length === count - 1, before);
@@ -103,9 +100,7 @@ test('a cell from the side: its buildings, floors and what is wrong there', asyn
   await page.waitForSelector('aside h3:has-text("1栋")');
   await page.waitForSelector('aside .number:has-text("1 层")');
   await page.waitForSelector('aside li button.fire:has-text("101")');
-  await page.evaluate(axeSource());
-  const found = await page.evaluate(async () => (await axe.run('aside')).violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id }) => id));
-  assert.deepEqual(found, []);
+  assert.deepEqual(await serious(page, 'aside'), []);
   await page.click('aside header button');
   await page.waitForSelector('aside', { state: 'detached' });
   assert.deepEqual(complaints, []);

@@ -1,29 +1,17 @@
 // What the tests of the worker's and the resident's pages share: a phone, the API, what must hold on every page, pictures.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
-import { axeSource, token, url } from './browser.mjs';
+import { api, serious, token, until, url } from './browser.mjs';
 
 const PICTURES = process.env.PICTURES;
 export const CELL = process.env.GRIDWARDEN_CELL;
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
-export async function api(method, path, body) {
-  const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) });
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-  return answer.json();
-}
 let raised = 0;
 export const raise = (kind = 'supervisory') => api('POST', '/api/v1/alarms', { cell: CELL, class: kind, text: `居民来电：地下室有烟 ${++raised}` });
 export const count = async (id, what) => (await api('GET', `/api/v1/alarms/${id}`)).history.filter((entry) => entry.what === what).length;
 /** The page's queue sends it when it can, so the station is asked, not the page. */
-export async function resolved(id) {
-  for (let tries = 0; tries < 600; tries += 1) {
-    const { alarm } = await api('GET', `/api/v1/alarms/${id}`);
-    if (alarm.resolved) return alarm.resolved;
-    await new Promise((next) => setTimeout(next, 100));
-  }
-  assert.fail(`${id} is not resolved within a minute`);
-}
+export const resolved = (id) => until(`${id} is resolved`, async () => (await api('GET', `/api/v1/alarms/${id}`)).alarm.resolved);
 
 /** `worker: 'block'` where requests are caught on their way: those of a page with a service worker are not always seen. */
 export async function phone(browser, { language = 'zh', theme = 'dark', worker = 'allow' } = {}) {
@@ -48,10 +36,7 @@ export async function picture(page, name) {
   await page.setViewportSize(PHONE.viewport);
 }
 export async function accessible(page) {
-  // By the developer's protocol: the page's own policy forbids a script from outside.
-  await page.evaluate(axeSource());
-  const { violations } = await page.evaluate(() => axe.run({ resultTypes: ['violations'] }));
-  assert.deepEqual(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes[0].html}`), []);
+  assert.deepEqual(await serious(page), []);
 }
 /** What a glove must hit. */
 export async function large(page) {

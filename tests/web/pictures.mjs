@@ -100,6 +100,10 @@ try {
     await page.click('#try');
     await page.waitForSelector('#preview .sums', { timeout: 30_000 });
   } });
+  // A detector that somebody put up and nobody registered.
+  execFileSync('mosquitto_pub', ['-p', '18830', '-q', '1', '-t', 'gridwarden/up/SD-777', '-m', JSON.stringify({ values: { smoke: true, battery: 94 } })]);
+  await waited(() => fetch(`${origin}/api/v1/waiting`, { headers: { Authorization: `Bearer ${chief}` } }).then((answer) => answer.json()).then(({ items }) => items.length > 0), 20);
+  await shoot('admin-waiting', { ...desk, hash: 'page=admin/waiting', wait: 'li.burns', before: (page) => page.locator('li.burns .acts button').first().click() });
   await shoot('admin-plans', { ...desk, height: 1100, hash: 'page=admin/plans&plan=XLXX-1-2F', wait: '.stage .pin', before: (page) => page.locator('.stage .pin').first().focus() });
   await shoot('admin-ground', { ...desk, height: 1100, hash: 'page=admin/plans&plan=SY', wait: 'svg image' });
   await shoot('admin-import', { ...desk, hash: 'page=admin/imports', wait: 'input[type=file]', before: async (page) => {

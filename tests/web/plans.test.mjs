@@ -2,7 +2,7 @@
 // The tests stand in this order: the first makes the plan that the others look at.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { axeSource, launch, open, token, url } from './browser.mjs';
+import { launch, open, serious, token, url } from './browser.mjs';
 
 const { ALARM, CELL } = process.env;
 const picture = (name) => new URL(`../../config/demo/plans/${name}.png`, import.meta.url).pathname;
@@ -12,10 +12,6 @@ before(async () => (browser = await launch()));
 after(() => browser.close());
 
 const plansNow = async () => (await (await fetch(`${url}/api/v1/plans`, { headers: { Authorization: `Bearer ${token}` } })).json()).items;
-async function serious(page, part = 'body') {
-  await page.evaluate(axeSource());
-  return page.evaluate(async (within) => (await axe.run(within, { resultTypes: ['violations'] })).violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].any[0]?.message ?? ''}`), part);
-}
 /** Stored is not yet in force. */
 async function hanging(wanted) {
   for (let tries = 0; tries < 150; tries += 1) {

@@ -7,25 +7,11 @@ import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { launch, token, url } from './browser.mjs';
+import { api, launch, token, until, url } from './browser.mjs';
 
 const { PUSH_PORT, MQTT_PORT, NAME, ONCE } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 const service = `http://127.0.0.1:${PUSH_PORT}`, base64 = (bytes) => bytes.toString('base64url');
-
-async function api(method, path, body) {
-  const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) });
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-  return answer.json();
-}
-async function until(what, find) {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const found = await find();
-    if (found) return found;
-    await new Promise((wake) => setTimeout(wake, 100));
-  }
-  throw new Error(`never: ${what}`);
-}
 
 /** What the push service took. */
 const taken = [];

@@ -2,16 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
-import { launch, token, url } from './browser.mjs';
+import { api, launch, token, url } from './browser.mjs';
 
 const { PROGRAM, CONFIG, CELL } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
-async function api(method, path, body) {
-  const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) });
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-  return answer.json();
-}
 async function start() {
   const station = spawn(PROGRAM, ['run', '-c', CONFIG], { stdio: 'ignore' });
   for (let tries = 0; tries < 300; tries += 1) {

@@ -1,8 +1,8 @@
 // The worker's app and the resident's page at a phone's size, in both languages: the main paths, without a network, and with somebody else faster.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { launch, url } from './browser.mjs';
-import { accessible, api, CELL, count, large, phone, PHONE, picture, raise, resolved } from './phone.mjs';
+import { api, launch, url } from './browser.mjs';
+import { accessible, CELL, count, large, phone, PHONE, picture, raise, resolved } from './phone.mjs';
 
 test('an alarm from the list to its end, in both languages', async () => {
   const browser = await launch();

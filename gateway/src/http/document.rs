@@ -12,7 +12,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::auth;
-use super::events::{Lagged, PresenceEvent, ReadingEvent};
+use super::events::{Lagged, PresenceEvent, ReadingEvent, RegistryEvent};
 use super::problem::Problem;
 use super::station::Document;
 
@@ -49,6 +49,7 @@ pub fn finish(mut document: OpenApi) -> Document {
         (Lagged::name().into(), Lagged::schema()),
         (PresenceEvent::name().into(), PresenceEvent::schema()),
         (ReadingEvent::name().into(), ReadingEvent::schema()),
+        (RegistryEvent::name().into(), RegistryEvent::schema()),
     ];
     Problem::schemas(&mut schemas);
     PresenceEvent::schemas(&mut schemas);

@@ -2,7 +2,8 @@
 //!
 //! An alarm event carries the row number of its history line as id. [`Live`](crate::live::Live) only says that something happened; whatever it
 //! did not carry in unbroken order is read from the store, so a reader that was slow or away misses nothing. Readings and
-//! presence have no id and are not repeated: after `lagged` fetch the devices again. Streams end when the gateway stops.
+//! presence have no id and are not repeated: after `lagged` fetch the devices again. Which registry is in force is told whenever it is another than the reader was told
+//! last, however many were between. Streams end when the gateway stops.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -57,6 +58,14 @@ pub struct Hello {
     pub newest: u64,
     /// Where this stream begins.
     pub after: u64,
+    /// Version of the registry in force.
+    pub registry: u64,
+}
+
+/// Another registry is in force: cells, devices and people may have changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RegistryEvent {
+    pub version: u64,
 }
 
 /// Events were left out: fetch the lists again.
@@ -91,8 +100,8 @@ pub struct PresenceEvent {
 
 /// Follow what happens, as server-sent events.
 ///
-/// Events: `hello` first; `alarm` (an AlarmChange; its id is `entry.number`, send it back as Last-Event-ID); with `readings=1` also `reading` and
-/// `presence`, without id; `lagged` when events were left out. A comment comes every 15 seconds when nothing else does.
+/// Events: `hello` first; `alarm` (an AlarmChange; its id is `entry.number`, send it back as Last-Event-ID); `registry` when another version of it is in force; with
+/// `readings=1` also `reading` and `presence`; these without id; `lagged` when events were left out. A comment comes every 15 seconds when nothing else does.
 #[utoipa::path(get, path = "/api/v1/events", tag = "alarms", operation_id = "followEvents",
     params(Place, ("Last-Event-ID" = Option<u64>, Header, description = "Number of the last alarm event that was seen")),
     responses((status = 200, description = "The stream; the schemas are those of the `data` lines",
@@ -134,6 +143,8 @@ struct Feed {
     last: u64,
     /// The store may have lines after `last`.
     behind: bool,
+    /// Version of the registry that the reader was told last.
+    registry: u64,
     readings: bool,
     ready: VecDeque<Event>,
     _permit: Open,
@@ -207,8 +218,9 @@ impl Feed {
             Some(after) => (after, None),
         };
         let mut ready = VecDeque::new();
+        let registry = api.world.load().registry.version();
         ready.extend(
-            event("hello", &Hello { newest, after: last })
+            event("hello", &Hello { newest, after: last, registry })
                 .map(|event| event.id(last.to_string()).retry(RETRY)),
         );
         if let Some(reason) = lagged {
@@ -216,7 +228,8 @@ impl Feed {
         }
         let behind = last < newest;
         let sight = Sight::of(&api, caller);
-        Ok(Self { api, sight, changes, last, behind, readings, ready, _permit: Open::count(permit) })
+        let _permit = Open::count(permit);
+        Ok(Self { api, sight, changes, last, behind, registry, readings, ready, _permit })
     }
 
     /// `None` ends the stream; the reader comes back with its Last-Event-ID.
@@ -227,6 +240,12 @@ impl Feed {
             }
             // Before anything more is taken in.
             self.sight.renew(&self.api).await?;
+            let version = self.api.world.load().registry.version();
+            if version != self.registry {
+                self.registry = version;
+                self.ready.extend(event("registry", &RegistryEvent { version }));
+                continue;
+            }
             if self.behind {
                 self.catch_up().await?;
                 continue;
@@ -282,7 +301,8 @@ impl Feed {
                         .and_then(|device| event("presence", &PresenceEvent { device, online })),
                 );
             }
-            Change::Report(_) | Change::Presence { .. } => (),
+            // The registry is looked at before each change.
+            Change::Report(_) | Change::Presence { .. } | Change::Registry => (),
         }
     }
 

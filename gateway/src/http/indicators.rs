@@ -62,6 +62,8 @@ pub struct IndicatorsView {
 pub struct Part {
     /// A moment (of a week its beginning), the code of a cell, or the id of a person.
     pub of: String,
+    /// Of the cell or the person, as the registry says now; null for a week, and for what it no longer knows.
+    pub name: Option<String>,
     pub indicators: Indicators,
 }
 
@@ -94,11 +96,15 @@ pub async fn indicators(
         for alarm in &alarms {
             cells.entry(&alarm.cell_code).or_default().push(alarm);
         }
-        let cells =
-            cells.into_iter().map(|(cell, some)| Part { of: cell.into(), indicators: of(some, from, to) });
+        let cells = cells.into_iter().map(|(cell, some)| Part {
+            of: cell.into(),
+            name: registry.cell_by_code(cell).map(|cell| cell.name.clone()),
+            indicators: of(some, from, to),
+        });
         let people = indicators::by_person(&told);
         let people = people.into_iter().map(|(person, presented)| Part {
             of: person.into(),
+            name: registry.person(person).map(|person| person.name.clone()),
             indicators: indicators::of(
                 presented.into_iter().filter_map(|(id, at)| Some((*known.get(&id)?, at))),
                 from,
@@ -110,7 +116,8 @@ pub async fn indicators(
         let mut end = to;
         while from < end {
             let begin = from.max(end - WEEK);
-            weeks.push(Part { of: begin.rfc3339(), indicators: of(alarms.iter().collect(), begin, end) });
+            let indicators = of(alarms.iter().collect(), begin, end);
+            weeks.push(Part { of: begin.rfc3339(), name: None, indicators });
             end = begin;
         }
         IndicatorsView {

@@ -20,7 +20,7 @@ use super::extract::{self, Body, Params};
 use super::model::{Because, Page};
 use super::problem::ApiError;
 use super::rights::{Area, Right};
-use crate::learning::CannotAccept;
+use crate::learning::{CannotAccept, Looks};
 use crate::model::{Deed, SignalClass};
 use crate::proposal::edit::is_in;
 use crate::proposal::{Change, Counts, Decision, Proposal, State};
@@ -94,16 +94,50 @@ pub struct ProposalFilter {
     before: Option<u64>,
 }
 
+/// A page of proposals, and how it stands with looking for more.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Proposals {
+    pub items: Vec<ProposalView>,
+    /// Ask for the next page with this as `before`; none on the last page.
+    pub next: Option<String>,
+    pub look: LookView,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LookView {
+    /// The evidence is being looked at now.
+    pub running: bool,
+    /// When the last look since the gateway's start ended.
+    #[schema(format = DateTime)]
+    pub ended: Option<String>,
+    /// Changes that it tried on the journal. Null though it ended: it failed, and the log says why.
+    pub tried: Option<usize>,
+    /// Those that it proposed.
+    pub proposed: Option<usize>,
+}
+
+impl From<Looks> for LookView {
+    fn from(Looks { running, last }: Looks) -> Self {
+        let looked = last.and_then(|(_, looked)| looked);
+        Self {
+            running,
+            ended: last.map(|(at, _)| at.rfc3339()),
+            tried: looked.map(|looked| looked.tried),
+            proposed: looked.map(|looked| looked.proposed),
+        }
+    }
+}
+
 /// List proposals, newest first.
 ///
 /// Each with what the change would have done to the alarms of the last four weeks, replayed on the journal.
 #[utoipa::path(get, path = "/api/v1/proposals", tag = "learning", operation_id = "listProposals", params(ProposalFilter),
-    responses((status = 200, description = "A page", body = Page<ProposalView>)))]
+    responses((status = 200, description = "A page", body = Proposals)))]
 pub async fn list(
     Given(api): Given<Arc<Api>>,
     Params(filter): Params<ProposalFilter>,
     caller: Caller,
-) -> Result<Json<Page<ProposalView>>, ApiError> {
+) -> Result<Json<Proposals>, ApiError> {
     let known = State::ALL.map(State::name);
     let states = extract::words("state", filter.state.as_deref(), State::from_name, &known)?;
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
@@ -121,12 +155,13 @@ pub async fn list(
             .device_by_id(device)
             .map_or(area == Area::Everywhere, |device| area.has_device(device, &world.registry)),
     };
-    Ok(Json(Page { items: page.items.into_iter().filter(seen).collect(), next: page.next }))
+    let items = page.items.into_iter().filter(seen).collect();
+    Ok(Json(Proposals { items, next: page.next, look: api.desk.looks().into() }))
 }
 
 /// Look at the evidence now, not only once a day.
 ///
-/// It takes a while; the list shows what comes of it.
+/// It takes a while; the list shows what comes of it, and its `look` when it has ended.
 #[utoipa::path(post, path = "/api/v1/proposals", tag = "learning", operation_id = "lookForProposals",
     responses((status = 202, description = "It is being looked at")))]
 pub async fn look(Given(api): Given<Arc<Api>>, _: Actor) -> StatusCode {

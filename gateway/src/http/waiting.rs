@@ -63,13 +63,15 @@ pub struct WaitingValue {
     pub value: f64,
     /// UCUM.
     pub unit: &'static str,
+    /// 1 is yes, 0 is no.
+    pub flag: bool,
 }
 
 impl WaitingView {
     fn of(one: &Waiting) -> Self {
         let value = |&(metric, value): &(crate::model::Metric, f64)| {
             let spec = metric.spec();
-            WaitingValue { metric: spec.name, value, unit: spec.unit }
+            WaitingValue { metric: spec.name, value, unit: spec.unit, flag: spec.flag }
         };
         Self {
             address: one.address.clone(),

@@ -253,6 +253,7 @@ impl<D: Disk> Driver<D> {
         let registered = |address: &str| world.registry.device_by_address(address).is_some();
         self.strangers.lock().settle(registered, now.steady);
         self.world.store(Arc::new(world));
+        self.live.registry();
         Ok(())
     }
 

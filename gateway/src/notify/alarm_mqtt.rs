@@ -198,7 +198,7 @@ pub async fn news(changes: &mut tokio::sync::broadcast::Receiver<Change>) {
     loop {
         match changes.recv().await {
             Ok(Change::Alarm { .. }) | Err(RecvError::Lagged(_)) => return,
-            Ok(Change::Report(_) | Change::Presence { .. }) => (),
+            Ok(Change::Report(_) | Change::Presence { .. } | Change::Registry) => (),
             Err(RecvError::Closed) => std::future::pending().await, // The gateway is stopping.
         }
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gateway::engine::Seen;
+use gateway::grid::{Registry, Rows};
 use gateway::model::{DeviceIx, Metric, SignalClass};
+use gateway::world::World;
 use serde_json::{Value as Json, json};
 use tests::station::Station;
 
@@ -72,7 +74,7 @@ async fn a_reader_who_comes_and_goes_sees_every_change_once_and_in_order() {
     let first = hello.id.unwrap();
     assert_eq!(
         hello.data,
-        json!({ "newest": first, "after": first }),
+        json!({ "newest": first, "after": first, "registry": station.world.load().registry.version() }),
         "what was before is in the list, not here"
     );
 
@@ -156,6 +158,15 @@ async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
         (&*event.kind, event.id, event.data),
         ("presence", None, json!({ "device": "SD-0001", "online": false }))
     );
+
+    // Told once for what is in force now, however often it was replaced.
+    let old = World::clone(&station.world.load());
+    let rows = Rows { version: old.registry.version() + 2, ..old.registry.rows().clone() };
+    station.world.store(std::sync::Arc::new(World { registry: Registry::build(rows.clone()), ..old }));
+    station.live.registry();
+    station.live.registry();
+    let event = reader.next().await.unwrap();
+    assert_eq!((&*event.kind, event.id, event.data), ("registry", None, json!({ "version": rows.version })));
 
     // A line that comes from the outbox and not from the driver.
     station.tell(&alarm, "duty-app", "wang-li").await.unwrap();

@@ -1,11 +1,11 @@
 // The worker app without a network: its files, and the alerts that come by Web Push. Deeds wait in the page's own queue (src/worker/queue.svelte.ts).
 //
-// The page is asked for anew when the gateway answers soon, else the kept one is shown; files with a hash in their names never change. Nothing of the API is kept here.
+// The page that is kept is shown at once, for a weak network must not stand between a worker and his alarm; meanwhile it is asked for anew, for the next time. Files with a hash in their names never
+// change. Nothing of the API is kept here.
 const CACHE = 'gridwarden-worker';
 /** What the page fetches only when it is needed, such as the decoder of codes; of this page's own version only. */
 const LATER = 'gridwarden-worker-later';
 const PAGE = '/worker/';
-const ANSWER_SOON_MS = 3000;
 
 self.addEventListener('install', (event) => event.waitUntil(fetch(PAGE).then(keep).then(() => self.skipWaiting())));
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
@@ -26,11 +26,11 @@ async function keep(response) {
   return response;
 }
 
-async function page() {
+async function page(event) {
   const kept = await caches.match(PAGE), fresh = fetch(PAGE).then(keep);
   if (!kept) return fresh;
-  const late = new Promise((give) => setTimeout(() => give(kept), ANSWER_SOON_MS));
-  return Promise.race([fresh.catch(() => kept), late]);
+  event.waitUntil(fresh.catch(() => {})); // The next time will do.
+  return kept;
 }
 
 async function fetched(request) {
@@ -42,7 +42,7 @@ async function fetched(request) {
 self.addEventListener('fetch', (event) => {
   const { request } = event, { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== location.origin) return;
-  if (request.mode === 'navigate' && pathname === PAGE) event.respondWith(page());
+  if (request.mode === 'navigate' && pathname === PAGE) event.respondWith(page(event));
   else if (pathname.startsWith('/assets/') || pathname === '/icon.svg' || pathname === `${PAGE}manifest.webmanifest`) {
     event.respondWith(caches.match(request).then((kept) => kept ?? fetched(request)));
   }

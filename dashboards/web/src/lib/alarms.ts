@@ -9,8 +9,8 @@ const RANK = Object.fromEntries(CLASSES.map((one, rank) => [one, rank])) as Reco
 export const number = (alarm: Alarm): number => Number(alarm.id.slice(2));
 export const newestFirst = (a: Alarm, b: Alarm): number => number(b) - number(a);
 export const unanswered = (alarm: Alarm): boolean => alarm.state === 'unacknowledged' || alarm.state === 'returned_unacknowledged';
-/** Somebody must come: it is not put off, and it is of a class for which people are called. */
-export const calls = (alarm: Alarm): boolean => unanswered(alarm) && alarm.held === null && RANK[alarm.class] <= RANK.trouble;
+/** Somebody must come: it is not put off, and it is of a class for which people are called, or a drill, which is of class test and calls as the real one would. */
+export const calls = (alarm: Alarm): boolean => unanswered(alarm) && alarm.held === null && (alarm.drill === true || RANK[alarm.class] <= RANK.trouble);
 export const worst = (alarms: Iterable<Alarm>): SignalClass | null => {
   let found: SignalClass | null = null;
   for (const alarm of alarms) if (found === null || RANK[alarm.class] < RANK[found]) found = alarm.class;

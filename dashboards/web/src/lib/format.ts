@@ -36,12 +36,14 @@ export function lasted(since: string, now: number): string {
 /** Such as `12 min ago`. */
 export const ago = (since: string, now: number): string => speech.pick(`${lasted(since, now)}${speech.t.ago}`, `${lasted(since, now)} ${speech.t.ago}`);
 
-/** Such as `2:05`: how long until something. */
-export function countdown(until: string, now: number): string {
-  const seconds = Math.max(0, Math.ceil((new Date(until).getTime() - now) / 1000));
-  const hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+/** Such as `2:05` or `1:10:00`. */
+export function length(seconds: number): string {
+  const whole = Math.round(seconds), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
+
+/** How long until something. */
+export const countdown = (until: string, now: number): string => length(Math.max(0, Math.ceil((new Date(until).getTime() - now) / 1000)));
 
 export function shown({ metric, value, unit, flag }: Pick<Value, 'metric' | 'value' | 'unit' | 'flag'>): string {
   if (flag) return value ? speech.t.yes : speech.t.no;

@@ -22,15 +22,18 @@ class Session {
     return this.me?.rights.includes(right) ?? false;
   }
 
-  begin(): void {
+  /** `kept` was logged in here last: he is let in at once to what is kept on this phone, and the gateway may say soon that he is nobody any more. */
+  begin(kept: Me | null = null): void {
     const given = new URLSearchParams(location.hash.slice(1)), token = given.get('token'), invite = given.get('invite');
     if (token !== null || invite !== null) {
       remember('token', token);
       const alarm = given.get('alarm');
       history.replaceState(null, '', alarm === null ? location.pathname : `#alarm=${encodeURIComponent(alarm)}`);
     }
-    if (invite === null) void this.enter();
-    else this.choosePassword('invited', (password) => send('POST', '/api/v1/session/invited', { secret: invite, ...(password && { password }) }));
+    if (invite === null) {
+      if (kept !== null && token === null) this.#inside(kept);
+      void this.enter();
+    } else this.choosePassword('invited', (password) => send('POST', '/api/v1/session/invited', { secret: invite, ...(password && { password }) }));
   }
 
   choosePassword(chooses: 'invited' | 'mustChange', take: (password: string | null) => Promise<unknown>): void {
@@ -60,11 +63,16 @@ class Session {
       const me = await get<Me>('/api/v1/session');
       if (me.must_change && old === null) return this.login('mustChange');
       if (me.must_change) return this.choosePassword('mustChange', (password) => send('PUT', '/api/v1/session/password', { old, new: password }));
-      this.me = me;
+      if (this.door === 'inside' && this.me?.name === me.name) this.me = me;
+      else this.#inside(me);
     } catch (error) {
       if (error instanceof Refused && error.status === 401) return this.login(token ? 'badToken' : null);
-      // Anything else is said by the stream, which goes on trying.
+      if (this.door !== 'inside') this.#inside(this.me); // Anything else is said by the stream, which goes on trying.
     }
+  }
+
+  #inside(me: Me | null): void {
+    this.me = me;
     this.door = 'inside';
     this.entered();
   }

@@ -12,7 +12,7 @@ export interface Follower {
   /** With `readings=1` for values and presence too. */
   path: string;
   /** `hello` or `lagged`: fetch the lists. What comes meanwhile waits. */
-  begin(): Promise<void>;
+  begin(body: { registry?: number }): Promise<void>;
   event(kind: string, body: unknown): void;
   /** Everything of one piece of the stream has been taken in. */
   drawn(): void;
@@ -105,7 +105,7 @@ export class Stream {
     }
     if (!data) return;
     if (kind === 'hello' || kind === 'lagged') {
-      await this.#follower.begin();
+      await this.#follower.begin(JSON.parse(data));
       this.#follower.connected();
     } else this.#follower.event(kind, JSON.parse(data));
     if (id !== null) this.#lastId = id; // Only now: what was not taken in comes again.

@@ -81,7 +81,9 @@ export interface Card {
   to_do: string[];
 }
 
-export interface AlarmDetail { alarm: Alarm; history: Entry[]; attempts: Attempt[]; card: Card | null }
+/** How it was for a resident: 1 to 5 stars. */
+export interface Rating { stars: number; comment: string | null; at: string }
+export interface AlarmDetail { alarm: Alarm; history: Entry[]; attempts: Attempt[]; card: Card | null; ratings: Rating[] }
 
 export interface Value {
   metric: string;
@@ -109,6 +111,9 @@ export interface Device {
   retired: boolean;
   values: Value[];
 }
+
+/** What a change of the registry answers; `live.inForce` says when that version counts. */
+export interface Changed { version: number; changed: boolean }
 
 export interface Cell {
   code: string;

@@ -25,6 +25,9 @@ class Speech {
 
 export const speech = new Speech();
 
+/** What another language must have: the same keys, with texts of its own. */
+export type Like<T> = T extends string ? string : { [K in keyof T]: Like<T[K]> };
+
 /** A value of the API, such as a stage. One that the page does not know yet keeps its name. */
 export function word(words: Record<string, string>, value: string): string {
   return words[value] ?? value;

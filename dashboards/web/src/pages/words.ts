@@ -8,7 +8,6 @@ const zh = {
   coverage: { title: '值守', gaps: '未来七天的空缺', noGaps: '未来七天每一格都有人负责。', covered: '由上级代管', nobody: '无人负责', from: '从', until: '到', cell: '网格', training: '培训即将到期', noTraining: '没有人的培训在 30 天内到期。', until_: '有效到',
     away: '请假与顶班', noAway: '没有人请假。', standIn: '顶班', noStandIn: '无人顶班', leftOut: '另有', gapsUnit: '处空缺', answered: '有人负责的网格', onlyNobody: '只看无人负责的' },
 };
-type Like<T> = T extends string ? string : { [K in keyof T]: Like<T[K]> };
 const en: Like<typeof zh> = {
   hydrants: { title: 'Hydrant pressure', lead: 'Below 0.14 MPa is low (GB 50974-2014 7.2.8); below 0.10 MPa there is hardly any water.', none: 'No hydrants are registered yet.', trend: 'recently', only: 'Only what is not good', seen: 'last heard', empty: 'Every hydrant is good.' },
   charts: { title: 'Charts', add: 'Add a line', device: 'Device', metric: 'Quantity', range: 'Span', h1: '1 hour', h6: '6 hours', h24: '24 hours', d7: '7 days', d30: '30 days', live: 'Follow live', csv: 'Export CSV', png: 'Export PNG', remove: 'Remove',
@@ -19,5 +18,5 @@ const en: Like<typeof zh> = {
     noTraining: 'No training ends within 30 days.', until_: 'until', away: 'Away, and who stands in', noAway: 'Nobody is away.', standIn: 'stands in', noStandIn: 'nobody stands in', leftOut: 'and', gapsUnit: 'more gaps', answered: 'Cells with somebody',
     onlyNobody: 'Only where nobody answers' },
 };
-import { speech } from '../lib/words.svelte';
+import { speech, type Like } from '../lib/words.svelte';
 export const words = (): typeof zh => speech.pick(zh, en as typeof zh);

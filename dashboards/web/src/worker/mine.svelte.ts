@@ -39,9 +39,14 @@ class Mine {
   }
 
   start(me: Me | null): void {
-    this.me = me ?? this.me;
+    this.known(me);
     this.link = 'waiting';
     this.#stream.start();
+  }
+
+  known(me: Me | null): void {
+    if (me && this.me && me.name !== this.me.name) this.alarms = []; // Those of somebody else.
+    if (me) this.me = me;
   }
 
   stop(): void {

@@ -18,13 +18,20 @@ class Place {
     }, () => {}, { enableHighAccuracy: true });
   }
 
-  set(told: boolean): void {
-    this.told = told;
-    localStorage.setItem(KEY, told ? 'yes' : 'no');
-    if (told) return this.begin();
+  /** Whoever logs in next on this phone has said nothing yet. */
+  end(): void {
+    this.told = false;
+    localStorage.removeItem(KEY);
     if (this.#watch !== null) navigator.geolocation.clearWatch(this.#watch);
     this.#watch = null;
     this.#last = 0;
+  }
+
+  set(told: boolean): void {
+    if (!told) this.end();
+    this.told = told;
+    localStorage.setItem(KEY, told ? 'yes' : 'no');
+    if (told) return this.begin();
     void send('DELETE', '/api/v1/me/position').catch(() => {});
   }
 }

@@ -7,6 +7,8 @@ export type Pushes = 'unknown' | 'on' | 'off' | 'denied' | 'none' | 'station';
 class Push {
   state = $state<Pushes>('unknown');
   #registration: ServiceWorkerRegistration | null = null;
+  /** Somebody is logged in and the registration is not there yet. */
+  #wanted = false;
 
   async begin(): Promise<void> {
     if (!('serviceWorker' in navigator)) return void (this.state = 'none');
@@ -14,11 +16,12 @@ class Push {
     if (!this.#registration || !('PushManager' in globalThis)) return void (this.state = 'none');
     if (Notification.permission === 'denied') return void (this.state = 'denied');
     this.state = (await this.#registration.pushManager.getSubscription()) ? 'on' : 'off';
-    await this.renew();
+    if (this.#wanted) await this.renew();
   }
 
-  /** The station forgets a browser whose push service said so, and after a restored backup: told again with every log-in. */
+  /** The station forgets a browser whose push service said so, and after a restored backup: told again with every log-in, once this phone knows whether it is subscribed. */
   async renew(): Promise<void> {
+    this.#wanted = this.#registration === null;
     const subscription = await this.#registration?.pushManager?.getSubscription(), person = mine.me?.person?.id;
     if (subscription && person) await this.#tell(person, subscription).catch(() => {}); // It stays as it was.
   }

@@ -1,5 +1,6 @@
 // Every word that the board and the administration say, in Chinese. en.ts must have the same keys or the build fails.
 // What the gateway says in words (texts of alarms, notes, details) is shown as it comes.
+import type { Like } from '../words.svelte';
 
 export const zh = {
   title: '网格哨', language: 'English', token: '访问令牌', enter: '进入', login: '登录值班台', badToken: '令牌无效。', name: '账号', password: '密码',
@@ -13,13 +14,13 @@ export const zh = {
   page: { board: '总览', hydrants: '消火栓', charts: '曲线', health: '设备状况', coverage: '值守', indicators: '指标', exercises: '演练', admin: '管理' },
   themes: { auto: '跟随系统', light: '浅色', dark: '深色' },
 
-  cells: '网格', alarms: '报警', devices: '设备', values: '最新读数', noCells: '还没有导入网格。', noCellsHint: '用“管理 › 导入”导入网格文件，或运行 gridwarden import cells。', noAlarms: '没有报警。',
+  cells: '网格', alarms: '报警', devices: '设备', values: '最新读数', noCells: '还没有导入网格。', noCellsHint: '用“管理 › 导入”导入网格文件，或运行 gridwarden import cells。', 
   noValues: '还没有读数。', acknowledge: '接警确认', allCells: '显示全部网格', owner: '责任人', nobody: '无人负责', late: '迟到的信号', acknowledgedBy: '确认人', calm: '无报警', open: '未结',
-  allCalm: '一切正常', calmFor: '最近一次报警', never: '还没有过报警', truncated: '只显示最新的', uncertain: '存疑', bad: '无效', closedRecently: '最近办结', unansweredCount: '待确认', nextToAnswer: '下一条',
-  drill: '演练', drillNote: '这是演练，不是真的报警', waiting: '等待接警', waited: '已等', nextStep: '升级倒计时', noMoreSteps: '已通知到最高一级', due: '即将',
+  allCalm: '一切正常', calmFor: '最近一次报警', never: '还没有过报警', truncated: '只显示最新的', uncertain: '存疑', bad: '无效', closedRecently: '最近办结', unansweredCount: '待确认', 
+  drill: '演练', drillNote: '这是演练，不是真的报警', waiting: '等待接警', nextStep: '升级倒计时', noMoreSteps: '已通知到最高一级', 
   step: '第', stepEnd: '级', attempt: '第', attemptEnd: '次尝试', gateway: '网关', online: '在线', silent: '失联', unwatched: '未监测',
   scheme: '网格方案', fit: '全图', zoomIn: '放大', zoomOut: '缩小', layers: '图层', layer: { devices: '设备', hydrants: '消火栓', cameras: '摄像机', workers: '人员', names: '名称' },
-  mapLabel: '网格地图', mapKeys: '方向键移动，加减号缩放，0 全图', findPlace: '找网格、设备或地址', alarmedCells: '有报警的网格', inCell: '本格', buildings: '楼栋与楼层', elsewhere: '其他位置', noDevices: '本格没有设备。', place: '地点', kindOf: '类型',
+  mapLabel: '网格地图', mapKeys: '方向键移动，加减号缩放，0 全图', findPlace: '找网格、设备或地址', alarmedCells: '有报警的网格', buildings: '楼栋与楼层', elsewhere: '其他位置', noDevices: '本格没有设备。', place: '地点', kindOf: '类型',
   sound: { on: '声音开', off: '已静音', blocked: '点此开启声音', hint: '声音一直响到有人接警。静音 2 分钟后自动恢复。' },
   help: { title: '快捷键', acknowledge: '接警确认待确认的第一条（或选中的一条）', move: '选上一条、下一条', open: '打开选中的一条', back: '返回总览', mute: '静音 2 分钟', fit: '地图显示全图', help: '显示本页' },
 
@@ -38,6 +39,7 @@ export const zh = {
   card: '现场卡', noCard: '这条报警没有现场卡。', toDo: '要做的事', position: '坐标', building: '楼栋', floors: '层', basements: '层地下室', staircases: '个楼梯', lifts: '部电梯', household: '住户',
   people: '人', helpNeeded: '需要帮助', neighbours: '邻里互助组', noHousehold: '未登记，或本账号无权查看', hydrants: '最近的消火栓', noHydrants: '500 米内没有登记的消火栓。', atAlarm: '报警时',
   sameCell: '同一网格', camera: '最近的摄像机', still: '抓拍', stills: '抓拍图片', stillGone: '图片已过保存期或不可查看', nearby: '附近报警', record: '该设备（含本次）', recordAlarms: '报警', recordReal: '真火', recordFalse: '误报', recordTests: '测试', recordFaults: '故障', times: '次',
+  askResident: '请住户评价', scanToRate: '请住户用手机扫一扫，说说办得怎么样。', share: '发给住户', stars: '居民评价',
   history: '经过', told: '通知了谁', nobodyTold: '还没有通知任何人。', repeats: '重复上报', need: '需要接警人数', heldUntil: '到', showOnMap: '在地图上显示', seeChart: '看曲线', incidentOf: '同一事件',
   reached: { queued: '未送出', accepted: '已送出，是否看到未知', shown: '已显示', opened: '已打开', acknowledged: '已接警' },
   outcome: { delivered: '', retry: '将重试', gave_up: '放弃', handed_on: '改由' },
@@ -64,9 +66,9 @@ export const zh = {
     pressure: '压力', flow: '流量', level: '液位', water_discharge: '出水', shock: '撞击', tilt: '倾斜', cover_open: '盖板打开', pressure_low: '压力低',
     pressure_high: '压力高', door_open: '门开', door_forced: '强行开门', door_held: '门未关', persons: '人数', vehicles: '车辆', objects: '目标数',
     motion: '移动', detection: '检测到目标', fire_lane_blocked: '消防通道占用', ebike_in_lift: '电动车进电梯', rssi: '信号强度', snr: '信噪比',
-    link_quality: '链路质量', current: '电流', voltage: '电压', running: '运行', score: '置信度', entry: '进入', frame_counter: '帧计数', smoke_seen: '视频见烟' } as Record<string, string>,
+    link_quality: '链路质量', current: '电流', voltage: '电压', running: '运行', score: '置信度', entry: '进入', frame_counter: '帧计数', smoke_seen: '视频见烟', messages_per_minute: '每分钟消息', messages_thinned: '合并的消息', fire_alarm: '火警', supervisory: '监管信号',
+    manual_mode: '手动状态', roll_call: '查岗', crowd: '人群聚集', frames_missed: '漏收帧', frame_before: '上一帧' } as Record<string, string>,
 };
 
 /** The same keys with any words behind them. */
-type Like<T> = T extends string ? string : { [K in keyof T]: Like<T[K]> };
 export type Words = Like<typeof zh>;

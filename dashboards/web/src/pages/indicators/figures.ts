@@ -1,4 +1,7 @@
 // What /api/v1/indicators answers, and how each figure stands against its target. Formulae and targets: docs/indicators.md.
+import { length } from '../../lib/format';
+import { words } from './words';
+
 export interface Times { count: number; median_ms: number | null; nine_of_ten_ms: number | null }
 export interface Indicators {
   alarms: number;
@@ -13,7 +16,7 @@ export interface Indicators {
   to_arrive: Times;
   to_resolve: Times;
 }
-export interface Part { of: string; indicators: Indicators }
+export interface Part { of: string; name: string | null; indicators: Indicators }
 export interface Answer {
   from: string;
   to: string;
@@ -26,21 +29,29 @@ export interface Answer {
 }
 
 /** EEMUA 191: one in ten minutes in steady running; ISA-18.2: ten or fewer in the worst ten minutes, less than 1 % of the time in flood. */
-export const PER_10_MIN_MAX = 1, PEAK_MAX = 10, FLOOD_MAX = 0.01, STALE_PER_DAY_MAX = 5, PRIORITIES = { high: 0.05, medium: 0.15, low: 0.8 } as const;
+export const PER_10_MIN_MAX = 1, PEAK_MAX = 10, FLOOD_MAX = 0.01, PRIORITIES = { high: 0.05, medium: 0.15, low: 0.8 } as const;
 export type Priority = keyof typeof PRIORITIES;
 
-const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000, STALE_PER_DAY_MAX = 5;
 export const perTenMinutes = (of: Indicators): number => of.alarms_per_hour / 6;
-export const stalePerDay = (of: Indicators, from: string, to: string): number => of.stale / Math.max((new Date(to).getTime() - new Date(from).getTime()) / DAY_MS, 1);
+const stalePerDay = (of: Indicators, from: string, to: string): number => of.stale / Math.max((new Date(to).getTime() - new Date(from).getTime()) / DAY_MS, 1);
 
 /** Two digits that matter. */
 export const figure = (value: number): string => (String(Number(value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))));
 export const percent = (share: number): string => `${Number((share * 100).toFixed(share < 0.1 ? 1 : 0))} %`;
 
-/** Such as `2:05` or `1:10:00`; a dash when there was none. */
-export function span(ms: number | null): string {
-  if (ms === null) return '–';
-  const seconds = Math.round(ms / 1000), two = (number: number): string => String(number).padStart(2, '0');
-  const hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+/** How long it took; a dash when there was none. */
+export const span = (ms: number | null): string => (ms === null ? '–' : length(ms / 1000));
+
+export interface Target { name: string; shown: string; target: string; good: boolean; note: string }
+/** The station's figures with what they should be, as the page and the picture show them. */
+export function targets({ all, chattering, from, to }: Answer): Target[] {
+  const w = words(), stale = stalePerDay(all, from, to);
+  return [
+    { name: w.perTen, shown: figure(perTenMinutes(all)), target: `≤ ${PER_10_MIN_MAX}`, good: perTenMinutes(all) <= PER_10_MIN_MAX, note: `${w.alarms} ${all.alarms}` },
+    { name: w.peak, shown: String(all.peak_per_10_min), target: `≤ ${PEAK_MAX}`, good: all.peak_per_10_min <= PEAK_MAX, note: '' },
+    { name: w.flood, shown: percent(all.time_in_flood), target: `< ${percent(FLOOD_MAX)}`, good: all.time_in_flood < FLOOD_MAX, note: '' },
+    { name: w.chattering, shown: String(chattering.length), target: '0', good: chattering.length === 0, note: '' },
+    { name: w.stale, shown: figure(stale), target: `< ${STALE_PER_DAY_MAX}`, good: stale < STALE_PER_DAY_MAX, note: w.staleHint },
+  ];
 }

@@ -1,22 +1,15 @@
 // The figures as a picture for a report: what stands on the page first, on white, whatever the screen looks like.
 import { dateTime } from '../../lib/format';
 import type { Row } from './Busiest.svelte';
-import { figure, FLOOD_MAX, PEAK_MAX, PER_10_MIN_MAX, percent, perTenMinutes, PRIORITIES, span, STALE_PER_DAY_MAX, stalePerDay, type Answer, type Priority } from './figures';
+import { figure, percent, perTenMinutes, PRIORITIES, span, targets, type Answer, type Priority } from './figures';
 import { words } from './words';
 
 const WIDTH = 1200, EDGE = 48, LINE = 34, INK = '#15202b', FAINT = '#536070', RULE = '#d2dae2', FILLS: Record<Priority, string> = { high: '#c8102e', medium: '#f08a24', low: '#7b8794' };
 const FONT = 'system-ui, "Noto Sans CJK SC", "Noto Sans SC", "Microsoft YaHei", sans-serif';
 
-export function picture({ from, to, all, chattering }: Answer, weeks: Row[]): Promise<Blob | null> {
-  const w = words(), canvas = document.createElement('canvas'), pen = canvas.getContext('2d')!;
-  const stale = stalePerDay(all, from, to);
-  const figures: [string, string, string, boolean][] = [
-    [w.perTen, figure(perTenMinutes(all)), `≤ ${PER_10_MIN_MAX}`, perTenMinutes(all) <= PER_10_MIN_MAX],
-    [w.peak, String(all.peak_per_10_min), `≤ ${PEAK_MAX}`, all.peak_per_10_min <= PEAK_MAX],
-    [w.flood, percent(all.time_in_flood), `< ${percent(FLOOD_MAX)}`, all.time_in_flood < FLOOD_MAX],
-    [w.chattering, String(chattering.length), '0', chattering.length === 0],
-    [w.stale, figure(stale), `< ${STALE_PER_DAY_MAX}`, stale < STALE_PER_DAY_MAX],
-  ];
+export function picture(answer: Answer, weeks: Row[]): Promise<Blob | null> {
+  const { from, to, all } = answer, w = words(), canvas = document.createElement('canvas'), pen = canvas.getContext('2d')!;
+  const figures = targets(answer);
   canvas.width = WIDTH;
   canvas.height = EDGE * 2 + LINE * (figures.length + weeks.length + 12);
   pen.fillStyle = '#fff';
@@ -35,11 +28,11 @@ export function picture({ from, to, all, chattering }: Answer, weeks: Row[]): Pr
   y += LINE;
   write(`${dateTime(from)} – ${dateTime(to)} · ${w.alarms} ${all.alarms}`, EDGE, 18, 400, FAINT);
   y += LINE;
-  for (const [name, value, target, good] of figures) {
+  for (const { name, shown, target, good } of figures) {
     y += LINE;
     rule();
     write(name, EDGE);
-    write(value, 480, 22, 700);
+    write(shown, 480, 22, 700);
     write(`${w.target} ${target}`, 640, 18, 400, FAINT);
     write(good ? `✓ ${w.good}` : `▲ ${w.over}`, 900, 18, 650, good ? '#17693a' : '#b00d27');
   }

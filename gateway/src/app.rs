@@ -29,6 +29,7 @@ use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
 use crate::io::mqtt::sparkplug::Sparkplug;
+use crate::io::orders::Orders;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
 use crate::io::roll_call::RollCalls;
@@ -276,6 +277,7 @@ impl App {
 
         let stills = Stills::new(store.clone(), live.clone(), clock, still_limits(&config.store));
         stills.show_newest().await;
+        inlet.keep_stills_in(stills.clone());
         tasks.spawn("stills", stills.clone().run(stop.clone()));
 
         // Sources.
@@ -336,6 +338,15 @@ impl App {
                 });
             }
         }
+        let commands = Arc::new(commands);
+        let orders = Orders {
+            ways: inlet.ways.clone(),
+            commands: commands.clone(),
+            store: store.clone(),
+            world: world.clone(),
+            clock,
+        };
+        tasks.spawn("orders", orders.run(stop.clone()));
         if let Some(settings) = &config.alarm_mqtt {
             let publisher = publisher.context("[alarm_mqtt] needs a [listener] or the name of a broker")?;
             tasks.spawn(

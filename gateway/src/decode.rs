@@ -8,6 +8,7 @@ mod chirpstack;
 mod ctwing;
 pub mod dahua;
 mod discovery;
+pub mod downlink;
 mod fields;
 mod frigate;
 pub mod gbt26875;
@@ -95,6 +96,8 @@ pub struct Decoded {
     pub shown: Option<Vec<u8>>,
     /// Who spoke, or was announced, and is not registered.
     pub strangers: Vec<Stranger>,
+    /// What a network server says of an order.
+    pub answer: Option<downlink::Answer>,
 }
 
 /// A full sentence: what is wrong, where, what to send instead.

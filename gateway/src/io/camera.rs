@@ -222,7 +222,7 @@ impl Camera {
             dup: false,
             received: self.clock.now().wall,
         };
-        let Decoded { events, rejects, stills, shown, strangers } = {
+        let Decoded { events, rejects, stills, shown, strangers, answer: _ } = {
             let context = self.world.load().decoding();
             let mut outcome = Outcome::new(&message, &context);
             match self.maker {

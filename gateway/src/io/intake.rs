@@ -4,6 +4,7 @@
 //! becomes a [`DeadLetter`] with the reason.
 
 use super::inlet::Inbound;
+use crate::decode::camera::Still;
 use crate::decode::privacy::without_people;
 use crate::decode::{Family, Message, Reject, Stranger, decode};
 use crate::model::DeadLetter;
@@ -17,15 +18,18 @@ pub const KEPT_PAYLOAD_BYTES: usize = 4096;
 pub const KEPT_TOPIC_BYTES: usize = 1024;
 
 /// Decode one message. `source` is `listener` or `broker:<name>`.
-pub fn intake(source: &str, message: &Message<'_>, world: &World) -> Inbound {
+///
+/// The pictures are kept beside it ([`super::inlet::Inlet::aside`]).
+pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Inbound, Vec<Still>) {
     let Some(family) = world.topics.family(message.topic) else {
         let dead = vec![letter(source, message, nobody_reads(&world.topics.0))];
-        return Inbound { dead, ..Inbound::default() };
+        return (Inbound { dead, ..Inbound::default() }, Vec::new());
     };
     let decoded = decode(family, message, &world.decoding());
     let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(source, message, reason)).collect();
     let strangers = sightings(source, message, decoded.strangers);
-    Inbound { events: decoded.events, dead, strangers, ..Inbound::default() }
+    let orders = decoded.answer.map(|answer| (answer, message.received)).into_iter().collect();
+    (Inbound { events: decoded.events, dead, strangers, orders, ..Inbound::default() }, decoded.stills)
 }
 
 /// Strangers as the waiting room knows them, without what their message tells of people.

@@ -47,6 +47,7 @@ const TABLES: &[&str] = &[
     "history_runs",
     "history_blocks",
     "waiting",
+    "orders",
     "dead_letters",
     "attachments",
     "attachment_parts",

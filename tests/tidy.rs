@@ -1,4 +1,4 @@
-//! Rules about the code that no compiler checks.
+//! Rules about the code and its documents that no compiler checks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
 
@@ -97,4 +97,50 @@ fn nothing_is_left_for_later() {
         .map(|(place, line)| format!("{place}: {}", line.trim()))
         .collect();
     assert!(left.is_empty(), "{left:#?}");
+}
+
+/// Targets of the links of a Markdown text that lead to files beside it.
+fn links(text: &str) -> Vec<String> {
+    let mut code = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        code ^= line.trim_start().starts_with("```");
+        // What stands between back-ticks is no link.
+        let prose: String = line.split('`').step_by(2).collect();
+        for rest in prose.split("](").skip(1).filter(|_| !code) {
+            let target = rest.split([')', '#']).next().unwrap_or_default();
+            if !target.is_empty() && !target.contains(':') {
+                found.push(target.to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_document_is_reached_from_both_readmes_and_no_link_leads_nowhere() {
+    let documents: Vec<PathBuf> = ["", "docs", "docs/decisions", "docs/reliability"]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect();
+    let mut faults = Vec::new();
+    for document in &documents {
+        for target in links(&std::fs::read_to_string(document).unwrap()) {
+            if !document.with_file_name(&target).exists() {
+                faults.push(format!("{} leads to {target}, which is not there", document.display()));
+            }
+        }
+    }
+    for readme in ["README.md", "README.zh-CN.md"] {
+        let reached = links(&std::fs::read_to_string(root().join(readme)).unwrap());
+        for document in documents.iter().filter(|path| path.parent().unwrap().ends_with("docs")) {
+            let name = format!("docs/{}", document.file_name().unwrap().to_string_lossy());
+            if !reached.contains(&name) {
+                faults.push(format!("{readme} does not lead to {name}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::grid::Registry;
 use crate::grid::dwellings::{Building, Household};
+use crate::grid::nearest::metres;
 use crate::live::DeviceNow;
 use crate::model::{Alarm, CellIx, DeviceIx, DeviceKind, Metric, SignalClass};
 use crate::units::{Millis, Timestamp};
@@ -189,14 +190,6 @@ impl Spot {
             (Some(_) | None, Some(_) | None) => (registry.home(device.ix) == Some(self.cell)).then_some(None),
         }
     }
-}
-
-/// On the scale of a neighbourhood the earth is flat.
-pub fn metres([lon, lat]: [f64; 2], [other_lon, other_lat]: [f64; 2]) -> f64 {
-    const DEGREE_M: f64 = 111_320.0;
-    let x = (other_lon - lon) * lat.to_radians().cos() * DEGREE_M;
-    let y = (other_lat - lat) * DEGREE_M;
-    x.hypot(y)
 }
 
 /// Nearest first; those of unknown distance last.

@@ -13,7 +13,7 @@ pub mod edit;
 pub mod import;
 pub mod locate;
 mod lookup;
-mod nearest;
+pub mod nearest;
 pub mod redraw;
 pub mod roster;
 pub mod shift;

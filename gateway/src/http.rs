@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod alarms;
+pub mod aside;
 pub mod attachments;
 pub mod audit;
 pub mod auth;
@@ -40,6 +41,7 @@ pub mod push_in;
 pub mod ratings;
 pub mod receipts;
 pub mod redraw;
+pub mod registry;
 pub mod repeats;
 pub mod reports;
 pub mod resident;

@@ -264,8 +264,10 @@ impl Notice {
 
     /// Nobody can be told this way: a reason to give up, not to try again.
     pub fn no_address(&self, channel: &str, what: &str) -> Sent {
-        let who = self.alert.person.as_ref().map_or("nobody in particular", |person| person.id.as_str());
-        Sent::gave_up(format!("`{who}` has no {what} for the channel `{channel}`"))
+        Sent::gave_up(match &self.alert.person {
+            Some(person) => format!("`{}` has no {what} for the channel `{channel}`", person.id),
+            None => format!("the step found nobody, and the channel `{channel}` tells only persons"),
+        })
     }
 }
 
@@ -327,5 +329,17 @@ pub mod tests {
             test: false,
             minutes: 0,
         }
+    }
+
+    #[test]
+    fn a_step_that_finds_nobody_says_so() {
+        let mut notice = notice(SignalClass::Fire);
+        let said = |notice: &Notice| match notice.no_address("sms", "telephone number") {
+            Sent::GaveUp { error } => error,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(&notice), "`wang-li` has no telephone number for the channel `sms`");
+        notice.alert.person = None;
+        assert_eq!(said(&notice), "the step found nobody, and the channel `sms` tells only persons");
     }
 }

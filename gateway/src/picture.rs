@@ -25,6 +25,9 @@ pub enum Unusable {
 }
 
 impl Kind {
+    pub const ALL: [Self; 6] =
+        [Self::Jpeg, Self::Png, Self::Webp, Self::WebmAudio, Self::OggAudio, Self::Mp4Audio];
+
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",

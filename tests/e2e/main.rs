@@ -39,6 +39,7 @@ mod phone;
 mod positions;
 mod push_in;
 mod quiet;
+mod redraw;
 mod reload;
 mod rights;
 mod service;

@@ -32,6 +32,16 @@ impl Rules {
     pub fn read(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
+
+    /// Whatever is only for certain cells, as a person calls it, with their codes.
+    pub fn named_cells(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        let codes =
+            |cells: &[Spanned<String>]| cells.iter().map(|code| code.get_ref().clone()).collect::<Vec<_>>();
+        let rules =
+            self.rules.iter().map(|rule| (format!("the rule `{}`", rule.name.get_ref()), &rule.cells));
+        let named = rules.chain([("the roll-call".to_owned(), &self.roll_call.cells)]);
+        named.map(move |(name, cells)| (name, codes(cells)))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

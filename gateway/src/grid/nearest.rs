@@ -52,7 +52,7 @@ impl Registry {
 }
 
 /// Between two points given as longitude and latitude in degrees: the haversine formula.
-fn metres([lon, lat]: [f64; 2], [other_lon, other_lat]: [f64; 2]) -> f64 {
+pub fn metres([lon, lat]: [f64; 2], [other_lon, other_lat]: [f64; 2]) -> f64 {
     let half = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
     let across = lat.to_radians().cos() * other_lat.to_radians().cos();
     let chord = half(lat, other_lat) + across * half(lon, other_lon);

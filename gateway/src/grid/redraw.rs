@@ -31,9 +31,20 @@ pub enum Redraw {
     Merge { cell: String, others: Vec<String> },
 }
 
+/// Codes that were printed for a place of one cell now say another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeMove {
+    pub from: String,
+    /// Id of the device at which the code hangs; `None`: every code of the cell.
+    pub device: Option<String>,
+    pub to: String,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redrawn {
     pub rows: Rows,
+    /// Printed codes that hang in a cell and belong to another now.
+    pub codes: Vec<CodeMove>,
     /// As of an import: `+ cell X`, `~ device SD-1: A → B`.
     pub lines: Vec<String>,
     pub more_lines: usize,
@@ -42,8 +53,24 @@ pub struct Redrawn {
 }
 
 impl Redraw {
+    /// Cells whose ground passes to another, wholly or in part: from, to.
+    pub fn passes(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Split { cell, code, .. } => vec![(cell, code)],
+            Self::Merge { cell, others } => {
+                others.iter().filter(|other| *other != cell).map(|other| (&**other, &**cell)).collect()
+            }
+        }
+    }
+
     pub fn apply(&self, rows: &Rows, now: Timestamp) -> Result<Redrawn, Refused> {
-        let mut drawn = Redrawn { rows: rows.clone(), lines: Vec::new(), more_lines: 0, hints: Vec::new() };
+        let mut drawn = Redrawn {
+            rows: rows.clone(),
+            codes: Vec::new(),
+            lines: Vec::new(),
+            more_lines: 0,
+            hints: Vec::new(),
+        };
         match self {
             Self::Split { cell, line, code, name } => split(&mut drawn, cell, *line, code, name, now)?,
             Self::Merge { cell, others } => merge(&mut drawn, cell, others, now)?,
@@ -121,6 +148,8 @@ fn devices_follow(drawn: &mut Redrawn, old: &str, new: &str, ground: &MultiPolyg
         if there == Some(true) {
             device.cells.iter_mut().filter(|cell| *cell == old).for_each(|cell| *cell = new.into());
             drawn.lines.push(format!("~ device {}: {old} → {new}", device.id));
+            let id = Some(device.id.clone());
+            drawn.codes.push(CodeMove { from: old.into(), device: id, to: new.into() });
             gone.push(device.place.clone());
         } else {
             staying.push(device.place.clone());
@@ -170,6 +199,13 @@ fn merge(drawn: &mut Redrawn, code: &str, others: &[String], now: Timestamp) -> 
                 "`{other}` has another scheme or parent than `{code}`; give them the same parent first"
             ));
         }
+        // Rules and ladders may be for one kind only.
+        if cell.kind != into.kind {
+            wrong.push(format!(
+                "`{other}` is of the kind {} and `{code}` of {}; give both the same kind first",
+                cell.kind, into.kind
+            ));
+        }
         ground = ground.union(&shape(&cell.polygons));
     }
     if !wrong.is_empty() {
@@ -183,6 +219,7 @@ fn merge(drawn: &mut Redrawn, code: &str, others: &[String], now: Timestamp) -> 
     for cell in drawn.rows.cells.iter_mut().filter(|cell| others.contains(cell.code.as_str())) {
         cell.retired = true;
         drawn.lines.push(format!("- cell {}", cell.code));
+        drawn.codes.push(CodeMove { from: cell.code.clone(), device: None, to: code.into() });
     }
     for device in &mut drawn.rows.devices {
         for at in device.cells.iter_mut().filter(|cell| others.contains(cell.as_str())) {

@@ -269,10 +269,14 @@ pub(super) async fn allowed(
     right: Right,
     id: AlarmId,
 ) -> Result<Alarm, ApiError> {
-    let alarm = seen(api, caller, id).await?;
-    if !concerns(api, caller, right, &alarm).await? {
-        caller.may(right, alarm.cell, &api.world.load().registry, api.clock.now().wall)?;
+    let alarm = api.store.alarm(id).await?.ok_or_else(|| no_alarm(&id.to_string()))?;
+    if concerns(api, caller, right, &alarm).await? {
+        return Ok(alarm);
     }
+    if !concerns(api, caller, Right::Alarms, &alarm).await? {
+        return Err(no_alarm(&id.to_string()));
+    }
+    caller.may(right, alarm.cell, &api.world.load().registry, api.clock.now().wall)?;
     Ok(alarm)
 }
 

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::alarms::{NOTE_CHARACTERS_MAX, allowed, no_alarm, parse};
+use super::aside::aside;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Params};
 use super::problem::ApiError;
@@ -102,9 +103,7 @@ pub async fn add(
         let detail = format!("A photo or voice note may have {} MiB; make it smaller.", BYTES_MAX >> 20);
         ApiError::status(StatusCode::PAYLOAD_TOO_LARGE, detail)
     })?;
-    let taken = tokio::task::spawn_blocking(move || picture::take(&bytes)).await;
-    let taken = taken.map_err(anyhow::Error::from).map_err(ApiError::Internal)?;
-    let (kind, bytes) = taken.map_err(|why| {
+    let (kind, bytes) = aside(move || picture::take(&bytes)).await?.map_err(|why| {
         ApiError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("The file cannot be used: {why}."))
     })?;
     let (now, hash) = (api.clock.now(), Sha256::digest(&bytes).into());
@@ -157,10 +156,14 @@ pub async fn one(
         detail: format!("attachment {}", about.number),
     };
     api.store.commit(&Commit { audit: vec![line], ..Commit::default() }).await?;
-    let known = [Kind::Jpeg, Kind::Png, Kind::Webp, Kind::WebmAudio, Kind::OggAudio, Kind::Mp4Audio];
-    let kind = known.map(Kind::media_type).into_iter().find(|kind| *kind == about.kind);
-    let as_file = (header::CONTENT_DISPOSITION, "inline");
-    Ok(([(header::CONTENT_TYPE, kind.unwrap_or("application/octet-stream")), as_file], bytes))
+    Ok(served(&about.kind, bytes))
+}
+
+/// As a file of its kind, or of none that a browser would run.
+pub(super) fn served(kind: &str, bytes: Vec<u8>) -> ([(HeaderName, &'static str); 2], Vec<u8>) {
+    let kind = Kind::ALL.into_iter().map(Kind::media_type).find(|known| *known == kind);
+    let kind = kind.unwrap_or("application/octet-stream");
+    ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, "inline")], bytes)
 }
 
 fn view(api: &Api, one: &Attachment) -> AttachmentView {

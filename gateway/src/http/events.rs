@@ -234,7 +234,7 @@ impl Feed {
             match self.changes.recv().await {
                 Ok(change) => {
                     self.sight.renew(&self.api).await?;
-                    self.take(change);
+                    self.take(change).await;
                 }
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     self.behind = true;
@@ -253,7 +253,7 @@ impl Feed {
             Ok(lines) => {
                 self.behind = lines.len() == PAGE as usize;
                 for (number, alarm, entry) in lines {
-                    self.push(number, &alarm, &entry);
+                    self.push(number, &alarm, &entry).await;
                 }
                 Some(())
             }
@@ -264,11 +264,11 @@ impl Feed {
         }
     }
 
-    fn take(&mut self, change: Change) {
+    async fn take(&mut self, change: Change) {
         match change {
             Change::Alarm { number, .. } if number <= self.last => (),
             Change::Alarm { number, alarm, entry } if number == self.last + 1 => {
-                self.push(number, &alarm, &entry)
+                self.push(number, &alarm, &entry).await;
             }
             Change::Alarm { .. } => self.behind = true,
             Change::Report(report) if self.readings => self.ready.extend(self.reading(&report)),
@@ -286,10 +286,17 @@ impl Feed {
         }
     }
 
-    fn push(&mut self, number: u64, alarm: &Alarm, entry: &Entry) {
+    async fn push(&mut self, number: u64, alarm: &Alarm, entry: &Entry) {
         self.last = number;
-        let world = self.api.world.load();
-        if !self.sight.alarms.has(alarm, &world.registry) {
+        let world = self.api.world.load_full();
+        let alarms = &self.sight.alarms;
+        // A department was perhaps only called for it.
+        let seen = alarms.has(alarm, &world.registry)
+            || self.api.store.is_case(alarms.people.clone(), alarm.id).await.unwrap_or_else(|error| {
+                tracing::warn!(error = %anyhow::Error::from(error), alarm = %alarm.id, "an event is not shown to somebody who may have been called: the store does not answer");
+                false
+            });
+        if !seen {
             return;
         }
         let change = AlarmChange::of(number, alarm, entry, &world.registry);

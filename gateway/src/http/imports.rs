@@ -7,14 +7,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
+use super::aside::aside;
 use super::auth::{Actor, Caller};
 use super::extract::{Params, Switch};
 use super::problem::ApiError;
+use super::registry::{TRIES, changed_meanwhile, newest};
 use crate::clock;
 use crate::grid::Rows;
 use crate::grid::import;
@@ -24,8 +25,6 @@ use crate::store::Audit;
 
 /// A city's households are about so large.
 pub const FILE_BYTES_MAX: usize = 32 << 20;
-/// Somebody else may be faster this often.
-pub const TRIES: u32 = 5;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -94,10 +93,9 @@ pub async fn take_in(
     dry_run: bool,
 ) -> Result<Imported, ApiError> {
     for _ in 0..TRIES {
-        let rows = api.store.load_registry().await?;
-        let (before, read_name, bytes) = (rows.version, name.to_owned(), file.clone());
-        let merged = tokio::task::spawn_blocking(move || merge(what, &read_name, &bytes, rows)).await;
-        let (rows, diff) = match merged.map_err(|fault| ApiError::Internal(fault.into()))? {
+        let registry = newest(api).await?;
+        let (before, read_name, bytes) = (registry.version(), name.to_owned(), file.clone());
+        let (rows, diff) = match aside(move || merge(what, &read_name, &bytes, registry.rows())).await? {
             Ok(merged) => merged,
             Err(problems) => {
                 return Ok(Imported { problems: shown(&problems), version: before, ..Imported::default() });
@@ -128,20 +126,15 @@ pub async fn take_in(
             });
         }
     }
-    Err(ApiError::named(
-        StatusCode::CONFLICT,
-        "registry-changed",
-        "Somebody else changed the registry meanwhile",
-        "The registry has changed since; look at it again, then decide again.".into(),
-    ))
+    Err(changed_meanwhile())
 }
 
-fn merge(what: What, name: &str, bytes: &[u8], rows: Rows) -> Result<(Rows, import::Diff), Problems> {
+fn merge(what: What, name: &str, bytes: &[u8], rows: &Rows) -> Result<(Rows, import::Diff), Problems> {
     let read = read(what, name, bytes)?;
     if !read.problems.is_empty() {
-        return Err(read.against(&rows, clock::wall()));
+        return Err(read.against(rows, clock::wall()));
     }
-    import::merge_all(&rows, &[read.parsed], clock::wall())
+    import::merge_all(rows, &[read.parsed], clock::wall())
 }
 
 fn shown(problems: &Problems) -> Vec<FileProblem> {

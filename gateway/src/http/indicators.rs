@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
+use super::aside::aside;
 use super::auth::Caller;
 use super::extract::Params;
 use super::history::time;
@@ -83,7 +84,7 @@ pub async fn indicators(
     let registry = api.world.load().registry.clone();
     let area = caller.area(Right::Learning, &registry, now);
     alarms.retain(|alarm| area.has(alarm.cell, &registry));
-    let view = tokio::task::spawn_blocking(move || {
+    let view = aside(move || {
         let known: BTreeMap<AlarmId, &Alarm> = alarms.iter().map(|alarm| (alarm.id, alarm)).collect();
         told.retain(|one| known.contains_key(&one.alarm));
         let of = |some: Vec<&Alarm>, from: Timestamp, to: Timestamp| {
@@ -123,7 +124,7 @@ pub async fn indicators(
             cut: cut || told_cut,
         }
     });
-    Ok(Json(view.await.map_err(|fault| ApiError::Internal(fault.into()))?))
+    Ok(Json(view.await?))
 }
 
 fn busiest(mut parts: Vec<Part>) -> Vec<Part> {

@@ -24,14 +24,6 @@ use crate::probe::Expectation;
 use crate::probe::decodings::{candidates, station_toml};
 use crate::store::{Audit, Commit};
 
-const TYPES: [NumberType; 6] =
-    [NumberType::U16, NumberType::I16, NumberType::U32, NumberType::I32, NumberType::F32, NumberType::F64];
-const TABLES: [(Table, &str); 4] = [
-    (Table::Holding, "holding"),
-    (Table::Input, "input"),
-    (Table::Coils, "coils"),
-    (Table::DiscreteInputs, "discrete_inputs"),
-];
 /// Of coils as of registers: a page of them.
 const COUNT_MAX: u16 = 125;
 const CANDIDATES_MAX: usize = 5;
@@ -86,7 +78,7 @@ impl FieldView {
     fn of(field: &Field) -> Self {
         Self {
             metric: field.metric.name().into(),
-            table: name_of(field.table).into(),
+            table: field.table.key().into(),
             address: field.address,
             number: field.number_type.name().into(),
             order: field.order.name().into(),
@@ -171,11 +163,7 @@ pub async fn list(State(api): State<Arc<Api>>) -> Json<BusList> {
             .together
             .reads
             .iter()
-            .map(|read| PlannedRead {
-                table: name_of(read.table).into(),
-                start: read.start,
-                count: read.count,
-            })
+            .map(|read| PlannedRead { table: read.table.key().into(), start: read.start, count: read.count })
             .collect(),
     };
     let bus = |bus: &Handle| BusView {
@@ -233,7 +221,7 @@ pub async fn read(
 
 fn asked(body: &ReadRequest) -> Result<(Read, Option<Expectation>), ApiError> {
     let name = body.table.as_deref().unwrap_or("holding");
-    let table = TABLES.into_iter().find(|(_, known)| *known == name).map(|(table, _)| table);
+    let table = Table::ALL.into_iter().find(|table| table.key() == name);
     let table = table.ok_or_else(|| {
         ApiError::body("table", format!("`{name}` is not one of holding, input, coils, discrete_inputs"))
     })?;
@@ -308,12 +296,8 @@ fn numbers(words: &[u16]) -> BTreeMap<&'static str, [Option<f64>; 4]> {
             number(words, kind, order).filter(|number| number.is_finite()).filter(|_| tells(order))
         })
     };
-    let fits = TYPES.into_iter().filter(|kind| usize::from(kind.registers()) <= words.len());
+    let fits = NumberType::NUMBERS.into_iter().filter(|kind| usize::from(kind.registers()) <= words.len());
     fits.map(|kind| (kind.name(), of(kind))).collect()
-}
-
-fn name_of(table: Table) -> &'static str {
-    TABLES.into_iter().find(|(one, _)| *one == table).map_or("holding", |(_, name)| name)
 }
 
 fn cannot(kind: &str, title: &str, detail: String) -> ApiError {

@@ -22,7 +22,7 @@ use super::people;
 use super::positions::placed;
 use super::problem::ApiError;
 use super::rights::Right;
-use crate::card::metres;
+use crate::grid::nearest::metres;
 use crate::grid::{Device, Registry, Role};
 use crate::model::CellIx;
 use crate::store::Audit;

@@ -4,14 +4,17 @@
 //! away, the store has a limit of its own for residents. Few are taken at the same time, so that a worker's photo never waits for a stranger's.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::Api;
+use super::aside::aside;
 use super::problem::ApiError;
 use super::resident::WHO;
 use crate::accounts::{hash, secret};
@@ -28,31 +31,52 @@ const AWAITED_MAX: usize = 1_000;
 /// In memory at the same time; who comes then is asked to try again.
 pub const UPLOADS_MAX: usize = 2;
 
+/// A phone at the edge of its network tries more than once.
+const TRIES_MAX: u8 = 5;
+/// A place is not held longer than this by somebody who sends slowly.
+const SENT_WITHIN: Duration = Duration::from_secs(60);
+
 /// Reports to which a photo may still come, by the hash of the address's secret.
 #[derive(Default)]
-pub struct Awaited(BTreeMap<[u8; 32], (AlarmId, Steady)>);
+pub struct Awaited(BTreeMap<[u8; 32], Report>);
+
+struct Report {
+    alarm: AlarmId,
+    since: Steady,
+    tries: u8,
+}
 
 impl Awaited {
     fn add(&mut self, key: [u8; 32], alarm: AlarmId, now: Steady) {
-        self.0.retain(|_, (_, since)| now.since(*since) < WITHIN);
+        self.0.retain(|_, report| now.since(report.since) < WITHIN);
         if AWAITED_MAX <= self.0.len() {
-            let oldest = self.0.iter().min_by_key(|(_, (_, since))| *since).map(|(key, _)| *key);
+            let oldest = self.0.iter().min_by_key(|(_, report)| report.since).map(|(key, _)| *key);
             oldest.and_then(|key| self.0.remove(&key));
         }
-        self.0.insert(key, (alarm, now));
+        self.0.insert(key, Report { alarm, since: now, tries: 0 });
     }
 
-    /// It is not awaited any more, unless it is put back.
-    fn take(&mut self, key: &[u8; 32], now: Steady) -> Option<(AlarmId, Steady)> {
-        self.0.remove(key).filter(|(_, since)| now.since(*since) < WITHIN)
+    /// Somebody begins to send: to which report. It stays awaited until the photo is there.
+    fn begin(&mut self, key: &[u8; 32], now: Steady) -> Option<AlarmId> {
+        let report = self.0.get_mut(key)?;
+        if WITHIN <= now.since(report.since) || TRIES_MAX <= report.tries {
+            self.0.remove(key);
+            return None;
+        }
+        report.tries += 1;
+        Some(report.alarm)
+    }
+
+    /// It is there whole; of two that came at once the first counts.
+    fn take(&mut self, key: &[u8; 32]) -> bool {
+        self.0.remove(key).is_some()
     }
 }
 
 /// Where the photo of this report may be sent.
 pub(super) fn address(api: &Api, token: &str, alarm: AlarmId) -> String {
     let (text, key) = secret();
-    let mut awaited = api.own.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-    awaited.add(key, alarm, api.clock.now().steady);
+    awaited(api).add(key, alarm, api.clock.now().steady);
     format!("/api/v1/report/{token}/photo/{text}")
 }
 
@@ -74,44 +98,47 @@ pub async fn add(
     };
     let _place = api.own.residents_uploads.try_acquire().map_err(busy)?;
     let key = hash(&key);
-    let taken = {
-        let mut awaited = api.own.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.take(&key, api.clock.now().steady)
-    };
-    let (alarm, since) = taken.ok_or_else(|| {
-        ApiError::not_found("No photo is awaited here: its time is over, or one has come already.")
+    let alarm = awaited(&api).begin(&key, api.clock.now().steady).ok_or_else(not_awaited)?;
+    let bytes = timeout(SENT_WITHIN, to_bytes(request.into_body(), BYTES_MAX)).await;
+    let bytes = bytes.map_err(|_| {
+        let detail = "The photo took longer than a minute; try again where the network is better.";
+        ApiError::status(StatusCode::REQUEST_TIMEOUT, detail)
     })?;
-    let stored = store(&api, alarm, request).await;
-    if stored.is_err() {
-        let mut awaited = api.own.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.add(key, alarm, since); // Another try.
-    }
-    stored
-}
-
-async fn store(api: &Api, alarm: AlarmId, request: Request) -> Result<StatusCode, ApiError> {
-    let bytes = to_bytes(request.into_body(), BYTES_MAX).await.map_err(|_| {
+    let bytes = bytes.map_err(|_| {
         ApiError::status(StatusCode::PAYLOAD_TOO_LARGE, "A photo may have 1 MiB; make it smaller.")
     })?;
-    let taken = tokio::task::spawn_blocking(move || picture::take(&bytes)).await;
-    let taken = taken.map_err(anyhow::Error::from).map_err(ApiError::Internal)?;
-    let photo = taken.ok().filter(|(kind, _)| kind.is_photo());
+    let photo = aside(move || picture::take(&bytes)).await?.ok().filter(|(kind, _)| kind.is_photo());
     let (kind, bytes) = photo.ok_or_else(|| {
         let detail = "It is no whole photo (JPEG, PNG, WebP); take it again.";
         ApiError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     })?;
+    if !awaited(&api).take(&key) {
+        return Err(not_awaited());
+    }
     let hash = Sha256::digest(&bytes).into();
     let new =
         NewAttachment { alarm, who: WHO.into(), kind: kind.media_type(), note: String::new(), bytes, hash };
-    match api.store.attach(new, api.clock.now()).await? {
-        Stored::New(_) | Stored::Before(_) => Ok(StatusCode::NO_CONTENT),
-        Stored::TooMany | Stored::Full => Err(ApiError::named(
+    match api.store.attach(new, api.clock.now()).await {
+        Ok(Stored::New(_) | Stored::Before(_)) => Ok(StatusCode::NO_CONTENT),
+        Ok(Stored::TooMany | Stored::Full) => Err(ApiError::named(
             StatusCode::CONFLICT,
             "no-room",
             "There is no room for it",
             "The report has arrived; there is no room for its photo.".into(),
         )),
+        Err(error) => {
+            awaited(&api).add(key, alarm, api.clock.now().steady); // Nobody's fault: another quarter of an hour.
+            Err(error.into())
+        }
     }
+}
+
+fn awaited(api: &Api) -> MutexGuard<'_, Awaited> {
+    api.own.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn not_awaited() -> ApiError {
+    ApiError::not_found("No photo is awaited here: its time is over, or one has come already.")
 }
 
 #[cfg(test)]
@@ -128,15 +155,21 @@ mod tests {
         };
         let mut awaited = Awaited::default();
         awaited.add(key(1), AlarmId(7), at(10));
-        assert_eq!(awaited.take(&key(2), at(20)), None);
-        assert_eq!(awaited.take(&key(1), at(20)), Some((AlarmId(7), at(10))));
-        assert_eq!(awaited.take(&key(1), at(20)), None, "once");
+        assert_eq!(awaited.begin(&key(2), at(20)), None);
+        // One that breaks off takes nothing away from the next; one whole photo ends it.
+        for seconds in 20..24 {
+            assert_eq!(awaited.begin(&key(1), at(seconds)), Some(AlarmId(7)));
+        }
+        assert!(awaited.take(&key(1)) && !awaited.take(&key(1)), "of two at once the first");
+        assert_eq!(awaited.begin(&key(1), at(24)), None, "once");
         awaited.add(key(1), AlarmId(7), at(10));
-        assert_eq!(awaited.take(&key(1), at(910)), None, "too late");
+        assert_eq!((0..6).filter(|_| awaited.begin(&key(1), at(20)).is_some()).count(), 5, "not for ever");
+        awaited.add(key(1), AlarmId(7), at(10));
+        assert_eq!(awaited.begin(&key(1), at(910)), None, "too late");
         for number in 0..1_010 {
             awaited.add(key(number), AlarmId(number.into()), at(1_000 + u64::from(number) / 100));
         }
         assert_eq!(awaited.0.len(), AWAITED_MAX);
-        assert!(awaited.take(&key(1_009), at(1_020)).is_some(), "the newest are there");
+        assert!(awaited.begin(&key(1_009), at(1_020)).is_some(), "the newest are there");
     }
 }

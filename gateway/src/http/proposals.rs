@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::alarms::{NOTE_CHARACTERS_MAX, act};
+use super::aside::aside;
 use super::auth::{Actor, Caller};
 use super::deeds::reason;
 use super::extract::{self, Body, Params};
@@ -154,7 +155,8 @@ pub async fn accept(
     }
     let (prepared, alarm) = match &proposal.change {
         Change::Threshold { .. } | Change::Delay { .. } => {
-            (Some(api.desk.prepare(number, &proposal.change, &rules)?), None)
+            let (api, change) = (api.clone(), proposal.change.clone());
+            (Some(aside(move || api.desk.prepare(number, &change, &rules)).await??), None)
         }
         Change::Exchange { device } => (None, Some(case(&api, &actor.0, device, number, &proposal).await?)),
     };
@@ -164,7 +166,7 @@ pub async fn accept(
         return Err(decided_before(number, state));
     }
     if let Some(prepared) = prepared
-        && let Err(fault) = prepared.make()
+        && let Err(fault) = aside(move || prepared.make()).await?
     {
         let mut line = audit(&api, &actor.0, "proposal.not_made", number, &accepted);
         line.detail = format!("{}; {fault}", line.detail);

@@ -10,10 +10,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::aside::aside;
 use super::auth::{Actor, Caller};
 use super::extract::Body;
-use super::imports::{Imported, TRIES};
+use super::imports::Imported;
 use super::problem::ApiError;
+use super::registry::{TRIES, changed_meanwhile, newest};
+use crate::config::rules::Rules;
 use crate::grid::edit::Refused;
 use crate::grid::redraw::{Redraw, Redrawn};
 use crate::model::AlarmState;
@@ -46,7 +49,7 @@ pub struct MergeCells {
 
 /// Split a cell: what lies to the right of a line becomes a cell of its own, with the devices, doors and people of its ground.
 ///
-/// In force within two seconds. Recorded in the audit log.
+/// In force within two seconds. 409 `cell-in-use` while a rule names the cell and not the new one. Recorded in the audit log.
 #[utoipa::path(post, path = "/api/v1/cells/{code}/split", tag = "grid", operation_id = "splitCell",
     params(("code" = String, Path, description = "Code of the cell")), request_body = SplitCell,
     responses((status = 200, description = "What it changes", body = Imported)))]
@@ -62,7 +65,7 @@ pub async fn split(
 
 /// Put other cells to this one. Their codes stay known, out of service; devices, doors, people and teams follow.
 ///
-/// 409 `cell-in-use` while an alarm stands in one of them, or the rules or an account name it. Recorded in the audit log.
+/// 409 `cell-in-use` while an alarm stands in one of them, or a rule or an account names it and not the cell that stays. Boards that hang there stay good. Recorded in the audit log.
 #[utoipa::path(post, path = "/api/v1/cells/{code}/merge", tag = "grid", operation_id = "mergeCells",
     params(("code" = String, Path, description = "Code of the cell that stays")), request_body = MergeCells,
     responses((status = 200, description = "What it changes", body = Imported)))]
@@ -73,40 +76,57 @@ pub async fn merge(
     Body(body): Body<MergeCells>,
 ) -> Result<Json<Imported>, ApiError> {
     let MergeCells { others, dry_run } = body;
-    in_use(&api, &others).await?;
     redraw(&api, &actor.0, Redraw::Merge { cell, others }, dry_run).await
 }
 
-/// What names a cell that is to go would find nobody there afterwards.
-async fn in_use(api: &Api, codes: &[String]) -> Result<(), ApiError> {
-    let open = AlarmState::ALL.into_iter().filter(|state| *state != AlarmState::Closed).collect();
-    let standing =
-        api.store.alarms(Query { states: open, cells: codes.to_vec(), limit: 1, ..Query::default() });
-    let by = match standing.await?.first() {
-        Some(alarm) => {
-            Some(format!("the alarm {} stands in `{}`: close it first", alarm.id, alarm.cell_code))
+/// Rules and accounts name cells by their codes: one that covers ground only by the code it loses would cover it no longer, and nobody would see it.
+async fn in_use(api: &Api, redraw: &Redraw) -> Result<Vec<String>, ApiError> {
+    let goes = matches!(redraw, Redraw::Merge { .. });
+    let passes = redraw.passes();
+    if goes {
+        let open = AlarmState::ALL.into_iter().filter(|state| *state != AlarmState::Closed).collect();
+        let cells = passes.iter().map(|(from, _)| (*from).to_owned()).collect();
+        let standing = Query { states: open, cells, limit: 1, ..Query::default() };
+        if let Some(alarm) = api.store.alarms(standing).await?.first() {
+            let why = format!("the alarm {} stands in `{}`: close it first", alarm.id, alarm.cell_code);
+            return Err(refused(&why));
         }
-        None => {
-            let rules = api.world.load().rules_text.clone();
-            let accounts = api.store.accounts().await?;
-            codes.iter().find_map(|code| {
-                let ruled = rules.contains(&format!("\"{code}\"")).then(|| "rules.toml names".to_owned());
-                let account = accounts.iter().find(|account| account.cells.contains(code));
-                let by =
-                    ruled.or_else(|| account.map(|account| format!("the account `{}` has", account.name)));
-                by.map(|by| format!("{by} the cell `{code}`: change that first"))
-            })
+    }
+    let rules =
+        Rules::read(&api.world.load().rules_text).map_err(|fault| ApiError::Internal(fault.into()))?;
+    let accounts = api.store.accounts().await?;
+    let mut hints = Vec::new();
+    for (from, to) in passes {
+        let loses = |cells: &[String]| has(cells, from) && !has(cells, to);
+        if let Some(named) = rules.named_cells().find(|(_, cells)| loses(cells)).map(|(name, _)| name) {
+            let why = format!(
+                "in rules.toml {named} is only for `{from}` and would not hold in `{to}`: write `{to}` beside it first"
+            );
+            return Err(refused(&why));
         }
-    };
-    let refused = |why| {
-        ApiError::named(
-            StatusCode::CONFLICT,
-            "cell-in-use",
-            "The cell is in use",
-            format!("It cannot go: {why}."),
-        )
-    };
-    by.map_or(Ok(()), |why| Err(refused(why)))
+        // An account can name only cells that are there.
+        for account in accounts.iter().filter(|account| loses(&account.cells)) {
+            let name = &account.name;
+            if goes {
+                return Err(refused(&format!(
+                    "the account `{name}` has `{from}` and not `{to}`: change that first"
+                )));
+            }
+            hints.push(format!(
+                "the account `{name}` has only {from}: give it {to} too, if it is to see both"
+            ));
+        }
+    }
+    Ok(hints)
+}
+
+fn has(cells: &[String], code: &str) -> bool {
+    cells.iter().any(|cell| cell == code)
+}
+
+fn refused(why: &str) -> ApiError {
+    let detail = format!("It cannot be drawn so: {why}.");
+    ApiError::named(StatusCode::CONFLICT, "cell-in-use", "The cell is in use", detail)
 }
 
 async fn redraw(
@@ -116,30 +136,30 @@ async fn redraw(
     dry_run: bool,
 ) -> Result<Json<Imported>, ApiError> {
     for _ in 0..TRIES {
-        let rows = api.store.load_registry().await?;
-        let (before, now, asked) = (rows.version, api.clock.now().wall, redraw.clone());
-        let drawn = tokio::task::spawn_blocking(move || asked.apply(&rows, now)).await;
-        let drawn = match drawn.map_err(|fault| ApiError::Internal(fault.into()))? {
+        let registry = newest(api).await?;
+        let (before, now, asked) = (registry.version(), api.clock.now().wall, redraw.clone());
+        let drawn = match aside(move || asked.apply(registry.rows(), now)).await? {
             Ok(drawn) => drawn,
             Err(Refused::Unknown(what)) => return Err(ApiError::not_found(what)),
             Err(Refused::Unsound(wrong)) => {
-                let title = "It cannot be drawn so";
                 return Err(ApiError::named(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "cannot-redraw",
-                    title,
+                    "It cannot be drawn so",
                     wrong.join(". "),
                 ));
             }
         };
-        let Redrawn { rows, mut lines, more_lines, hints } = drawn;
+        let Redrawn { rows, codes, mut lines, more_lines, mut hints } = drawn;
+        hints.extend(in_use(api, &redraw).await?);
         let count = |sign: char| lines.iter().filter(|line| line.starts_with(sign)).count();
         let (added, changed, retired) = (count('+'), count('~') + more_lines, count('-'));
         if more_lines > 0 {
             lines.push(format!("… {more_lines}"));
         }
         let next = rows.version;
-        let stored = !dry_run && api.store.save_registry(rows, audit(&redraw, caller, now, next)).await?;
+        let line = audit(&redraw, caller, now, next);
+        let stored = !dry_run && api.store.save_redrawn(rows, codes, line).await?;
         if dry_run || stored {
             let version = if stored { next } else { before };
             return Ok(Json(Imported {
@@ -154,12 +174,7 @@ async fn redraw(
             }));
         }
     }
-    Err(ApiError::named(
-        StatusCode::CONFLICT,
-        "registry-changed",
-        "Somebody else changed the registry meanwhile",
-        "The registry has changed since; look at it again, then decide again.".into(),
-    ))
+    Err(changed_meanwhile())
 }
 
 fn audit(redraw: &Redraw, caller: &Caller, at: Timestamp, version: u64) -> Audit {

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::alarms::cells_in;
+use super::aside::aside;
 use super::auth::Caller;
 use super::extract::{self, Params, Switch};
 use super::model::{AbsenceView, GapView, Page, TeamView, TrainingView, Vacancies};
@@ -52,9 +53,7 @@ pub async fn vacancies(
     let from = api.clock.now().wall;
     let until = from + vacancy::AHEAD;
     let looking = registry.clone();
-    let mut gaps = tokio::task::spawn_blocking(move || vacancy::gaps(&looking, from, until))
-        .await
-        .map_err(|fault| ApiError::Internal(fault.into()))?;
+    let mut gaps = aside(move || vacancy::gaps(&looking, from, until)).await?;
     if filter.uncovered == Some(Switch(true)) {
         gaps.retain(|gap| gap.covered_by.is_none());
     }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::aside::aside;
 use super::auth::Actor;
 use super::extract::Body;
 use super::problem::ApiError;
@@ -120,7 +121,7 @@ async fn checked(api: &Api, text: String) -> Result<RulesChecked, ApiError> {
             },
         }
     };
-    tokio::task::spawn_blocking(work).await.map_err(|fault| ApiError::Internal(fault.into()))
+    aside(work).await
 }
 
 /// A trial of rules on the journal.
@@ -252,7 +253,10 @@ pub async fn save(
     if let Some(first) = found.errors.first() {
         return Err(wrong(first));
     }
-    let prepared = api.desk.prepare_text(&body.text, &in_force, api.clock.now().wall)?;
+    let prepared = {
+        let (api, text, in_force) = (api.clone(), body.text.clone(), in_force.clone());
+        aside(move || api.desk.prepare_text(&text, &in_force, api.clock.now().wall)).await??
+    };
     let tried = tried(&api, &body.text, &in_force)?;
     let fires = may_save(&tried, &body.fires_missed_of)?;
     let line = |what: &str, more: &str| Audit {
@@ -263,7 +267,7 @@ pub async fn save(
         detail: format!("{}{fires}{more}", found.changes),
     };
     api.store.commit(&Commit { audit: vec![line("rules.save", "")], ..Commit::default() }).await?;
-    if let Err(fault) = prepared.make() {
+    if let Err(fault) = aside(move || prepared.make()).await? {
         let line = line("rules.not_saved", &format!("; {fault}"));
         api.store.commit(&Commit { audit: vec![line], ..Commit::default() }).await?;
         return Err(fault.into());

@@ -12,18 +12,17 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
+use super::aside::aside;
 use super::auth::{Actor, Caller};
 use super::extract::{Body, Params};
 use super::model::{AbsenceBody, Changed, DutyBody, PersonBody};
 use super::problem::ApiError;
+use super::registry::{TRIES, changed_meanwhile, newest};
 use crate::grid::edit::{Edit, Refused};
 use crate::grid::import::Moment;
 use crate::grid::{Absence, Duty, Hours, Person, Role, Rows};
 use crate::store::Audit;
 use crate::units::{Timestamp, Zone};
-
-/// Somebody else may be faster this often when no version was named.
-const TRIES: u32 = 5;
 
 /// Add a person, or replace what is known of one; also one who comes back after leaving.
 #[utoipa::path(put, path = "/api/v1/people/{id}", tag = "people", operation_id = "putPerson", request_body = PersonBody,
@@ -200,8 +199,7 @@ pub(super) async fn change(
         let now = api.clock.now().wall;
         let asked = edit.clone();
         // A city's rows are copied for it.
-        let applied = tokio::task::spawn_blocking(move || asked.apply(rows.rows(), now)).await;
-        let next = match applied.map_err(|fault| ApiError::Internal(fault.into()))? {
+        let next = match aside(move || asked.apply(rows.rows(), now)).await? {
             Ok(None) => return Ok(Json(Changed { version: before, changed: false })),
             Ok(Some(next)) => next,
             Err(Refused::Unknown(what)) => return Err(ApiError::not_found(what)),
@@ -223,21 +221,7 @@ pub(super) async fn change(
             return Ok(Json(Changed { version: next.version, changed: true }));
         }
     }
-    Err(ApiError::named(
-        StatusCode::CONFLICT,
-        "registry-changed",
-        "Somebody else changed the registry meanwhile",
-        "The registry has changed since; look at it again, then decide again.".into(),
-    ))
-}
-
-/// The registry as it is on disk; the one in force unless somebody has just changed it.
-async fn newest(api: &Api) -> Result<Arc<crate::grid::Registry>, ApiError> {
-    let known = api.world.load().registry.clone();
-    if api.store.registry_version().await? == known.version() {
-        return Ok(known);
-    }
-    Ok(crate::grid::Registry::build(api.store.load_registry().await?))
+    Err(changed_meanwhile())
 }
 
 fn unsound(wrong: &[String]) -> ApiError {

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, header};
+use axum::http::HeaderName;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::attachments::served;
 use super::auth::Caller;
 use super::problem::ApiError;
 use super::rights::Right;
 use crate::grid::{Device, Registry};
 use crate::live::StillRef;
-use crate::picture::Kind;
 use crate::store::{Audit, Commit};
 
 /// Newest first; more are asked for by nobody.
@@ -94,7 +94,5 @@ pub async fn one(
     };
     api.store.commit(&Commit { audit: vec![line], ..Commit::default() }).await?;
     let bytes = api.store.still_bytes(number).await?.ok_or_else(gone)?;
-    let known = [Kind::Jpeg, Kind::Png, Kind::Webp].map(Kind::media_type);
-    let kind = known.into_iter().find(|kind| *kind == still.kind).unwrap_or("application/octet-stream");
-    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, "inline")], bytes))
+    Ok(served(&still.kind, bytes))
 }

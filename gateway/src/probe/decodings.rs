@@ -73,9 +73,6 @@ pub struct Candidate {
     pub value: f64,
 }
 
-const TYPES: [NumberType; 6] =
-    [NumberType::U16, NumberType::I16, NumberType::U32, NumberType::I32, NumberType::F32, NumberType::F64];
-
 fn is_float(number_type: NumberType) -> bool {
     matches!(number_type, NumberType::F32 | NumberType::F64)
 }
@@ -109,7 +106,7 @@ fn plausible(raw: f64, number_type: NumberType, expected: &Expectation) -> Optio
 pub fn candidates(words: &[Option<u16>], start: u16, expected: &Expectation) -> Vec<Candidate> {
     let mut found = Vec::new();
     for place in 0..words.len() {
-        for number_type in TYPES {
+        for number_type in NumberType::NUMBERS {
             for order in WordOrder::ALL {
                 if number_type.registers() == 1 && matches!(order, WordOrder::CDAB | WordOrder::DCBA) {
                     continue;
@@ -157,7 +154,7 @@ pub fn table(words: &[Option<u16>], start: u16, expected: &Expectation) -> Strin
             let _ = writeln!(text, "{head:>14}  refused");
             continue;
         };
-        for number_type in TYPES {
+        for number_type in NumberType::NUMBERS {
             let (shown_head, hex) = if number_type == NumberType::U16 {
                 (head.as_str(), format!("{word:04X}"))
             } else {
@@ -223,12 +220,7 @@ pub fn station_toml(
             "These registers look like those of a МПД-380 (unit code, decimals, value):\n\n[[modbus.unit]]\nunit = {unit}\nmap = \"mpd-380\"\n"
         );
     }
-    let name = match table {
-        Table::Coils => "coils",
-        Table::DiscreteInputs => "discrete_inputs",
-        Table::Holding => "holding",
-        Table::Input => "input",
-    };
+    let name = table.key();
     let mut text = format!(
         "Most plausible: {} {} ({} at {} {}, order {}). Compare it with the gauge, then write:\n\n[[modbus.unit]]\nunit = {unit}\n[[modbus.unit.register]]\nmetric = \"{}\"\ntable = \"{name}\"\naddress = {}\ntype = \"{}\"\n",
         written(best.value, NumberType::F64),

@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Problem, Store, StoreError, audit, int, unint};
+use crate::grid::redraw::CodeMove;
 use crate::store::Audit;
 use crate::units::Timestamp;
 
@@ -207,6 +208,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// After cells were redrawn.
+pub(super) fn move_codes(connection: &Connection, moves: &[CodeMove]) -> rusqlite::Result<()> {
+    let mut all = connection.prepare_cached("UPDATE points SET cell = ?2 WHERE cell = ?1")?;
+    let mut one = connection.prepare_cached("UPDATE points SET cell = ?2 WHERE cell = ?1 AND device = ?3")?;
+    for CodeMove { from, device, to } in moves {
+        match device {
+            None => all.execute(params![from, to])?,
+            Some(device) => one.execute(params![from, to, device])?,
+        };
+    }
+    Ok(())
 }
 
 fn known(connection: &Connection, place: &Place) -> Result<Option<Point>, Problem> {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Audit, Problem, Store, StoreError, int, record, unint};
 use crate::grid::dwellings::{Building, Household};
+use crate::grid::redraw::CodeMove;
 use crate::grid::{Absence, Cell, Device, Duty, Person, Rows, Team};
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::{Timestamp, Zone};
@@ -44,6 +45,16 @@ impl Store {
     /// Replaces the registry with `rows`, writing only what differs. `rows.version` must be one above the stored version,
     /// else somebody else changed it meanwhile: `Ok(false)`, and nothing is written.
     pub async fn save_registry(&self, rows: Rows, audit: Audit) -> Result<bool, StoreError> {
+        self.save_redrawn(rows, Vec::new(), audit).await
+    }
+
+    /// The same after cells were redrawn: what hangs on walls with a code says the cell it is in now.
+    pub async fn save_redrawn(
+        &self,
+        rows: Rows,
+        codes: Vec<CodeMove>,
+        audit: Audit,
+    ) -> Result<bool, StoreError> {
         check(&rows)?;
         let grid = [
             ("cells", texts(&rows.cells), true),
@@ -52,13 +63,13 @@ impl Store {
             ("households", texts(&rows.households), false),
         ];
         let tables = grid.into_iter().chain(people_tables(&rows)).collect();
-        self.replace_tables(rows.version, rows.zone, tables, audit).await
+        self.replace_tables(rows.version, rows.zone, tables, codes, audit).await
     }
 
     /// The same for people, duties, absences and teams only: a change by hand must not read and write a city's devices.
     pub async fn save_people(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
         let tables = people_tables(rows).into_iter().collect();
-        self.replace_tables(rows.version, rows.zone.clone(), tables, audit).await
+        self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
     }
 
     /// The same for who is away from a flat.
@@ -72,6 +83,7 @@ impl Store {
         new: u64,
         zone: Zone,
         tables: Vec<(&'static str, Vec<String>, bool)>,
+        codes: Vec<CodeMove>,
         audit: Audit,
     ) -> Result<bool, StoreError> {
         self.write(move |writing| {
@@ -81,6 +93,7 @@ impl Store {
             for (table, texts, only_grows) in tables {
                 replace(writing.connection, table, texts, only_grows)?;
             }
+            super::points::move_codes(writing.connection, &codes)?;
             remember(writing.connection, ZONE_MEMO, zone.name())?;
             writing.connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
             super::audit::add(writing.connection, &audit)?;

@@ -7,6 +7,9 @@
 use crate::config::{NumberType, WordOrder};
 
 impl NumberType {
+    /// Those that are numbers.
+    pub const NUMBERS: [Self; 6] = [Self::U16, Self::I16, Self::U32, Self::I32, Self::F32, Self::F64];
+
     /// How many registers the number fills.
     pub const fn registers(self) -> u16 {
         match self {

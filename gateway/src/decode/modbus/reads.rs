@@ -51,6 +51,20 @@ impl std::fmt::Display for Read {
     }
 }
 
+impl Table {
+    pub const ALL: [Self; 4] = [Self::Holding, Self::Input, Self::Coils, Self::DiscreteInputs];
+
+    /// As in station.toml.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Coils => "coils",
+            Self::DiscreteInputs => "discrete_inputs",
+            Self::Holding => "holding",
+            Self::Input => "input",
+        }
+    }
+}
+
 pub const fn table_name(table: Table) -> &'static str {
     match table {
         Table::Coils => "coil",

@@ -121,6 +121,8 @@ fn what_stands_on_the_ground_goes_with_it() {
     let new: Vec<_> = duties.iter().filter(|duty| duty.cell == "A2").collect();
     assert_eq!((new.len(), new[0].person.as_str(), new[0].role, new[0].from), (1, "wang", Role::Lead, NOW));
     assert!(drawn.lines.contains(&"~ device D-1: A → A2".to_owned()), "{:?}", drawn.lines);
+    let with_it = CodeMove { from: "A".into(), device: Some("D-1".into()), to: "A2".into() };
+    assert_eq!(drawn.codes, [with_it], "a code that hangs at the device goes along, the cell's board stays");
     assert!(crate::grid::sound::faults(&drawn.rows, NOW).iter().all(|fault| !fault.message.contains("lead")));
     assert_eq!(crate::grid::locate::Locator::new(cells).faults(), [], "no overlap, no gap");
 }
@@ -145,6 +147,7 @@ fn the_cell_that_goes_is_still_found_and_its_people_stay_responsible() {
     );
     assert_eq!(households.iter().filter(|one| one.cell == "A").count(), 3, "one door stood on both sides");
     assert_eq!(teams[0].cells, ["A"]);
+    assert_eq!(drawn.codes, [CodeMove { from: "B".into(), device: None, to: "A".into() }]);
     assert_eq!(drawn.hints.len(), 1, "{:?}", drawn.hints);
     // Split again along the old border: the same ground.
     let line = [[118.902, 32.09], [118.902, 32.11]];
@@ -169,6 +172,7 @@ fn what_cannot_be_redrawn_is_said() {
     let mut below = rows();
     below.cells.push(Cell { parent: Some("B".into()), ..cell(2, "B-1", 2.) });
     below.cells.push(Cell { scheme: "service".into(), ..cell(3, "S", 2.) });
+    below.cells.push(Cell { kind: "dense_crowd".into(), ..cell(4, "C", 2.) });
     for (redraw, words) in [
         (split("X", through, "A2", "x"), "no cell `X`"),
         (split("A", beside, "A2", "x"), "does not cut"),
@@ -181,6 +185,7 @@ fn what_cannot_be_redrawn_is_said() {
         (merge("A", &["A"]), "1 to 20"),
         (merge("A", &["B"]), "cells below"),
         (merge("A", &["S"]), "another scheme"),
+        (merge("A", &["C"]), "of the kind dense_crowd"),
         (merge("A", &["NO"]), "no cell `NO`"),
     ] {
         let said = match redraw.apply(&below, NOW) {

@@ -29,6 +29,7 @@ use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
 use crate::io::mqtt::sparkplug::Sparkplug;
+use crate::io::onvif::PullPoint;
 use crate::io::orders::Orders;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
@@ -305,6 +306,16 @@ impl App {
                 check: health.informative(format!("camera:{}", camera.name.get_ref())),
             };
             tasks.spawn("camera", camera::Camera::new(camera, folder, ends)?.run(stop.clone()));
+        }
+        for device in &config.onvif {
+            let ends = camera::Ends {
+                world: world.clone(),
+                inlet: inlet.clone(),
+                clock,
+                stills: stills.clone(),
+                check: health.informative(format!("onvif:{}", device.name.get_ref())),
+            };
+            tasks.spawn("onvif", PullPoint::new(device, folder, ends)?.run(stop.clone()));
         }
         if let Some(sparkplug) = &config.sparkplug {
             let name = sparkplug.broker.get_ref();

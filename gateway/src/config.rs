@@ -49,6 +49,9 @@ pub struct Config {
     /// Cameras whose events are asked for.
     #[serde(default, rename = "camera")]
     pub cameras: Vec<Camera>,
+    /// Devices whose ONVIF events are pulled.
+    #[serde(default)]
+    pub onvif: Vec<Onvif>,
     /// What events of cameras mean here.
     #[serde(default, rename = "camera_event")]
     pub camera_events: Vec<CameraEvent>,
@@ -291,6 +294,20 @@ pub struct Camera {
     /// Ask for a picture when an event of safety comes without one.
     #[serde(default = "defaults::yes")]
     pub stills: bool,
+}
+
+/// A camera, recorder or door station whose ONVIF events are pulled. Its address is `onvif:<name>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Onvif {
+    pub name: Spanned<String>,
+    /// Such as `http://10.0.0.64`; with a path where the device service has another than `/onvif/device_service`.
+    pub url: Spanned<String>,
+    /// Of an ONVIF user.
+    pub user: Spanned<String>,
+    pub password: Secret,
+    /// Where the device shows what it sees now.
+    pub snapshot_url: Option<Spanned<String>>,
 }
 
 /// A camera's event that means one of our flags.

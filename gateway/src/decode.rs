@@ -19,6 +19,7 @@ mod meokon;
 pub mod modbus;
 mod native;
 mod nearest;
+pub mod onvif;
 pub mod outcome;
 pub mod parts;
 pub mod privacy;

@@ -30,6 +30,7 @@ mod nearest;
 mod neighbours;
 mod night;
 mod notify;
+mod onvif;
 mod oracle;
 mod orders;
 mod page;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use gateway::store::Store;
 use serde_json::{Value, json};
-use tests::neighbours::{Neighbour, eventually, mosquitto, python, root};
+use tests::neighbours::{Neighbour, eventually, mosquitto, publish, python, root};
 use tests::site::{Receiver, Site, Station};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -81,6 +81,16 @@ async fn give(station: &Station, order: &Value) -> (StatusCode, Value) {
     station.post("/api/v1/devices/HY-9/orders", order).await
 }
 
+/// Until a message of the device arrives: the broker has the station's subscription. To join is no uplink that an order waits for.
+async fn connected(station: &Station, broker: &Neighbour) {
+    let joined = json!({ "deviceInfo": { "devEui": "24e124136b502217" } }).to_string();
+    eventually("the subscription", 20, || async {
+        publish(broker.port, "application/x/device/24e124136b502217/event/join", &joined, &[]).await;
+        (station.get("/api/v1/devices/HY-9").await["online"] == true).then_some(())
+    })
+    .await;
+}
+
 async fn newest(station: &Station) -> Value {
     station.get("/api/v1/orders?device=HY-9&limit=1").await["items"][0].clone()
 }
@@ -95,7 +105,7 @@ async fn becomes(station: &Station, state: &str) -> Value {
 
 #[tokio::test]
 async fn an_order_waits_for_the_device_and_ends_with_its_own_word() {
-    let (_broker, mut server, site) = site(true).await;
+    let (broker, mut server, site) = site(true).await;
     let station = site.start().await;
     let (status, given) = give(&station, &interval(1_200)).await;
     assert_eq!(
@@ -110,6 +120,7 @@ async fn an_order_waits_for_the_device_and_ends_with_its_own_word() {
     station.stop().await; // Nobody heard the device yet, and the order survives.
 
     let station = site.start().await;
+    connected(&station, &broker).await;
     assert_eq!(newest(&station).await["state"], "waiting");
     server.happens(UPLINK, &["told 85 ff03b004 confirmed"]).await;
     becomes(&station, "handed").await;
@@ -148,7 +159,7 @@ async fn an_order_waits_for_the_device_and_ends_with_its_own_word() {
 
 #[tokio::test]
 async fn an_order_that_nobody_confirms_is_shown_so() {
-    let (_broker, mut server, site) = site(false).await;
+    let (broker, mut server, site) = site(false).await;
     let station = site.start().await;
     let mut order = interval(600);
     order["confirm_within_s"] = json!(1);
@@ -156,6 +167,7 @@ async fn an_order_that_nobody_confirms_is_shown_so() {
     becomes(&station, "unconfirmed").await;
 
     // A broker without `commands = true` is only listened to.
+    connected(&station, &broker).await;
     give(&station, &interval(600)).await;
     server.happens(UPLINK, &[]).await;
     let stays = eventually("why it waits", 20, || async {

@@ -105,6 +105,10 @@ async fn place_all(station: &Station, detectors: &[Detector]) {
         let (status, answer) = station.post("/api/v1/waiting/place", &placed).await;
         assert_eq!((status, &answer["stored"]), (StatusCode::OK, &json!(true)), "{answer}");
     }
+    eventually("all have left the room", 30, || async {
+        items(station, "/api/v1/waiting").await.is_empty().then_some(())
+    })
+    .await;
 }
 
 /// Waits until exactly these devices have an alarm of this class that goes on.

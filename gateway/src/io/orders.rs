@@ -37,12 +37,16 @@ impl Ways {
     /// A message on `topic` became these events.
     pub fn hear(&self, topic: &str, events: &[Event]) {
         let Some(Event::Report(report)) = events.first() else { return };
-        let Some(way) = topic.ends_with("/up").then(|| Way::heard(topic)).flatten() else { return };
-        let mut heard = lock(&self.heard);
-        if heard.get(&report.device) != Some(&way) {
-            heard.insert(report.device, way);
+        if !topic.ends_with("/up") {
+            return;
         }
-        drop(heard);
+        {
+            let mut heard = lock(&self.heard);
+            if !heard.get(&report.device).is_some_and(|way| way.is_of(topic)) {
+                let Some(way) = Way::heard(topic) else { return };
+                heard.insert(report.device, way);
+            }
+        }
         if lock(&self.wanted).contains(&report.device) {
             self.bell.notify_one();
         }

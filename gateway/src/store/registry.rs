@@ -75,7 +75,7 @@ impl Store {
     /// The same for who is away from a flat.
     pub async fn save_households(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
         let tables = vec![("households", texts(&rows.households), false)];
-        self.replace_tables(rows.version, rows.zone.clone(), tables, audit).await
+        self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
     }
 
     async fn replace_tables(

@@ -3,20 +3,24 @@
 // The first line out lists them; then a word a line on the standard input, answered `done` when the broker has everything:
 //   calm          whatever was in danger is not
 //   danger N      the Nth danger of each begins (from 0), of those that have so many
-//   test          the test button of each that has one: zone status bits 0 and 8
+//   test          the test button of each of which the zone status tells
 // It ends with its input. Absent: the radio, joining, commands to a device, bridge/state.
 
 import { createInterface } from "node:readline";
 import { connectAsync } from "mqtt";
 import { detectors, zone, zoneAttribute } from "./detector.mjs";
 
-const PRESSED = 0x101;
+/** Alarm 1 with the bit for a test; some makers use the ninth bit. */
+const PRESSED = [0x101, 0x201];
 /** The bit of a property's access that says so; the others are commands. */
 const PUBLISHED = 1;
 
 const broker = await connectAsync(`mqtt://127.0.0.1:${process.argv[2]}`);
 const all = await Promise.all(
-    detectors().map(async (detector, number) => ({ detector, name: `detector ${number}`, plan: await detector.plan() })),
+    detectors().map(async (detector, number) => {
+        const name = `detector ${number}`;
+        return { detector, name, plan: await detector.plan(), pressed: await pressed(detector) };
+    }),
 );
 
 const publish = ({ name }, state) => broker.publishAsync(`zigbee2mqtt/${name}`, JSON.stringify(state), { qos: 1 });
@@ -27,29 +31,29 @@ async function hear(one, frames) {
     if (state) await publish(one, state);
 }
 
-/** Whether the frame tells of a test; how, the converters know. */
-async function test(one) {
-    for (const frame of [zone(PRESSED), zoneAttribute(PRESSED)]) {
-        const said = await one.detector.convert(frame).catch(() => ({}));
-        if (said.test === true) return hear(one, [frame]);
+/** The frame of a pressed button, if the converters make a test of one. */
+async function pressed(detector) {
+    for (const frame of PRESSED.flatMap((word) => [zone(word), zoneAttribute(word)])) {
+        const said = await detector.convert(frame).catch(() => ({}));
+        if (said.test === true) return frame;
     }
 }
 
 const play = {
     calm: (one) => hear(one, one.plan.map(({ ends }) => ends)),
     danger: (one, number) => hear(one, one.plan.slice(number, number + 1).map(({ begins }) => begins)),
-    test,
+    test: (one) => hear(one, one.pressed ? [one.pressed] : []),
 };
 
 await broker.publishAsync("zigbee2mqtt/bridge/devices", JSON.stringify(all.map(({ detector, name }) => detector.announced(name))), { qos: 1, retain: true });
-console.log(JSON.stringify(all.map(({ detector, name, plan }) => ({
+console.log(JSON.stringify(all.map(({ detector, name, plan, pressed }) => ({
     name,
     vendor: detector.definition.vendor,
     model: detector.definition.model,
     properties: detector.exposes.filter((expose) => expose.access & PUBLISHED).map((expose) => expose.property),
     dangers: plan.map(({ property }) => property),
     undriven: plan.filter(({ begins, ends }) => !begins || !ends).map(({ property }) => property),
-    tests: detector.exposes.some((expose) => expose.property === "test" && expose.type === "binary"),
+    tests: pressed !== undefined,
 }))));
 
 for await (const line of createInterface({ input: process.stdin })) {

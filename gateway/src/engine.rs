@@ -19,6 +19,7 @@ mod failure;
 mod flood;
 mod freshness;
 mod hold;
+pub mod hourly;
 mod incident;
 mod ladder;
 mod nearest;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 use condition::{Change, Condition, Conditions, Place, Verdict};
 use freshness::Weight;
 pub use nearest::WhoIsNearest;
+pub use open::MAINTENANCE;
 use open::{Key, New, OpenAlarms};
 use presence::{Presence, Silence};
 pub use review::judge_closed;
@@ -179,6 +181,14 @@ pub struct Engine {
     watch: Option<Box<Watch>>,
 }
 
+/// What the clock does next. At the same moment in this order.
+enum Due {
+    Silence(DeviceIx),
+    Condition(Place),
+    Step(AlarmId),
+    Calm(Place),
+}
+
 /// What one call works with, and what it led to so far.
 struct Turn<'a> {
     registry: &'a Registry,
@@ -239,7 +249,7 @@ impl Engine {
             }
         }
         self.advance(&mut turn); // What the events made due at once.
-        self.alarms.questions.append(&mut turn.questions);
+        self.alarms.ask(std::mem::take(&mut turn.questions));
         let folded = self.pages.pass(&mut turn, &self.alarms);
         let idle = batch.events.is_empty() && !matured && !forgave && !folded;
         self.watch = turn.watch;
@@ -281,22 +291,14 @@ impl Engine {
     ///
     /// The journal does not tell this to a replay, so a snapshot must be stored before anything else is.
     pub fn was_away(&mut self, since: Steady, now: Now) {
-        let deaf = now.steady.since(since);
-        self.presence.put_off(deaf);
-        self.conditions.put_off(deaf);
-        self.flats.put_off(deaf);
+        self.put_off(now.steady.since(since));
         self.now = Now { wall: now.wall, steady: now.steady.max(self.now.steady) };
         self.busy = self.now.steady;
     }
 
     /// Whether something was due so long ago that the gateway cannot have been running since.
     pub fn finds_itself_away(&mut self, now: Steady) -> bool {
-        let silence = self.presence.next_due(now).map(|(at, _)| at);
-        let condition = self.conditions.next_due().map(|(at, _)| at);
-        let step = self.alarms.next_due().map(|(at, _)| at);
-        let calm = self.flats.next_due().map(|(at, _)| at);
-        let first = [silence, condition, step, calm].into_iter().flatten().min();
-        first.is_some_and(|due| DEAF_FROM < now.since(due))
+        self.next_due(now).is_some_and(|(at, _)| DEAF_FROM < now.since(at))
     }
 
     /// Devices with an open alarm because they say too much.
@@ -316,12 +318,26 @@ impl Engine {
     fn forgive_own_absence(&mut self, now: Steady) -> bool {
         let absent = self.finds_itself_away(now);
         if absent {
-            let deaf = now.since(self.busy); // Not since `self.now`: an idle batch need not be in the journal.
-            self.presence.put_off(deaf);
-            self.conditions.put_off(deaf);
-            self.flats.put_off(deaf);
+            self.put_off(now.since(self.busy)); // Not since `self.now`: an idle batch need not be in the journal.
         }
         absent
+    }
+
+    /// For so long nobody was heard: no time passed for whatever waits to hear something.
+    fn put_off(&mut self, deaf: Millis) {
+        self.presence.put_off(deaf);
+        self.conditions.put_off(deaf);
+        self.flats.put_off(deaf);
+    }
+
+    /// What is due first, if anything is by now.
+    fn next_due(&mut self, now: Steady) -> Option<(Steady, Due)> {
+        let silence = self.presence.next_due(now).map(|(at, device)| (at, Due::Silence(device)));
+        let condition = self.conditions.next_due().map(|(at, place)| (at, Due::Condition(place)));
+        let step = self.alarms.next_due().map(|(at, alarm)| (at, Due::Step(alarm)));
+        let calm = self.flats.next_due().map(|(at, place)| (at, Due::Calm(place)));
+        let first = [silence, condition, step, calm].into_iter().flatten().min_by_key(|(at, _)| *at);
+        first.filter(|(at, _)| *at <= now)
     }
 
     /// Everything that is due, oldest first. `true` when something was, even if nobody can see what came of it: a replay that does not
@@ -329,40 +345,25 @@ impl Engine {
     fn advance(&mut self, turn: &mut Turn<'_>) -> bool {
         let now = turn.now.steady;
         let mut matured = false;
-        loop {
-            let silence = self.presence.next_due(now);
-            let condition = self.conditions.next_due().filter(|(at, _)| *at <= now);
-            let step = self.alarms.next_due().filter(|(at, _)| *at <= now);
-            let calm = self.flats.next_due().filter(|(at, _)| *at <= now);
-            let times = [
-                silence.map(|due| due.0),
-                condition.map(|due| due.0),
-                step.map(|due| due.0),
-                calm.map(|due| due.0),
-            ];
-            let Some(first) = times.into_iter().flatten().min() else { return matured };
+        while let Some((_, due)) = self.next_due(now) {
             matured = true;
-            if let Some((at, device)) = silence
-                && at == first
-            {
-                self.fall_silent(turn, device);
-            } else if let Some((at, place)) = condition
-                && at == first
-            {
-                if let Some(state) = self.conditions.take(place) {
-                    let (state, change) = state.ripened(turn.rules.rule(place.1), now);
-                    self.conditions.put(place, state);
-                    if let Some(outcome) = self.follow(turn, place, change) {
-                        turn.see_time(place.0, Some(place.1), outcome);
-                    }
-                }
-            } else if let Some((at, alarm)) = step
-                && at == first
-            {
-                self.alarms.ripen(turn, alarm);
-            } else if let Some((_, place)) = calm {
-                self.nobody_there(turn, place);
+            match due {
+                Due::Silence(device) => self.fall_silent(turn, device),
+                Due::Condition(place) => self.ripen(turn, place),
+                Due::Step(alarm) => self.alarms.ripen(turn, alarm),
+                Due::Calm(place) => self.nobody_there(turn, place),
             }
+        }
+        matured
+    }
+
+    /// The time of a condition has come.
+    fn ripen(&mut self, turn: &mut Turn<'_>, place: Place) {
+        let Some(state) = self.conditions.take(place) else { return };
+        let (state, change) = state.ripened(turn.rules.rule(place.1), turn.now.steady);
+        self.conditions.put(place, state);
+        if let Some(outcome) = self.follow(turn, place, change) {
+            turn.see_time(place.0, Some(place.1), outcome);
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Reads what is on disk and decides nothing. The message that raised an alarm is shown as long as the journal holds it.
 
+mod past;
 pub mod quiet;
 mod reasons;
 mod text;
@@ -145,7 +146,7 @@ impl Story<'_> {
     }
 
     fn at(&mut self, at: Timestamp, line: &str) {
-        let at = self.registry.rows().zone.shown(at).strftime("%Y-%m-%d %H:%M:%S");
+        let at = self.registry.rows().zone.clock(at);
         self.line(&format!("  {at}  {line}"));
     }
 

@@ -272,6 +272,17 @@ impl Registry {
         std::iter::successors(Some(cell), |&cell| self.parent(cell)).take(self.rows.cells.len())
     }
 
+    /// Whether the cell is the other, or lies below it.
+    pub fn is_in(&self, cell: CellIx, top: CellIx) -> bool {
+        self.up_from(cell).any(|up| up == top)
+    }
+
+    /// Codes of the cell and of every cell below it.
+    pub fn codes_in(&self, top: CellIx) -> Vec<String> {
+        let inside = self.rows.cells.iter().filter(|cell| self.is_in(cell.ix, top));
+        inside.map(|cell| cell.code.clone()).collect()
+    }
+
     /// From the root down to the cell.
     pub fn down_to(&self, cell: CellIx) -> impl Iterator<Item = &Cell> {
         let mut cells: Vec<_> = self.up_from(cell).filter_map(|ix| self.cell(ix)).collect();

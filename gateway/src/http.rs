@@ -15,6 +15,7 @@ pub mod deeds;
 pub mod document;
 pub mod drills;
 pub mod events;
+pub mod exercises;
 pub mod explain;
 pub mod extract;
 pub mod grid;
@@ -34,6 +35,7 @@ pub mod patrol;
 pub mod people;
 pub mod photos;
 pub mod positions;
+pub mod practice;
 pub mod problem;
 pub mod proposals;
 pub mod push;
@@ -185,6 +187,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(maintenance::end))
         .routes(routes!(drills::list, drills::begin))
         .routes(routes!(roll_calls::list, roll_calls::call))
+        .routes(routes!(practice::practice))
         .routes(routes!(receipts::receipt))
         .routes(routes!(push::key))
         .routes(routes!(push::subscribe, push::unsubscribe))

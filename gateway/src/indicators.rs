@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::{Alarm, AlarmId, SignalClass};
@@ -53,11 +53,22 @@ pub struct Indicators {
     pub to_resolve: Times,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Times {
     pub count: u32,
     pub median_ms: Option<u64>,
     pub nine_of_ten_ms: Option<u64>,
+}
+
+impl Times {
+    pub fn of(mut lasted: Vec<Millis>) -> Self {
+        lasted.sort();
+        let at = |share: usize| {
+            lasted.get((lasted.len() * share).div_ceil(10).saturating_sub(1)).map(|time| time.0)
+        };
+        let count = u32::try_from(lasted.len()).unwrap_or(u32::MAX);
+        Self { count, median_ms: at(5), nine_of_ten_ms: at(9) }
+    }
 }
 
 /// A device and rule that raised three alarms or more within a minute.
@@ -86,7 +97,9 @@ pub fn of<'a>(
         if presented.is_empty() { 0.0 } else { many as f64 / presented.len() as f64 }
     };
     let after = |moment: fn(&Alarm) -> Option<Timestamp>| {
-        times(presented.iter().filter_map(|(alarm, _)| Some(moment(alarm)?.since(alarm.raised))).collect())
+        Times::of(
+            presented.iter().filter_map(|(alarm, _)| Some(moment(alarm)?.since(alarm.raised))).collect(),
+        )
     };
     Indicators {
         alarms: count,
@@ -173,13 +186,6 @@ fn flood(slots: &[u32]) -> f64 {
     if slots.is_empty() { 0.0 } else { f64::from(count) / slots.len() as f64 }
 }
 
-fn times(mut lasted: Vec<Millis>) -> Times {
-    lasted.sort();
-    let at =
-        |share: usize| lasted.get((lasted.len() * share).div_ceil(10).saturating_sub(1)).map(|time| time.0);
-    Times { count: u32::try_from(lasted.len()).unwrap_or(u32::MAX), median_ms: at(5), nine_of_ten_ms: at(9) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,11 +216,11 @@ mod tests {
 
     #[test]
     fn half_and_nine_of_ten() {
-        let found = times((1..=10).rev().map(Millis).collect());
+        let found = Times::of((1..=10).rev().map(Millis).collect());
         assert_eq!((found.count, found.median_ms, found.nine_of_ten_ms), (10, Some(5), Some(9)));
-        let one = times(vec![Millis(7)]);
+        let one = Times::of(vec![Millis(7)]);
         assert_eq!((one.median_ms, one.nine_of_ten_ms), (Some(7), Some(7)));
-        assert_eq!(times(Vec::new()), Times::default());
+        assert_eq!(Times::of(Vec::new()), Times::default());
     }
 
     #[test]

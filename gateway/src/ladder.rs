@@ -73,7 +73,7 @@ pub async fn show(loaded: &Loaded, asked: &LadderArgs) -> anyhow::Result<String>
 }
 
 fn line(planned: &Planned, zone: &Zone) -> String {
-    let local = zone.shown(planned.at).strftime("%Y-%m-%d %H:%M:%S");
+    let local = zone.clock(planned.at);
     let head = format!("{local}  +{:>6} s  {}: ", planned.after.0 / 1000, planned.ladder);
     match &planned.what {
         PlannedWhat::Unanswered => head + "a trouble alarm says that nobody answered",

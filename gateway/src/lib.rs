@@ -50,6 +50,8 @@ pub mod proposal;
 
 pub mod indicators;
 
+pub mod practice;
+
 pub mod store;
 
 pub mod learning;
@@ -81,5 +83,7 @@ pub mod account_command;
 pub mod audit_command;
 
 pub mod replay_command;
+
+pub mod drill_command;
 
 pub mod app;

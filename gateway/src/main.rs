@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gateway::account_command::{self, AccountCommand};
 use gateway::audit_command::{self, AuditCommand};
 use gateway::config::{self, LogFormat};
+use gateway::drill_command::{self, DrillArgs};
 use gateway::explain::{self, ExplainArgs};
 use gateway::replay_command::{self, ReplayArgs};
 use gateway::{app, channel_test, import, ladder, probe, profiles, vacancies};
@@ -55,6 +56,8 @@ enum Command {
     Ladder(LadderCommand),
     /// Why there is an alarm, who was told, and what became of every attempt; or why a device or a cell was quiet
     Explain(ExplainArgs),
+    /// Begin a drill and follow it, or see how each person did over time; asks the running station
+    Drill(DrillArgs),
     /// Run the journal through other rules: what would have been raised, missed, or raised at another time
     Replay(ReplayArgs),
     /// Hours of the week ahead in which nobody of a cell's own answers for it, and training that runs out
@@ -213,6 +216,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };
             print!("{}", explain::run(&loaded, &asked).await?);
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Drill(asked) => {
+            let Some(loaded) = load(&asked.config) else { return Ok(ExitCode::FAILURE) };
+            let answered = drill_command::run(&loaded, &asked, &mut std::io::stdout()).await?;
+            Ok(if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Replay(asked) => {
             let Some(loaded) = load(asked.config()) else { return Ok(ExitCode::FAILURE) };

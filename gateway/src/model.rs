@@ -9,7 +9,7 @@ mod handling;
 mod metric;
 
 pub use alarm::*;
-pub use exercise::{Exercise, Played, Told};
+pub use exercise::{ASKED_MAX, Exercise, Played, Told};
 pub use handling::*;
 pub use metric::*;
 

@@ -128,8 +128,7 @@ fn write_report(
 }
 
 fn one(title: &str, line: &Line, zone: &Zone) -> String {
-    let at = Timestamp::parse_rfc3339(&line.at)
-        .map_or(line.at.clone(), |at| zone.shown(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
+    let at = Timestamp::parse_rfc3339(&line.at).map_or(line.at.clone(), |at| zone.clock(at));
     let mark =
         if line.class == SignalClass::Fire && title != "new" && title != "sooner" { "!!" } else { "  " };
     let by = if line.by_ms == 0 { String::new() } else { format!(" by {}", Millis(line.by_ms)) };

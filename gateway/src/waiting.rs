@@ -5,13 +5,14 @@
 //! is silent, another takes only the place of one that was silent for a day. The driver keeps it ([`crate::io::driver`]), people decide in `http/waiting.rs`.
 //! [`Waiting`] is stored as JSON: fields are added with a default.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::decode::stranger::kind_by;
 use crate::decode::{Announced, Stranger};
+use crate::engine::hourly::Hourly;
 use crate::model::{DeviceKind, Metric};
 use crate::units::{Millis, Now, Steady, Timestamp};
 
@@ -27,7 +28,6 @@ const KEEP_EVERY: Millis = Millis::from_secs(60);
 const KEEP_NEW_AFTER: Millis = Millis::from_secs(2);
 /// Burning strangers that are named one by one within an hour; one more alarm speaks for all others.
 const FIRES_PER_HOUR: usize = 10;
-const HOUR: Millis = Millis::from_secs(3600);
 
 /// One device that waits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -116,8 +116,8 @@ pub struct Room {
     unsaved: BTreeSet<String>,
     keep_at: Option<Steady>,
     troubles: Vec<Trouble>,
-    /// When burning strangers were named within the last hour.
-    named: VecDeque<Steady>,
+    /// Burning strangers that were named one by one.
+    named: Hourly<FIRES_PER_HOUR>,
     turned_away: u64,
 }
 
@@ -258,14 +258,8 @@ impl Room {
 
     /// `None`: one that found no room.
     fn name_fire(&mut self, address: Option<&str>, now: Steady) {
-        while self.named.front().is_some_and(|at| *at + HOUR <= now) {
-            self.named.pop_front();
-        }
         let text = match address {
-            Some(address) if self.named.len() < FIRES_PER_HOUR => {
-                self.named.push_back(now);
-                burns_text(address)
-            }
+            Some(address) if self.named.take(now) => burns_text(address),
             Some(_) | None => MANY_BURN.to_owned(),
         };
         let trouble = Trouble { begins: true, text };

@@ -1,6 +1,7 @@
 //! Drills and roll-calls over the whole gateway: from the API to the message, and back.
 
 use axum::http::StatusCode;
+use gateway::drill_command::{self, DrillArgs, DrillCommand};
 use serde_json::{Value, json};
 use tests::neighbours::eventually;
 use tests::site::{Delivery, Receiver, Site, Station};
@@ -113,5 +114,86 @@ async fn a_roll_call_asks_everybody_below_and_lists_who_answered() {
         .map(|one| one["came_to"].as_str().unwrap())
         .collect();
     assert_eq!(came_to, ["answered_by_another", "waiting", "waiting"], "{calls:#}");
+
+    let again = post(&station, "/api/v1/roll-calls", json!({ "persons": ["chen-jie"] })).await;
+    let newest = station.get("/api/v1/roll-calls?limit=1").await;
+    assert_eq!((&newest["items"][0]["id"], &newest["next"]), (&again["id"], &again["id"]), "{newest:#}");
+    let next = newest["next"].as_str().unwrap();
+    let older = station.get(&format!("/api/v1/roll-calls?limit=1&before={next}")).await;
+    assert_eq!((&older["items"], &older["next"]), (&calls["items"], &Value::Null), "{older:#}");
+
+    let practice = station.get("/api/v1/practice?cell=S1").await;
+    let people = practice["people"].as_array().unwrap();
+    let of =
+        |id: &str| people.iter().find(|one| one["person"]["id"] == id).unwrap()["all"]["roll_calls"].clone();
+    assert_eq!((people.len(), &practice["cut"]), (3, &json!(false)), "{practice:#}");
+    assert_eq!((&of("chen-jie")["asked"], &of("chen-jie")["answered_by_another"]), (&json!(2), &json!(1)));
+    assert_eq!((&of("wang-li")["asked"], &of("wang-li")["to_answer"]["count"]), (&json!(1), &json!(0)));
+    assert_eq!(people[0]["months"].as_array().unwrap().len(), 1, "{practice:#}");
+    let nobody = station.get("/api/v1/practice?person=nobody").await;
+    assert_eq!(nobody["people"], json!([]));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn the_command_begins_a_drill_and_follows_it() {
+    let receiver = Receiver::start().await;
+    let site = Site::new(&receiver.config());
+    let station = site.start().await;
+    let config = site.file("station.toml");
+    let loaded = gateway::config::load(&config).unwrap();
+    let url = Some(station.http.clone());
+    let asked = |command| DrillArgs {
+        command,
+        config: config.clone(),
+        url: url.clone(),
+        token: None,
+        token_file: None,
+    };
+    let begin = asked(DrillCommand::Begin {
+        cell: CELL.into(),
+        kind: "fire".into(),
+        note: Some("3 栋".into()),
+        no_follow: false,
+    });
+    let mut said = Vec::new();
+    let people = async {
+        let began = || async { station.get("/api/v1/drills").await["items"].get(0).cloned() };
+        let drill = eventually("the drill", 20, began).await;
+        let id = drill["alarm"]["id"].as_str().unwrap();
+        for (deed, body) in [
+            ("acknowledge", json!({})),
+            ("on_site", json!({})),
+            ("resolve", json!({ "disposition": "test" })),
+        ] {
+            post(&station, &format!("/api/v1/alarms/{id}/{deed}"), body).await;
+        }
+    };
+    let (answered, ()) = tokio::join!(drill_command::run(&loaded, &begin, &mut said), people);
+    let text = String::from_utf8(said).unwrap();
+    assert!(answered.unwrap(), "{text}");
+    for words in ["【演练】[DRILL]", "3 栋", "was called by duty", "the drill is over: acknowledged after 0."]
+    {
+        assert!(text.contains(words), "`{words}` is missing in\n{text}");
+    }
+
+    let mut said = Vec::new();
+    let results = asked(DrillCommand::Results { cell: None, person: None });
+    assert!(drill_command::run(&loaded, &results, &mut said).await.unwrap());
+    let text = String::from_utf8(said).unwrap();
+    assert_eq!(
+        text.matches(": called by 1 drills, acknowledged 0, on site 0").count(),
+        2,
+        "all and its month: {text}"
+    );
+
+    let nowhere = asked(DrillCommand::Begin {
+        cell: "nowhere".into(),
+        kind: "fire".into(),
+        note: None,
+        no_follow: true,
+    });
+    let refused = drill_command::run(&loaded, &nowhere, &mut Vec::new()).await.unwrap_err().to_string();
+    assert!(refused.contains("there is no cell `nowhere`"), "{refused}");
     station.stop().await;
 }

@@ -53,6 +53,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/people",
     "get /api/v1/people/{id}",
     "get /api/v1/positions",
+    "get /api/v1/practice",
     "get /api/v1/push/key",
     "get /api/v1/roll-calls",
     "get /api/v1/rules",

@@ -382,6 +382,20 @@ impl TryFrom<String> for Hours {
     }
 }
 
+/// Names of alarms that the station raises by itself or for people; no rule may have one of them.
+pub const OWN_NAMES: [&str; 10] = [
+    "manual",
+    "unanswered",
+    "maintenance",
+    "hazard",
+    "reported",
+    "drill",
+    "roll-call",
+    "cell-dark",
+    "main-failure",
+    "alarm-storm",
+];
+
 const MINUTES_OF_DAY: u16 = 24 * 60;
 
 /// `06:30` as minutes since midnight; 24:00 is the end of the day.

@@ -6,8 +6,9 @@
 //!
 //! In bounded memory: [`SERIES_MAX`]. What is learned is lost with a restart. Deliberately absent: flags, counters and what jumps by its nature (smoke, gas, flow, signal strength).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
+use super::hourly::Hourly;
 use crate::config::rules::BehaviourLimits;
 use crate::model::{DeviceIx, Freshness, Metric, Report};
 use crate::units::{Millis, Steady};
@@ -26,12 +27,10 @@ const SERIES_MAX: usize = 200_000;
 const FOLLOW: f32 = 1.0 / 32.0;
 /// Intervals that differ more than this from the usual one (as a power of two) are no pace.
 const PACE_SPREAD_MAX: f32 = 1.0;
-const PACE_SPREAD_MIN: f32 = 0.5;
 /// A slower pace shows after so many intervals, each of them long.
 const SLOW_HOLD: u16 = 3;
 /// Told one by one within an hour; one more speaks for all others: so many at once have one cause.
 const TOLD_PER_HOUR: usize = 10;
-const HOUR: Millis = Millis::from_secs(3600);
 
 /// When a change counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,7 +82,7 @@ pub struct Behaviour {
     limits: Limits,
     series: HashMap<(DeviceIx, Metric), Usual>,
     paces: HashMap<DeviceIx, Pace>,
-    told: VecDeque<Steady>,
+    told: Hourly<TOLD_PER_HOUR>,
 }
 
 /// Whether a change is told by itself.
@@ -135,14 +134,7 @@ impl Behaviour {
 
     /// To be asked for each change that is told.
     pub fn tell(&mut self, now: Steady) -> Told {
-        while self.told.front().is_some_and(|at| *at + HOUR <= now) {
-            self.told.pop_front();
-        }
-        if TOLD_PER_HOUR <= self.told.len() {
-            return Told::WithOthers;
-        }
-        self.told.push_back(now);
-        Told::Alone
+        if self.told.take(now) { Told::Alone } else { Told::WithOthers }
     }
 }
 
@@ -223,7 +215,7 @@ impl Pace {
             self.spread += (away.abs().min(4.0) - self.spread) * FOLLOW;
             return None;
         }
-        if self.spread.max(PACE_SPREAD_MIN) > PACE_SPREAD_MAX {
+        if PACE_SPREAD_MAX < self.spread {
             return None; // It keeps no pace.
         }
         let slower = 0.0 < away;
@@ -321,6 +313,7 @@ mod tests {
     use crate::units::Timestamp;
 
     const MINUTE: u64 = 60_000;
+    const HOUR: Millis = Millis::from_secs(3600);
 
     fn report(metric: Metric, value: f64, freshness: Freshness) -> Report {
         Report {

@@ -4,6 +4,8 @@
 //! begun where something real calls, and what is real in its cell, above or below ends it in the same step and tells everybody who was called. Nothing here holds,
 //! folds or delays an alarm that is real.
 
+use std::collections::BTreeSet;
+
 use super::ladder;
 use super::open::{New, Open, OpenAlarms};
 use super::{Answer, Effect, Refusal, Turn};
@@ -51,11 +53,13 @@ impl OpenAlarms {
         note: Option<&str>,
     ) -> Answer {
         let ladder = turn.rules.roll_call().ok_or(Refusal::NoLadder("a roll-call"))?;
+        let asked = self.open.values().filter_map(|open| open.alarm.asked().map(str::to_owned));
+        let mut asked: BTreeSet<String> = asked.collect();
         let mut first = None;
         for (cell, person) in people {
             let known = turn.registry.person(person).filter(|person| !person.retired);
             let Some(name) = known.map(|person| person.name.clone()) else { continue };
-            if self.open.values().any(|open| open.alarm.asked() == Some(person)) {
+            if !asked.insert(person.clone()) {
                 continue;
             }
             let played =
@@ -145,7 +149,7 @@ impl OpenAlarms {
 
 /// One of the cells is the other, or lies above it.
 fn near(one: CellIx, other: CellIx, turn: &Turn<'_>) -> bool {
-    turn.registry.up_from(one).any(|up| up == other) || turn.registry.up_from(other).any(|up| up == one)
+    turn.registry.is_in(one, other) || turn.registry.is_in(other, one)
 }
 
 /// Whether this alarm ends a drill of a class: a fire and whatever impairs the protection, and what is as grave as the drill plays. A dead battery calls nobody back.

@@ -167,8 +167,7 @@ impl OpenAlarms {
     fn storms(&self, storm: (Failure, CellIx), at_least: u32, within: Millis, turn: &Turn<'_>) -> bool {
         let recent = |open: &&Open| turn.now.steady.since(open.alarm.raised_steady) <= within;
         let newest = self.iter().rev().take(LOOKED_AT_MAX).take_while(recent);
-        let parts =
-            newest.filter(|open| is_active(&open.alarm) && parts_of(open, turn).any(|part| part == storm));
+        let parts = newest.filter(|open| is_active(&open.alarm) && stormy(open, turn) == Some(storm));
         parts.take(at_least as usize).count() == at_least as usize
     }
 
@@ -183,14 +182,14 @@ impl OpenAlarms {
 
     /// A storm speaks for what comes while it lasts, not for what is raised under it days later.
     fn goes_on(&self, part: (Failure, CellIx), id: AlarmId, turn: &Turn<'_>) -> bool {
-        let Some(within) = turn.rules.incidents().storm_within else { return true };
-        let began = self.get(id).map(|open| open.alarm.raised_steady);
         match part.0 {
             Failure::CellDark | Failure::Main => true,
-            Failure::Storm(_) => {
+            // Turned off since it began, it speaks for what is part of it and for nothing else.
+            Failure::Storm(_) => turn.rules.incidents().storm_within.is_some_and(|within| {
+                let began = self.get(id).map(|open| open.alarm.raised_steady);
                 began.is_some_and(|began| turn.now.steady.since(began) <= within)
                     || self.storms(part, 1, within, turn)
-            }
+            }),
         }
     }
 

@@ -53,6 +53,13 @@ impl Engine {
 }
 
 impl OpenAlarms {
+    /// At the end of a turn: what was asked in it, and of all that is asked only what is about an open alarm.
+    pub(super) fn ask(&mut self, new: Vec<Question>) {
+        let Self { questions, open, .. } = self;
+        questions.extend(new);
+        questions.retain(|question| open.contains_key(&question.alarm));
+    }
+
     /// Tells those who are nearest. An answer to what nobody asks any more comes to nothing.
     pub fn tell_nearest(
         &mut self,

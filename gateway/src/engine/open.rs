@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{self, Again};
-use super::exercise::{DRILL, ROLL_CALL};
 use super::failure::{Failure, parts_of};
 use super::ladder::{self, Climb, Run};
 use super::nearest::Question;
@@ -26,27 +25,13 @@ pub(super) const MANUAL: &str = "manual";
 pub(super) const UNANSWERED: &str = "unanswered";
 
 /// Rule name of a time out of service.
-pub(super) const MAINTENANCE: &str = "maintenance";
+pub const MAINTENANCE: &str = "maintenance";
 
 /// Rule name of a hazard that somebody with an account reported.
 pub(super) const HAZARD: &str = "hazard";
 
 /// Rule name of what a resident reported, which nobody has checked.
 pub(super) const REPORTED: &str = "reported";
-
-/// Names that no rule of rules.toml stands behind.
-pub(super) const OWN_NAMES: [&str; 10] = [
-    MANUAL,
-    UNANSWERED,
-    MAINTENANCE,
-    HAZARD,
-    REPORTED,
-    DRILL,
-    ROLL_CALL,
-    Failure::CellDark.rule(),
-    Failure::Main.rule(),
-    Failure::Storm(SignalClass::Trouble).rule(),
-];
 
 /// Cell of an alarm whose device stands in none.
 pub(super) const NOWHERE: CellIx = CellIx(u32::MAX);
@@ -280,7 +265,7 @@ impl OpenAlarms {
         windows
             .filter(|window| match window.device {
                 Some(device) => alarm.device == Some(device),
-                None => turn.registry.up_from(alarm.cell).any(|cell| cell == window.cell),
+                None => turn.registry.is_in(alarm.cell, window.cell),
             })
             .find_map(|window| Some((window.id, window.handling.held.clone()?)))
     }
@@ -441,7 +426,6 @@ impl OpenAlarms {
 
     pub(super) fn end(&mut self, open: &mut Open, turn: &mut Turn<'_>, why: &str) {
         self.answered(open, turn);
-        self.questions.retain(|question| question.alarm != open.alarm.id);
         let climbs = next_at(&open.alarm).is_some() || open.alarm.acknowledged.is_none();
         alarm::close(&mut open.alarm, turn.now.wall);
         turn.record(&open.alarm, What::Closed, None, why.to_owned());

@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::open::{OWN_NAMES, Open, OpenAlarms};
+use super::open::{Open, OpenAlarms};
 use super::presence::{Silence, whole_seconds};
 use super::rules::{RuleBook, RuleIx};
 use super::{Effect, Engine, Place, Turn};
+use crate::config::rules::OWN_NAMES;
 use crate::grid::Registry;
 use crate::model::{AlarmId, DeviceIx, SignalClass};
 use crate::units::Now;
@@ -64,11 +65,11 @@ impl Engine {
                 self.alarms.start_ladder_anew(&mut turn, alarm);
             }
         }
-        self.move_flats(&mut turn, place);
+        self.move_flats(&mut turn, &before, place);
         self.alarms.look_at_failures(&mut turn);
         self.alarms.look_at_owners(&mut turn);
         self.rearm(&before);
-        self.alarms.questions.append(&mut turn.questions);
+        self.alarms.ask(std::mem::take(&mut turn.questions));
         self.pages.forget_quiet(rules.page_limit(), now.steady);
         self.pages.pass(&mut turn, &self.alarms);
         turn.effects

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Place, Verdict};
+use super::rules::{Flat, RuleBook};
 use super::{Engine, Turn};
 use crate::config::rules::Hours;
+use crate::grid::dwellings::Leave;
 use crate::model::{DeviceIx, Metric, Quality, Report, Value};
 use crate::units::{Millis, Steady, Timestamp, Zone};
 
@@ -113,8 +115,15 @@ impl Flats {
     }
 }
 
+impl Flat {
+    /// When somebody is missed there of whom nothing was heard from then on.
+    fn missed_at(&self, from: Timestamp, zone: &Zone) -> Timestamp {
+        awake(from, self.hours, self.night, zone)
+    }
+}
+
 /// When so much waking time has passed from `from` on.
-pub(super) fn awake(from: Timestamp, hours: Millis, night: Option<Hours>, zone: &Zone) -> Timestamp {
+fn awake(from: Timestamp, hours: Millis, night: Option<Hours>, zone: &Zone) -> Timestamp {
     let Some(night) = night else { return from + hours };
     let (mut at, mut left) = (from, hours);
     for _ in 0..DAYS_MAX {
@@ -164,11 +173,23 @@ impl Engine {
     }
 
     /// What is known of flats moves to the rules of the same name; an alarm for a flat that is no longer watched comes to its end.
-    pub(super) fn move_flats(&mut self, turn: &mut Turn<'_>, place: impl Fn(Place) -> Option<Place>) {
-        let rules = turn.rules;
+    pub(super) fn move_flats(
+        &mut self,
+        turn: &mut Turn<'_>,
+        before: &RuleBook,
+        place: impl Fn(Place) -> Option<Place>,
+    ) {
+        let (rules, now) = (turn.rules, turn.now.wall);
         for (old, calm) in self.flats.drain() {
+            // A leave may be taken back by this change; the hours before its end do not count all the same.
+            let leave = before.flat(old).and_then(|flat| flat.leave).filter(|leave| leave.from <= now);
+            let back = leave.map(|leave| leave.until.map_or(now, |until| until.min(now)));
             match place(old).filter(|new| rules.flat(*new).is_some()) {
-                Some(new) => self.flats.put(new, calm),
+                Some(new) => {
+                    let at_least = back.and_then(|back| self.hours_from(new, back));
+                    let due = calm.due.map(|due| at_least.map_or(due, |at_least| due.max(at_least)));
+                    self.flats.put(new, Calm { due, ..calm });
+                }
                 None => {
                     if let Some(new) = place(old) {
                         self.judge(turn, new, Verdict::Normal, None);
@@ -204,16 +225,16 @@ impl Engine {
         let heard =
             |device: &DeviceIx| self.presence.row(*device).is_some_and(|row| row.seen().online == Some(true));
         let blind = !flat.devices.iter().all(heard);
-        let later = if let Some(leave) = flat.leave.filter(|leave| leave.covers(now.wall)) {
-            // Back from it there are all the hours again.
-            let back = leave.until.and_then(|until| self.hours_from(place, until));
-            Some(back.unwrap_or(now.steady + LOOK_AGAIN))
-        } else if blind {
-            Some(now.steady + LOOK_AGAIN)
-        } else if calm.blind {
-            self.hours_from(place, now.wall)
-        } else {
-            None
+        let zone = rules.time_zone();
+        let later = match flat.leave.filter(|leave| leave.from <= now.wall) {
+            Some(Leave { until: None, .. }) => Some(now.steady + LOOK_AGAIN),
+            // Back from it there are all the hours again, also when it is over by now.
+            Some(Leave { until: Some(until), .. }) if now.wall < flat.missed_at(until, zone) => {
+                self.hours_from(place, until)
+            }
+            Some(_) | None if blind => Some(now.steady + LOOK_AGAIN),
+            Some(_) | None if calm.blind => self.hours_from(place, now.wall),
+            Some(_) | None => None,
         };
         self.flats.put(place, Calm { due: later, blind });
         if later.is_none() {
@@ -223,8 +244,7 @@ impl Engine {
 
     /// When the hours of a flat are over that begin at `from`, now or later.
     fn hours_from(&self, place: Place, from: Timestamp) -> Option<Steady> {
-        let (hours, night) = self.rules.flat(place).map(|flat| (flat.hours, flat.night))?;
-        let due = awake(from, hours, night, self.rules.time_zone());
+        let due = self.rules.flat(place)?.missed_at(from, self.rules.time_zone());
         // Never at once, whatever the clocks say.
         Some(self.now.steady + due.since(self.now.wall).max(Millis(1_000)))
     }

@@ -116,8 +116,9 @@ impl Turn<'_> {
 
     /// A timer of this rule ran out.
     pub(super) fn see_time(&mut self, device: DeviceIx, rule: Option<RuleIx>, outcome: Outcome) {
-        let name = rule.map(|rule| self.rules.rule(rule).name.clone());
-        self.see(device, || Sighted::Time { rule: name, outcome });
+        let rules = self.rules;
+        let name = || rule.map(|rule| rules.rule(rule).name.clone());
+        self.see(device, || Sighted::Time { rule: name(), outcome });
     }
 }
 

@@ -10,7 +10,9 @@ use anyhow::Context;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::past::raised_by;
 use super::reasons::{self, Facts};
+use crate::engine::MAINTENANCE;
 use crate::engine::rules::RuleBook;
 use crate::engine::watch::{Outcome, Seen, Sighted, Stand, Standing, Watch};
 use crate::grid::{Device, Registry};
@@ -30,7 +32,6 @@ const READINGS_MAX: usize = 200;
 const READINGS_OF_MANY_MAX: usize = 20;
 /// Devices of a cell that are looked at.
 pub const DEVICES_MAX: usize = 300;
-const ALARMS_MAX: u32 = 50;
 const LETTERS_MAX: u32 = 20;
 
 /// Why a device raised no alarm, or another than was expected, up to a moment.
@@ -152,8 +153,7 @@ impl Desk {
         let (begin, mut looked) = self.look(&[device], READINGS_MAX, at).await?;
         let looked = looked.pop().context("one device was looked at")?;
         let unusable = self.letters(&known.id, &known.address, at).await?;
-        let query = Query { device: Some(device), limit: ALARMS_MAX, ..Query::default() };
-        let alarms = self.alarms(query, at).await?;
+        let alarms = self.alarms(Query { device: Some(device), ..Query::default() }, at).await?;
         let windows = self.windows(known, at).await?;
         let facts = Facts {
             device: known,
@@ -190,21 +190,17 @@ impl Desk {
     pub async fn cell(&self, cell: CellIx, at: Timestamp) -> anyhow::Result<CellQuiet> {
         let registry = &self.registry;
         let known = registry.cell(cell).context("a cell")?;
-        let inside =
-            |ix: DeviceIx| registry.home(ix).is_some_and(|home| registry.up_from(home).any(|up| up == cell));
+        let inside = |ix: DeviceIx| registry.home(ix).is_some_and(|home| registry.is_in(home, cell));
         let all = registry.devices().iter().filter(|device| !device.retired && inside(device.ix));
         let mut devices: Vec<&Device> = all.collect();
         let left_out = devices.len().saturating_sub(DEVICES_MAX);
         devices.truncate(DEVICES_MAX);
         let places: Vec<DeviceIx> = devices.iter().map(|device| device.ix).collect();
         let (begin, looked) = self.look(&places, READINGS_OF_MANY_MAX, at).await?;
-        let below = registry.cells().iter().filter(|one| registry.up_from(one.ix).any(|up| up == cell));
-        let codes = below.map(|one| one.code.clone()).collect();
-        let alarms = self.alarms(Query { cells: codes, limit: ALARMS_MAX, ..Query::default() }, at).await?;
+        let alarms = self.alarms(Query { cells: registry.codes_in(cell), ..Query::default() }, at).await?;
         let zone = &registry.rows().zone;
         let mut lines = Vec::with_capacity(devices.len());
         for (device, looked) in devices.iter().zip(&looked) {
-            let own: Vec<AlarmLine> = Vec::new();
             let facts = Facts {
                 device,
                 homeless: false,
@@ -213,7 +209,7 @@ impl Desk {
                 seen: &looked.seen,
                 standing: &looked.standing,
                 last: looked.heard.last,
-                alarms: &own,
+                alarms: &[],
                 windows: &[],
                 unusable: 0,
             };
@@ -278,12 +274,10 @@ impl Desk {
     /// Those that stood in the day before, newest first.
     async fn alarms(&self, query: Query, at: Timestamp) -> anyhow::Result<Vec<AlarmLine>> {
         let from = at - LOOK_BACK;
+        let stood =
+            |alarm: &Alarm| alarm.rule != MAINTENANCE && alarm.closed.is_none_or(|closed| from <= closed);
         let mut lines = Vec::new();
-        for alarm in self.store.alarms(query).await? {
-            let over = alarm.closed.is_some_and(|closed| closed < from);
-            if at < alarm.raised || over || alarm.rule == "maintenance" {
-                continue;
-            }
+        for alarm in raised_by(&self.store, query, at, stood).await? {
             let entries = self.store.entries(alarm.id).await?;
             lines.push(AlarmLine::of(&alarm, entries.into_iter().map(|(_, entry)| entry), at));
         }
@@ -294,15 +288,14 @@ impl Desk {
     async fn windows(&self, device: &Device, at: Timestamp) -> anyhow::Result<Vec<String>> {
         let Some(home) = self.registry.home(device.ix) else { return Ok(Vec::new()) };
         let cells = self.registry.down_to(home).map(|cell| cell.code.clone()).collect();
-        let classes = vec![SignalClass::Disabled];
-        let found =
-            self.store.alarms(Query { classes, cells, limit: ALARMS_MAX, ..Query::default() }).await?;
-        let over_it = found.into_iter().filter(|alarm| {
-            alarm.rule == "maintenance"
+        let query = Query { classes: vec![SignalClass::Disabled], cells, ..Query::default() };
+        let over_it = |alarm: &Alarm| {
+            alarm.rule == MAINTENANCE
                 && alarm.device.is_none_or(|other| other == device.ix)
                 && stood(alarm, at)
-        });
-        Ok(over_it.map(|alarm| format!("{}: {}", alarm.id, alarm.text)).collect())
+        };
+        let found = raised_by(&self.store, query, at, over_it).await?;
+        Ok(found.iter().map(|alarm| format!("{}: {}", alarm.id, alarm.text)).collect())
     }
 
     async fn letters(&self, id: &str, address: &str, at: Timestamp) -> anyhow::Result<Vec<LetterLine>> {

@@ -40,7 +40,7 @@ struct Often {
 
 pub(super) fn of_device(facts: &Facts<'_>) -> Vec<String> {
     let mut said = Vec::new();
-    let when = |at: Timestamp| facts.zone.shown(at).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let when = |at: Timestamp| facts.zone.clock(at);
     if facts.device.retired {
         said.push("It is retired: no rule looks at it.".to_owned());
     }

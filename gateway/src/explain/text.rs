@@ -95,6 +95,5 @@ fn letters(letters: &[LetterLine], zone: &Zone) -> Vec<String> {
 
 /// As the clock on the wall showed it.
 fn local(at: &str, zone: &Zone) -> String {
-    Timestamp::parse_rfc3339(at)
-        .map_or(at.to_owned(), |at| zone.shown(at).strftime("%Y-%m-%d %H:%M:%S").to_string())
+    Timestamp::parse_rfc3339(at).map_or(at.to_owned(), |at| zone.clock(at))
 }

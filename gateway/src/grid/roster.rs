@@ -142,7 +142,7 @@ impl Registry {
 
     /// Everybody whose duty in these cells, or in one below, is to answer for it: each once, with the first of those cells.
     pub fn answering_below(&self, tops: &[CellIx], at: Timestamp) -> Vec<(CellIx, &Person)> {
-        let below = |cell| self.up_from(cell).any(|up| tops.contains(&up));
+        let below = |cell| tops.iter().any(|&top| self.is_in(cell, top));
         let mut seen = HashSet::new();
         let mut found = Vec::new();
         for (cell, role, person) in self.all_on_duty(at) {

@@ -106,8 +106,7 @@ pub fn cells_in(code: &str, registry: &Registry) -> Result<Vec<String>, ApiError
         .cell_by_code(code)
         .ok_or_else(|| ApiError::query("cell", format!("there is no cell `{code}`")))?
         .ix;
-    let below = registry.cells().iter().filter(|cell| registry.up_from(cell.ix).any(|up| up == top));
-    Ok(below.map(|cell| cell.code.clone()).collect())
+    Ok(registry.codes_in(top))
 }
 
 /// List alarms, newest first.

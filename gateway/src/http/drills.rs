@@ -9,24 +9,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Api;
-use super::alarms::{act, cells_in, note};
+use super::alarms::{act, note};
 use super::auth::{Actor, Caller};
+use super::exercises::{self, ExerciseFilter};
 use super::extract::{self, Body, Params};
 use super::model::Page;
 use super::problem::ApiError;
 use super::rights::Right;
-use crate::model::{Alarm, AlarmId, Deed, Entry, SignalClass, What};
-use crate::store::alarms::Query;
-use crate::units::Timestamp;
+use crate::model::{Alarm, Deed, Entry, SignalClass, What};
+use crate::practice::until;
+use crate::units::Millis;
 use crate::view::{AlarmView, PersonRef};
 
 const PAGE_MAX: u32 = 100;
-/// Alarms of class `test` that are looked at together, and how often at the most for one answer.
-const LOOK: u32 = 200;
-const LOOKS_MAX: usize = 50;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,20 +37,6 @@ pub struct NewDrill {
     /// Shown to everybody who is called, up to 1,000 characters.
     #[schema(example = "11·9 消防宣传月，3 栋 5 楼着火")]
     pub note: Option<String>,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExerciseFilter {
-    /// Code of a cell: those in it and in every cell below it.
-    pub cell: Option<String>,
-    /// Items on a page, 1 to 100.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    pub limit: Option<u32>,
-    /// Only those before this one: `next` of the page before.
-    #[param(example = "A-17")]
-    pub before: Option<String>,
 }
 
 /// One drill and what came of it.
@@ -123,10 +107,10 @@ pub async fn list(
     caller: Caller,
 ) -> Result<Json<Page<DrillView>>, ApiError> {
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
-    let (drills, next) =
-        exercises(&api, &caller, &filter, |alarm| alarm.drill().is_some(), limit as usize).await?;
+    let is_drill = |alarm: &Alarm| alarm.drill().is_some();
+    let (drills, next) = exercises::page(&api, &caller, &filter, is_drill, limit as usize).await?;
     let mut items = Vec::with_capacity(drills.len());
-    for drill in &drills {
+    for drill in drills.iter().flatten() {
         let history = api.store.entries(drill.id).await?;
         let history: Vec<Entry> = history.into_iter().map(|(_, entry)| entry).collect();
         items.push(DrillView::of(&api, drill, &history));
@@ -137,6 +121,7 @@ pub async fn list(
 impl DrillView {
     fn of(api: &Api, drill: &Alarm, history: &[Entry]) -> Self {
         let registry = &api.world.load().registry;
+        let since = |from, what, who| until(from, history, what, who).map(Millis::as_secs_f64);
         let told = drill.exercise().map(|exercise| exercise.told.as_slice()).unwrap_or_default();
         let people = told.iter().map(|told| {
             let who = told.person.as_deref();
@@ -144,60 +129,15 @@ impl DrillView {
                 person: who.map(|id| PersonRef::of(id, registry)),
                 channels: told.channels.clone(),
                 called: told.at.rfc3339(),
-                to_acknowledge_s: who.and_then(|who| since(told.at, history, What::Acknowledged, Some(who))),
-                to_arrive_s: who.and_then(|who| since(told.at, history, What::OnSite, Some(who))),
+                to_acknowledge_s: who.and_then(|who| since(told.at, What::Acknowledged, Some(who))),
+                to_arrive_s: who.and_then(|who| since(told.at, What::OnSite, Some(who))),
             }
         });
         Self {
             people: people.collect(),
-            to_acknowledge_s: since(drill.raised, history, What::Acknowledged, None),
-            to_arrive_s: since(drill.raised, history, What::OnSite, None),
+            to_acknowledge_s: since(drill.raised, What::Acknowledged, None),
+            to_arrive_s: since(drill.raised, What::OnSite, None),
             alarm: AlarmView::of(drill, registry),
         }
     }
-}
-
-/// From a moment until the first such line, by this person or by anybody.
-pub(super) fn since(from: Timestamp, history: &[Entry], what: What, who: Option<&str>) -> Option<f64> {
-    let line = |entry: &&Entry| entry.what == what && (who.is_none() || entry.who.as_deref() == who);
-    history.iter().find(line).map(|entry| entry.at.since(from).as_secs_f64())
-}
-
-/// So many exercises that the caller may see, newest first, and where to go on. Alarms of class `test` are few: what people practise and what detectors test.
-pub(super) async fn exercises(
-    api: &Api,
-    caller: &Caller,
-    filter: &ExerciseFilter,
-    wanted: impl Fn(&Alarm) -> bool,
-    most: usize,
-) -> Result<(Vec<Alarm>, Option<String>), ApiError> {
-    let before = filter.before.as_deref().map(|text| {
-        text.parse::<AlarmId>()
-            .map_err(|()| ApiError::query("before", "give the id of an alarm, such as A-17"))
-    });
-    let mut before = before.transpose()?;
-    let registry = api.world.load().registry.clone();
-    let cells = filter.cell.as_deref().map(|code| cells_in(code, &registry)).transpose()?;
-    let area = caller.area(Right::Exercise, &registry, api.clock.now().wall);
-    let Some(cells) = area.codes(cells.unwrap_or_default(), &registry) else {
-        return Ok((Vec::new(), None));
-    };
-    let mut found = Vec::new();
-    for _ in 0..LOOKS_MAX {
-        let (cells, classes) = (cells.clone(), vec![SignalClass::Test]);
-        let page =
-            api.store.alarms(Query { classes, cells, before, limit: LOOK, ..Query::default() }).await?;
-        let last = page.last().map(|alarm| alarm.id).filter(|_| page.len() == LOOK as usize);
-        found.extend(page.into_iter().filter(&wanted));
-        if most < found.len() {
-            found.truncate(most);
-            let next = found.last().map(|alarm: &Alarm| alarm.id.to_string());
-            return Ok((found, next));
-        }
-        if last.is_none() {
-            return Ok((found, None));
-        }
-        before = last;
-    }
-    Ok((found, before.map(|id| id.to_string())))
 }

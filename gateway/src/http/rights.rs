@@ -169,6 +169,7 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/maintenance/{id}/end",           Need::Right(Right::Handle)),
     (Method::GET,    "/api/v1/drills",                         Need::Right(Right::Exercise)),
     (Method::POST,   "/api/v1/drills",                         Need::Right(Right::Exercise)),
+    (Method::GET,    "/api/v1/practice",                       Need::Right(Right::Exercise)),
     (Method::GET,    "/api/v1/roll-calls",                     Need::Right(Right::Exercise)),
     (Method::POST,   "/api/v1/roll-calls",                     Need::Right(Right::Exercise)),
     (Method::POST,   "/api/v1/alarms/{id}/rating_link",        Need::Right(Right::Handle)),
@@ -272,7 +273,7 @@ impl Area {
     pub fn has(&self, cell: CellIx, registry: &Registry) -> bool {
         match self {
             Self::Everywhere => true,
-            Self::Below(tops) => registry.up_from(cell).any(|up| tops.contains(&up)),
+            Self::Below(tops) => tops.iter().any(|&top| registry.is_in(cell, top)),
         }
     }
 

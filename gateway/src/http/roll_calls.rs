@@ -3,7 +3,7 @@
 //! Each person gets an alarm of class `test` with the rule `roll-call`, which is his; acknowledging it is the answer. Those that were asked together are shown
 //! together, under the number of the first.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,20 +15,18 @@ use utoipa::ToSchema;
 use super::Api;
 use super::alarms::{no_alarm, note};
 use super::auth::{Actor, Caller};
-use super::drills::{ExerciseFilter, exercises};
+use super::exercises::{self, ExerciseFilter};
 use super::extract::{self, Body, Params};
 use super::model::Page;
 use super::problem::ApiError;
 use super::rights::Right;
 use crate::grid::Registry;
-use crate::model::{Action, Alarm, AlarmId, CellIx, Deed, Played};
+use crate::model::{ASKED_MAX, Action, Alarm, AlarmId, CellIx, Deed};
 use crate::store::alarms::Query;
 use crate::units::Timestamp;
 use crate::view::{CellRef, PersonRef};
 
 const PAGE_MAX: u32 = 100;
-/// People in one roll-call.
-pub const PEOPLE_MAX: usize = 500;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,9 +106,10 @@ pub async fn call(
     let what = Deed::RollCall { people, note };
     let first = api.inlet.act_once(Action { who: actor.0.who(), what }, repeatable).await??;
     let before = Some(AlarmId(first.0.saturating_add(u64::from(many))));
-    let alarms = api.store.alarms(Query { before, limit: many, ..Query::default() }).await?;
-    let together: Vec<&Alarm> = alarms.iter().rev().filter(|alarm| call_of(alarm) == Some(first)).collect();
-    let view = RollCallView::of(first, &together, &registry);
+    let mut alarms = api.store.alarms(Query { before, limit: many, ..Query::default() }).await?;
+    alarms.retain(|alarm| exercises::number(alarm) == Some(first));
+    alarms.reverse();
+    let view = RollCallView::of(&alarms, &registry);
     Ok((StatusCode::CREATED, Json(view.ok_or_else(|| no_alarm(&first.to_string()))?)))
 }
 
@@ -122,28 +121,12 @@ pub async fn list(
     Params(filter): Params<ExerciseFilter>,
     caller: Caller,
 ) -> Result<Json<Page<RollCallView>>, ApiError> {
-    let limit = extract::limit(filter.limit, PAGE_MAX)? as usize;
-    // Whole calls: enough that even the largest are not cut.
-    let most = limit.saturating_mul(PEOPLE_MAX);
-    let (alarms, _) = exercises(&api, &caller, &filter, |alarm| alarm.asked().is_some(), most).await?;
-    let mut calls: BTreeMap<AlarmId, Vec<&Alarm>> = BTreeMap::new();
-    for alarm in alarms.iter().rev() {
-        calls.extend(call_of(alarm).filter(|first| !calls.contains_key(first)).map(|first| (first, vec![])));
-        if let Some(together) = call_of(alarm).and_then(|first| calls.get_mut(&first)) {
-            together.push(alarm);
-        }
-    }
+    let limit = extract::limit(filter.limit, PAGE_MAX)?;
+    let is_call = |alarm: &Alarm| alarm.asked().is_some();
+    let (calls, next) = exercises::page(&api, &caller, &filter, is_call, limit as usize).await?;
     let registry = api.world.load().registry.clone();
-    let newest = calls.iter().rev().take(limit + 1);
-    let items = newest.filter_map(|(first, together)| RollCallView::of(*first, together, &registry));
-    Ok(Json(Page::cut(items.collect(), limit as u32, |call: &RollCallView| call.id.clone())))
-}
-
-fn call_of(alarm: &Alarm) -> Option<AlarmId> {
-    match alarm.exercise()?.what {
-        Played::Drill(_) => None,
-        Played::RollCall { first, .. } => Some(first),
-    }
+    let items = calls.iter().filter_map(|together| RollCallView::of(together, &registry)).collect();
+    Ok(Json(Page { items, next }))
 }
 
 /// Who is asked, each in a cell of his.
@@ -160,31 +143,34 @@ fn people(
             people.map(|(cell, person)| (cell, person.id.clone())).collect()
         }
         (None, Some(persons)) => {
+            let mut cells = HashMap::new();
+            for (cell, _, person) in registry.all_on_duty(now) {
+                cells.entry(person.id.as_str()).or_insert(cell);
+            }
             let cell_of = |id: &String| {
-                let mut duties = registry.all_on_duty(now);
-                let found = duties.find(|(_, _, person)| person.id == *id).map(|(cell, ..)| cell);
                 let missing = || ApiError::body("persons", format!("`{id}` has no duty now"));
-                Ok((found.ok_or_else(missing)?, id.clone()))
+                Ok((*cells.get(id.as_str()).ok_or_else(missing)?, id.clone()))
             };
-            persons.iter().take(PEOPLE_MAX + 1).map(cell_of).collect::<Result<_, ApiError>>()?
+            persons.iter().take(ASKED_MAX + 1).map(cell_of).collect::<Result<_, ApiError>>()?
         }
         (None, None) | (Some(_), Some(_)) => {
             return Err(ApiError::body("cell", "give exactly one of `cell` and `persons`"));
         }
     };
-    if found.is_empty() || PEOPLE_MAX < found.len() {
+    if found.is_empty() || ASKED_MAX < found.len() {
         let field = if body.cell.is_some() { "cell" } else { "persons" };
-        let many = format!("1 to {PEOPLE_MAX} people can be asked at once; these are {}", found.len());
+        let many = format!("1 to {ASKED_MAX} people can be asked at once; these are {}", found.len());
         return Err(ApiError::body(field, many));
     }
     Ok(found)
 }
 
 impl RollCallView {
-    fn of(first: AlarmId, together: &[&Alarm], registry: &Registry) -> Option<Self> {
+    /// Of those that were asked together, in order.
+    fn of(together: &[Alarm], registry: &Registry) -> Option<Self> {
         let one = together.first()?;
         Some(Self {
-            id: first.to_string(),
+            id: exercises::number(one)?.to_string(),
             asked: one.raised.rfc3339(),
             by: one.exercise()?.by.clone(),
             people: together.iter().filter_map(|alarm| Asked::of(alarm, registry)).collect(),

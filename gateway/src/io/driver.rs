@@ -275,8 +275,7 @@ impl<D: Disk> Driver<D> {
             people.truncate(asked.count);
             let what = Deed::Nearest { alarm: asked.alarm, step: asked.step, people };
             let action = Action { who: own_trouble::WHO.to_owned(), what };
-            let (nobody, _) = tokio::sync::oneshot::channel();
-            Inbound { events: vec![Event::Action(action)], safe: Safe::Answer(nobody), ..Inbound::default() }
+            Inbound { events: vec![Event::Action(action)], ..Inbound::default() }
         };
         asked.into_iter().map(answer).collect()
     }

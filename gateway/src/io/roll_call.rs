@@ -13,8 +13,8 @@ use super::inlet::Inlet;
 use super::own_trouble;
 use crate::clock::Clock;
 use crate::engine::rules::RuleBook;
-use crate::grid::Registry;
-use crate::model::{Action, Deed};
+use crate::grid::{Person, Registry};
+use crate::model::{ASKED_MAX, Action, CellIx, Deed};
 use crate::units::Timestamp;
 use crate::world;
 
@@ -44,34 +44,48 @@ impl RollCalls {
                 continue;
             }
             let world = self.world.load();
-            let Some(deed) = due(&world.rules, &world.registry, now) else { continue };
-            called = Some(minute);
-            match self.inlet.act(Action { who: own_trouble::WHO.to_owned(), what: deed }).await {
-                Ok(Ok(first)) => tracing::info!(%first, "the roll is called"),
-                Ok(Err(refusal)) => tracing::warn!(%refusal, "the roll is not called"),
-                Err(_) => return Ok(()), // The gateway is stopping.
+            for deed in due(&world.rules, &world.registry, now) {
+                called = Some(minute);
+                match self.inlet.act(Action { who: own_trouble::WHO.to_owned(), what: deed }).await {
+                    Ok(Ok(first)) => tracing::info!(%first, "the roll is called"),
+                    Ok(Err(refusal)) => tracing::warn!(%refusal, "the roll is not called"),
+                    Err(_) => return Ok(()), // The gateway is stopping.
+                }
             }
         }
     }
 }
 
-/// Whom to ask now.
-fn due(rules: &RuleBook, registry: &Registry, now: Timestamp) -> Option<Deed> {
-    let cells = rules.roll_call_at(now)?;
-    let people = registry.answering_below(cells, now).into_iter();
-    let people: Vec<_> = people.map(|(cell, person)| (cell, person.id.clone())).collect();
-    (!people.is_empty()).then_some(Deed::RollCall { people, note: None })
+/// Whom to ask now: in several roll-calls when they are more than are asked together.
+fn due(rules: &RuleBook, registry: &Registry, now: Timestamp) -> Vec<Deed> {
+    let Some(cells) = rules.roll_call_at(now) else { return Vec::new() };
+    let people = registry.answering_below(cells, now);
+    let call = |some: &[(CellIx, &Person)]| {
+        let people = some.iter().map(|(cell, person)| (*cell, person.id.clone())).collect();
+        Deed::RollCall { people, note: None }
+    };
+    people.chunks(ASKED_MAX).map(call).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::{Cell, Duty, Person, Role, Rows};
-    use crate::model::CellIx;
+    use crate::grid::{Cell, Duty, Role, Rows};
 
-    #[test]
-    fn at_its_minute_everybody_on_duty_below_is_asked_once() {
-        let cell = |ix, code: &str, parent: Option<&str>| Cell {
+    /// Of each roll-call of this moment, who is asked.
+    fn asked(config: &str, registry: &Registry, at: &str) -> Vec<Vec<(u32, String)>> {
+        let text = format!("[roll_call]\n{config}");
+        let (rules, problems) = RuleBook::compile(&toml::from_str(&text).unwrap(), registry);
+        assert_eq!(problems, []);
+        let people = |deed| {
+            let Deed::RollCall { people, .. } = deed else { panic!("{deed:?}") };
+            people.into_iter().map(|(cell, person)| (cell.0, person)).collect()
+        };
+        due(&rules, registry, Timestamp::parse_rfc3339(at).unwrap()).into_iter().map(people).collect()
+    }
+
+    fn cell(ix: u32, code: &str, parent: Option<&str>) -> Cell {
+        Cell {
             ix: CellIx(ix),
             code: code.into(),
             name: code.into(),
@@ -80,16 +94,33 @@ mod tests {
             kind: "residential".into(),
             polygons: Vec::new(),
             retired: false,
+        }
+    }
+
+    fn duty(person: &str, cell: &str, role: Role) -> Duty {
+        Duty { person: person.into(), cell: cell.into(), role, from: Timestamp(0), until: None, hours: None }
+    }
+
+    fn person(id: &str) -> Person {
+        Person { id: id.into(), name: id.into(), ..Person::default() }
+    }
+
+    #[test]
+    fn no_roll_call_is_longer_than_one_by_hand() {
+        let ids: Vec<String> = (0..2 * ASKED_MAX + 1).map(|number| format!("p{number:04}")).collect();
+        let rows = Rows {
+            cells: vec![cell(0, "top", None)],
+            people: ids.iter().map(|id| person(id)).collect(),
+            duties: ids.iter().map(|id| duty(id, "top", Role::Worker)).collect(),
+            ..Rows::default()
         };
-        let duty = |person: &str, cell: &str, role| Duty {
-            person: person.into(),
-            cell: cell.into(),
-            role,
-            from: Timestamp(0),
-            until: None,
-            hours: None,
-        };
-        let person = |id: &str| Person { id: id.into(), name: id.into(), ..Person::default() };
+        let calls = asked("times = [\"02:00\"]", &Registry::build(rows), "2026-11-22T18:00:00+00:00");
+        assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [ASKED_MAX, ASKED_MAX, 1]);
+        assert_eq!(calls.concat().into_iter().map(|(_, id)| id).collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
+    fn at_its_minute_everybody_on_duty_below_is_asked_once() {
         let rows = Rows {
             cells: vec![cell(0, "top", None), cell(1, "a", Some("top")), cell(2, "b", Some("top"))],
             people: ["ann", "bob", "carl", "head"].map(person).to_vec(),
@@ -103,13 +134,10 @@ mod tests {
             ..Rows::default()
         };
         let registry = Registry::build(rows);
-        let asked = |config: &str, at: &str| -> Option<Vec<(u32, String)>> {
-            let text = format!("[roll_call]\n{config}");
-            let (rules, problems) = RuleBook::compile(&toml::from_str(&text).unwrap(), &registry);
-            assert_eq!(problems, []);
-            let deed = due(&rules, &registry, Timestamp::parse_rfc3339(at).unwrap())?;
-            let Deed::RollCall { people, .. } = deed else { panic!("{deed:?}") };
-            Some(people.into_iter().map(|(cell, person)| (cell.0, person)).collect())
+        let asked = |config: &str, at: &str| {
+            let calls = asked(config, &registry, at);
+            assert!(calls.len() < 2, "{calls:?}");
+            calls.into_iter().next()
         };
         let people = |some: &[(u32, &str)]| {
             Some(some.iter().map(|(cell, person)| (*cell, (*person).to_owned())).collect::<Vec<_>>())

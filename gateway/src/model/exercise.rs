@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Alarm, AlarmId, SignalClass};
 use crate::units::Timestamp;
 
+/// People who are asked together in one roll-call.
+pub const ASKED_MAX: usize = 500;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exercise {
     pub what: Played,

@@ -69,6 +69,11 @@ impl Zone {
     pub fn text(&self, at: Timestamp) -> String {
         self.shown(at).strftime("%Y-%m-%d %H:%M").to_string()
     }
+
+    /// To the second: `2026-11-28 20:00:07`.
+    pub fn clock(&self, at: Timestamp) -> String {
+        self.shown(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
 }
 
 impl Default for Zone {

@@ -4,7 +4,7 @@ use serde_spanned::Spanned;
 
 use super::super::shape::Page;
 use super::{names, range};
-use crate::config::rules::{Close, RateRule, Rule, Rules, StateRule, ThresholdRule};
+use crate::config::rules::{Close, OWN_NAMES, RateRule, Rule, Rules, StateRule, ThresholdRule};
 use crate::decode::modbus::quantity::plausible;
 use crate::grid::Registry;
 use crate::model::{Metric, SignalClass};
@@ -43,9 +43,7 @@ pub fn check(page: &mut Page<'_>, rules: &Rules, registry: Option<&Registry>) {
         check_stillness(page, rule, &rules.rules);
         check_class(page, rule, i);
         check_text(page, rule, i);
-        if ["manual", "unanswered", "maintenance", "hazard", "reported", "cell-dark", "main-failure"]
-            .contains(&rule.name.get_ref().as_str())
-        {
+        if OWN_NAMES.contains(&rule.name.get_ref().as_str()) {
             page.wrong(
                 rule.name.span(),
                 format!(

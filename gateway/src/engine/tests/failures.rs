@@ -216,47 +216,48 @@ fn street() -> Engine {
     };
     rows.devices = (0..14).map(like).collect();
     let registry = Registry::build(rows);
-    let rules = r#"
-        [[rule]]
-        name = "smoke"
-        class = "fire"
-        text = "Smoke"
-        kinds = ["smoke_detector"]
-        state = { flag = "smoke" }
-        ladder = "one"
-
-        [[rule]]
-        name = "tamper"
-        class = "trouble"
-        text = "Taken apart: {device}"
-        kinds = ["smoke_detector"]
-        state = { flag = "tamper" }
-        ladder = "one"
-        close = "returned"
-
-        [[rule]]
-        name = "fault"
-        class = "trouble"
-        text = "Broken: {device}"
-        kinds = ["smoke_detector"]
-        state = { flag = "fault" }
-        ladder = "two"
-        close = "returned"
-
-        [[ladder]]
-        name = "one"
-        step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }]
-
-        [[ladder]]
-        name = "two"
-        step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }]
-
-        [flood]
-        pages_per_person_max = 1000
-    "#;
-    let book = book(rules, &registry);
+    let book = book(STREET_RULES, &registry);
     Engine::new(registry, book, now(0))
 }
+
+const STREET_RULES: &str = r#"
+    [[rule]]
+    name = "smoke"
+    class = "fire"
+    text = "Smoke"
+    kinds = ["smoke_detector"]
+    state = { flag = "smoke" }
+    ladder = "one"
+
+    [[rule]]
+    name = "tamper"
+    class = "trouble"
+    text = "Taken apart: {device}"
+    kinds = ["smoke_detector"]
+    state = { flag = "tamper" }
+    ladder = "one"
+    close = "returned"
+
+    [[rule]]
+    name = "fault"
+    class = "trouble"
+    text = "Broken: {device}"
+    kinds = ["smoke_detector"]
+    state = { flag = "fault" }
+    ladder = "two"
+    close = "returned"
+
+    [[ladder]]
+    name = "one"
+    step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }]
+
+    [[ladder]]
+    name = "two"
+    step = [{ after_s = 0, who = ["responsible"], channels = ["push"] }]
+
+    [flood]
+    pages_per_person_max = 1000
+"#;
 
 fn flag(device: u32, flag: &'static str, on: bool) -> Does {
     Does::Says(says(DeviceIx(device), &[(flag, f64::from(u8::from(on)))]))
@@ -347,4 +348,16 @@ fn what_is_no_storm() {
             assert!(lines.iter().any(|line| line.contains('/')), "{alone} calls by itself: {lines:?}");
         }
     }
+}
+
+#[test]
+fn a_storm_that_stands_when_storms_are_turned_off_swallows_nothing_more() {
+    let mut engine = street();
+    play(&mut engine, &taken_apart(0..10, 0, 1), false);
+    let registry = engine.registry.clone();
+    let rules = book(&format!("{STREET_RULES}\n[incidents]\nstorm_within_s = 0"), &registry);
+    assert_eq!(engine.reconfigure(registry, rules, now(20_000)), [], "what is part of it stays so");
+    let found = play(&mut engine, &[(30, flag(11, "tamper", true))], true);
+    let found: Vec<_> = found.iter().map(|(at, line)| (*at, line.as_str())).collect();
+    assert_eq!(found, [(30, "A-12 Raised Unacknowledged"), (30, "A-12/1/carl/push")]);
 }

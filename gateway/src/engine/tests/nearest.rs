@@ -107,3 +107,20 @@ fn who_has_it_in_hand_is_not_called_again() {
         assert_eq!(found.iter().filter(|line| line.starts_with("122")).count(), told, "{found:?}");
     }
 }
+
+/// Begun and over within one batch, as a reload after a long stop can have it: nothing stays behind that nobody will ever answer.
+#[test]
+fn what_ends_in_the_turn_that_asks_leaves_no_question() {
+    let registry = Registry::build(rows());
+    let at_once = RULES.replacen("who = [\"responsible\", \"lead\"]", "who = [\"nearest\"]", 1);
+    let rules = book(&at_once, &registry);
+    let mut engine = Engine::new(registry, rules, now(0));
+    let drill = Deed::Drill { cell: CellIx(2), class: SignalClass::Fire, note: None };
+    let events = [Does::Acts("dora", drill), ack(1), resolve(1)];
+    let events: Vec<_> = events.into_iter().filter_map(|does| does.event(now(10).wall)).collect();
+    let asking = engine.apply(&Batch { seq: 1, now: now(10), events: events[..1].to_vec() });
+    assert!(!asking.effects.is_empty() && engine.alarms.questions.len() == 1, "{asking:?}");
+    let mut engine = Engine::new(engine.registry.clone(), engine.rules.clone(), now(0));
+    let applied = engine.apply(&Batch { seq: 1, now: now(10), events });
+    assert_eq!((engine.open_alarms().count(), engine.alarms.questions.len()), (0, 0), "{applied:?}");
+}

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::rules::OWN_NAMES;
 use crate::model::{AlarmState, Alert, HandTo, Hold, Verdict, What};
 
 const METRICS: [&str; 6] = ["smoke", "test", "tamper", "pressure", "manual_alarm", "battery"];
@@ -264,7 +265,7 @@ proptest! {
             prop_assert!(engine.wake_at().is_none_or(|at| batch.now.steady < at), "it would spin");
 
             let mut places = std::collections::BTreeSet::new();
-            for alarm in engine.open_alarms().filter(|alarm| !open::OWN_NAMES.contains(&alarm.rule.as_str())) {
+            for alarm in engine.open_alarms().filter(|alarm| !OWN_NAMES.contains(&alarm.rule.as_str())) {
                 let place = (alarm.device, alarm.rule.clone(), alarm.late.is_some());
                 prop_assert!(places.insert(place), "two open alarms of one device and rule");
             }

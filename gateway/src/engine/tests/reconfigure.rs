@@ -181,3 +181,15 @@ fn a_silence_whose_rule_is_replaced_is_judged_by_the_new_one() {
     let raised: Vec<_> = found.into_iter().filter(|(_, line)| line.contains("Raised")).collect();
     expect(raised, &[(7300, "A-5 Raised Unacknowledged")]);
 }
+
+/// Else it would be taken for one of them.
+#[test]
+fn no_rule_has_a_name_of_the_stations_own_alarms() {
+    use crate::config::rules::OWN_NAMES;
+    use crate::engine::{exercise, failure::Failure, open};
+    let failures = [Failure::CellDark, Failure::Main, Failure::Storm(SignalClass::Trouble)];
+    let exercises = [exercise::DRILL, exercise::ROLL_CALL];
+    let others = [open::MANUAL, open::UNANSWERED, open::MAINTENANCE, open::HAZARD, open::REPORTED];
+    let own = failures.map(Failure::rule).into_iter().chain(exercises).chain(others);
+    assert_eq!(own.filter(|name| !OWN_NAMES.contains(name)).collect::<Vec<_>>(), Vec::<&str>::new());
+}

@@ -164,6 +164,36 @@ fn nobody_is_missed_on_leave_and_all_hours_count_after_it() {
     expect(flat(&[Help::LivesAlone], Some(open)), &alive(5 * DAY, |_, _| false, &[]), &[]);
 }
 
+/// Back at 17:20: four hours and forty minutes of that day, the rest until 14:20 of the next.
+#[test]
+fn whoever_came_back_before_he_would_be_missed_has_all_the_hours() {
+    let leave = Leave { from: timestamp(3600.0), until: Some(timestamp(40_000.0)) };
+    let next = 40_000 + 21 * HOUR;
+    let away = || flat(&[Help::LivesAlone], Some(leave));
+    expect(away(), &alive(next + 10, |_, _| false, &[]), &[(next, RAISED)]);
+    // What he did since then counts as ever.
+    let moved = next + HOUR;
+    let script = alive(moved + 10, |_, _| false, &[(40_000 + HOUR, moves(ROOM, "motion", 1.0))]);
+    expect(away(), &script, &[(moved, RAISED)]);
+}
+
+#[test]
+fn a_leave_that_is_taken_back_leaves_all_the_hours() {
+    let until_later = Leave { from: timestamp(3600.0), until: Some(timestamp(10.0 * DAY as f64)) };
+    let ended = Leave { until: Some(timestamp(40_000.0)), ..until_later };
+    let next = 40_000 + 21 * HOUR;
+    for (leave, edited_at) in [(until_later, 40_000), (ended, 43_000)] {
+        let mut engine = engine_of(flat(&[Help::LivesAlone], Some(leave)));
+        let script = alive(next + 10, |_, _| false, &[]);
+        let (before, after): (Vec<_>, Vec<_>) = script.into_iter().partition(|(at, _)| *at < edited_at);
+        assert_eq!(play(&mut engine, &before, false), []);
+        let registry = Registry::build(flat(&[Help::LivesAlone], None));
+        let rules = book(RULES, &registry);
+        assert_eq!(engine.reconfigure(registry, rules, now(edited_at * 1000)), []);
+        assert_eq!(play(&mut engine, &after, true), [(next, RAISED.to_owned())], "edited at {edited_at}");
+    }
+}
+
 #[test]
 fn what_the_gateway_slept_through_is_nobodys_stillness() {
     let mut script = alive(HOUR, |_, _| false, &[]);

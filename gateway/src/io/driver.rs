@@ -384,7 +384,7 @@ impl<D: Disk> Driver<D> {
                 }
             }
             gathered.dead.extend(self.letters.take(inbound.dead, now.steady));
-            gathered.orders.extend(inbound.orders);
+            gathered.orders.extend(inbound.order.map(|order| *order));
             if !inbound.strangers.is_empty() {
                 let mut room = self.strangers.lock();
                 inbound.strangers.into_iter().for_each(|sighting| room.see(sighting, now));

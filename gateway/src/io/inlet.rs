@@ -28,8 +28,8 @@ pub struct Inbound {
     pub dead: Vec<DeadLetter>,
     /// Who spoke and is not registered.
     pub strangers: Vec<Sighting>,
-    /// What network servers say of orders, and when.
-    pub orders: Vec<(downlink::Answer, Timestamp)>,
+    /// What a network server says of an order, and when.
+    pub order: Option<Box<(downlink::Answer, Timestamp)>>,
     pub safe: Safe,
     /// Given by a client that may send the same action again.
     pub repeatable: Option<Box<Repeatable>>,
@@ -40,7 +40,7 @@ pub struct Inbound {
 impl Inbound {
     /// There is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty() && self.orders.is_empty()
+        self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty() && self.order.is_none()
     }
 }
 

@@ -28,8 +28,8 @@ pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Inbound, V
     let decoded = decode(family, message, &world.decoding());
     let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(source, message, reason)).collect();
     let strangers = sightings(source, message, decoded.strangers);
-    let orders = decoded.answer.map(|answer| (answer, message.received)).into_iter().collect();
-    (Inbound { events: decoded.events, dead, strangers, orders, ..Inbound::default() }, decoded.stills)
+    let order = decoded.answer.map(|answer| Box::new((answer, message.received)));
+    (Inbound { events: decoded.events, dead, strangers, order, ..Inbound::default() }, decoded.stills)
 }
 
 /// Strangers as the waiting room knows them, without what their message tells of people.

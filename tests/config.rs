@@ -170,7 +170,10 @@ fn station_toml_shows_every_key() {
     let config: config::Config = toml::from_str(&all).unwrap_or_else(|error| panic!("{error}"));
     assert!(config.influx.is_some() && config.brokers.len() == 1 && config.buses.len() == 3);
 
-    let source = std::fs::read_to_string(root().join("gateway/src/config.rs")).unwrap();
+    let file = |name: &str| std::fs::read_to_string(root().join("gateway/src").join(name)).unwrap();
+    let tables = ["cameras", "gbt26875", "influx", "modbus", "mqtt", "push_in"];
+    let tables = tables.map(|table| file(&format!("config/{table}.rs")));
+    let source = file("config.rs") + &tables.concat();
     let mut renamed = None;
     for line in source.lines().map(str::trim) {
         if let Some((_, rest)) = line.split_once("rename = \"").filter(|_| line.starts_with("#[serde")) {

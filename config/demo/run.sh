@@ -45,6 +45,15 @@ for _ in $(seq 200); do
   sleep 0.1
 done
 
+# Floor plans and the ground from above, and what hangs where on them: as an administrator puts them in.
+plans=config/demo/plans
+encoded() { printf %s "$1" | od -An -v -tx1 | tr -d '\n' | tr ' ' '%'; }
+while IFS=, read -r code picture cell building floor corners; do
+  if [ -n "$building" ]; then shows="building=$(encoded "$building")&floor=$floor"; else shows="corners=$corners"; fi
+  curl -fsS -X PUT -H "Authorization: Bearer $GRIDWARDEN_DEMO_TOKEN" --data-binary "@$plans/$picture" "$api/api/v1/plans/$code?cell=$cell&$shows" >/dev/null
+done < <(tail -n +2 "$plans/plans.csv")
+curl -fsS -H "Authorization: Bearer $GRIDWARDEN_DEMO_TOKEN" --data-binary "@$plans/pins.csv" "$api/api/v1/imports/devices?file=pins.csv" >/dev/null
+
 cat <<EOF
 
   Gridwarden 网格哨 demo

@@ -9,9 +9,10 @@ mod words;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::grid::Registry;
 use crate::grid::dwellings::{Building, Household};
 use crate::grid::nearest::metres;
+use crate::grid::plan::Shows;
+use crate::grid::{Plan, Registry};
 use crate::live::DeviceNow;
 use crate::model::{Alarm, CellIx, DeviceIx, DeviceKind, Metric, SignalClass};
 use crate::units::{Millis, Timestamp};
@@ -42,6 +43,9 @@ pub struct Card {
     /// Nearest first.
     pub hydrants: Vec<Hydrant>,
     pub camera: Option<Camera>,
+    /// Where it hangs on the plan of its floor.
+    #[serde(default)]
+    pub plan: Option<OnPlan>,
     /// Other open alarms, newest first.
     pub nearby: Vec<Nearby>,
     /// What came of this device's alarms before.
@@ -94,6 +98,20 @@ pub struct Still {
     pub id: String,
     #[schema(format = DateTime)]
     pub at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OnPlan {
+    /// Code of the plan; its picture is at `/api/v1/plans/{plan}/picture?alarm={id}` for whoever may see the alarm.
+    pub plan: String,
+    #[schema(example = "3栋")]
+    pub building: String,
+    pub floor: i16,
+    /// From the left and from the top, in parts of the picture.
+    pub at: [f64; 2],
+    /// Of the picture, in pixels.
+    pub width: u32,
+    pub height: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -157,12 +175,19 @@ impl Card {
             household,
             hydrants,
             camera: camera(device, spot, registry, live),
+            plan: on_plan(alarm, registry),
             nearby: nearby(alarm, spot, registry, open),
             record: Record::default(),
             to_do,
             position: spot.position,
             place,
         }
+    }
+
+    /// Where it hangs as it is known now: whoever put it on a plan after it began to burn helps, too.
+    pub fn on_newest_plan(mut self, alarm: &Alarm, registry: &Registry) -> Self {
+        self.plan = on_plan(alarm, registry).or(self.plan);
+        self
     }
 
     /// For eyes that may not see who lives there.
@@ -253,6 +278,15 @@ fn camera(
     let (metres, device) = own.or_else(|| nearest(spot, registry, &KINDS).first().copied())?;
     let still = live(device.ix).still.map(|still| Still { id: still.id(), at: still.at.rfc3339() });
     Some(Camera { id: device.id.clone(), name: device.name.clone(), metres, still })
+}
+
+/// On a picture of the ground the map shows it better.
+fn on_plan(alarm: &Alarm, registry: &Registry) -> Option<OnPlan> {
+    let pin = registry.pin(&registry.device(alarm.device?)?.id)?;
+    let Plan { code, shows, picture, .. } = registry.plan(&pin.plan)?;
+    let Shows::Floor { building, floor } = shows else { return None };
+    let (building, width, height) = (building.clone(), picture.width, picture.height);
+    Some(OnPlan { plan: code.clone(), building, floor: *floor, at: pin.at, width, height })
 }
 
 fn nearby<'a>(

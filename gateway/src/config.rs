@@ -1,14 +1,20 @@
 //! station.toml, typed and strict: how the station runs.
 //!
 //! Shape is checked by serde, meaning by [`check`], which collects every problem; after [`load`] nobody checks again. What is an alarm
-//! stands in rules.toml ([`rules`]); cells, devices and people are data ([`crate::grid`]).
+//! stands in rules.toml ([`rules`]); cells, devices and people are data ([`crate::grid`]). Here are the station's own tables and the list of all;
+//! each way in and out has a file of its own, and what holds when a key is left out stands in `defaults`.
 
+mod cameras;
 pub mod channels;
 pub mod check;
 pub mod difference;
 pub mod gbt26875;
+mod influx;
 mod load;
+mod modbus;
+mod mqtt;
 pub mod network;
+mod push_in;
 pub mod rules;
 pub mod secret;
 mod shape;
@@ -18,7 +24,12 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+pub use cameras::{Camera, CameraEvent, CameraMaker, Onvif};
+pub use influx::{Influx, InfluxSender};
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole, load_with_rules};
+pub use modbus::{Bus, NumberType, Parity, Register, Serial, Table, Unit, WordOrder};
+pub use mqtt::{Broker, ClientTls, Listener, ListenerUser, MqttVersion, ServerTls, Sparkplug, Topic};
+pub use push_in::PushIn;
 pub use secret::Secret;
 pub use shape::Page;
 
@@ -138,361 +149,6 @@ pub struct RegistryFiles {
     pub buildings: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub households: Vec<Spanned<PathBuf>>,
-}
-
-/// Our own MQTT ingest listener: acknowledges after the commit.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    pub bind: Spanned<String>,
-    pub tls: Option<ServerTls>,
-    /// Without any user, only loopback may connect.
-    #[serde(default, rename = "user")]
-    pub users: Vec<ListenerUser>,
-    #[serde(default = "defaults::max_packet_kb")]
-    pub max_packet_kb: Spanned<u32>,
-    #[serde(default = "defaults::max_connections")]
-    pub max_connections: Spanned<u32>,
-    /// Publishes per second and connection, averaged; more is slowed down, never dropped.
-    #[serde(default = "defaults::messages_per_s_max")]
-    pub messages_per_s_max: Spanned<u32>,
-    /// Longest time between packets for a client that asks for no keep-alive.
-    #[serde(default = "defaults::idle_s_max")]
-    pub idle_s_max: Spanned<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListenerUser {
-    /// With TLS and a client certificate, the certificate's common name; else the MQTT user name.
-    pub name: Spanned<String>,
-    /// Not needed for a client certificate.
-    pub password: Option<Secret>,
-    /// Topic filters this user may publish to; `%u` is the user name, `%c` the client id.
-    pub publish: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub subscribe: Vec<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerTls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// CA whose client certificates are asked for and accepted.
-    pub client_ca: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum MqttVersion {
-    #[default]
-    #[serde(rename = "3.1.1")]
-    V4,
-    #[serde(rename = "5")]
-    V5,
-}
-
-/// A broker outside, as client.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Broker {
-    pub name: Spanned<String>,
-    pub host: String,
-    pub port: Spanned<u16>,
-    #[serde(default)]
-    pub version: MqttVersion,
-    /// Stable and used by nobody else, or two clients throw each other out for ever.
-    pub client_id: Spanned<String>,
-    pub user: Option<String>,
-    pub password: Option<Secret>,
-    pub tls: Option<ClientTls>,
-    /// Topic filters to subscribe to, with QoS 1.
-    pub subscribe: Vec<Spanned<String>>,
-    /// `$share/<group>/` in front of every filter, for several gateways on one broker.
-    pub share_group: Option<Spanned<String>>,
-    /// Open a second connection to command the devices that are heard from this broker.
-    #[serde(default)]
-    pub commands: bool,
-    #[serde(default = "defaults::keep_alive_s")]
-    pub keep_alive_s: Spanned<u32>,
-    #[serde(default = "defaults::max_packet_kb")]
-    pub max_packet_kb: Spanned<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientTls {
-    /// CA of the broker's certificate; PEM.
-    pub ca: PathBuf,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Topic {
-    pub filter: Spanned<String>,
-    /// This, or a profile.
-    pub decoder: Option<Spanned<crate::decode::Family>>,
-    /// Name of a device profile that reads messages on a topic.
-    pub profile: Option<Spanned<String>>,
-}
-
-/// A host application of Sparkplug B, with a connection of its own to one broker.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sparkplug {
-    /// Name of a `[[broker]]`.
-    pub broker: Spanned<String>,
-    /// Used by no other host.
-    pub host_id: Spanned<String>,
-    /// Only these groups; none: all.
-    #[serde(default)]
-    pub groups: Vec<Spanned<String>>,
-    /// So long a message is waited for that is missing between two others.
-    #[serde(default = "defaults::reorder_timeout_ms")]
-    pub reorder_timeout_ms: Spanned<u32>,
-}
-
-/// A door for what a platform pushes over HTTP: `POST /in/<secret>`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PushIn {
-    pub name: Spanned<String>,
-    pub sender: crate::decode::push::Sender,
-    /// The last part of the address; platforms send no token of ours.
-    pub secret: Secret,
-    /// 64, or 4,096 for cameras, which send pictures.
-    pub max_kb: Option<Spanned<u32>>,
-    /// Averaged; more is refused with 429, except what is urgent.
-    #[serde(default = "defaults::push_in_per_s")]
-    pub messages_per_s_max: Spanned<u32>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CameraMaker {
-    /// `/ISAPI/Event/notification/alertStream`
-    Hikvision,
-    /// `/cgi-bin/eventManager.cgi?action=attach`
-    Dahua,
-}
-
-/// A camera, recorder or door station whose events are asked for. Its address is `hikvision:<name>` or `dahua:<name>`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Camera {
-    pub name: Spanned<String>,
-    pub maker: CameraMaker,
-    /// Such as `http://10.0.0.64`.
-    pub url: Spanned<String>,
-    pub user: Spanned<String>,
-    pub password: Secret,
-    /// Without any sign of life for so long the connection is made anew.
-    #[serde(default = "defaults::camera_silent_s")]
-    pub silent_s: Spanned<u32>,
-    /// Ask for a picture when an event of safety comes without one.
-    #[serde(default = "defaults::yes")]
-    pub stills: bool,
-}
-
-/// A camera, recorder or door station whose ONVIF events are pulled. Its address is `onvif:<name>`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Onvif {
-    pub name: Spanned<String>,
-    /// Such as `http://10.0.0.64`; with a path where the device service has another than `/onvif/device_service`.
-    pub url: Spanned<String>,
-    /// Of an ONVIF user.
-    pub user: Spanned<String>,
-    pub password: Secret,
-    /// Where the device shows what it sees now.
-    pub snapshot_url: Option<Spanned<String>>,
-}
-
-/// A camera's event that means one of our flags.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CameraEvent {
-    /// The maker's name for it, such as `fielddetection`.
-    pub event: Spanned<String>,
-    pub flag: Spanned<String>,
-    /// Ids of the devices it holds for; all when left out.
-    #[serde(default)]
-    pub devices: Vec<Spanned<String>>,
-}
-
-impl PushIn {
-    pub fn bytes_max(&self) -> usize {
-        let usual = if self.sender.is_camera() { 4_096 } else { 64 };
-        self.max_kb.as_ref().map_or(usual, |max| *max.get_ref()) as usize * 1024
-    }
-}
-
-/// One Modbus line or connection: one request at a time.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bus {
-    pub name: Spanned<String>,
-    /// Exactly one of these three.
-    pub tcp: Option<Spanned<String>>,
-    pub rtu_over_tcp: Option<Spanned<String>>,
-    pub serial: Option<Serial>,
-    #[serde(default = "defaults::modbus_timeout_ms")]
-    pub timeout_ms: Spanned<u32>,
-    /// Quiet time between two requests.
-    #[serde(default)]
-    pub pause_ms: u32,
-    #[serde(default = "defaults::poll_every_ms")]
-    pub poll_every_ms: Spanned<u32>,
-    #[serde(rename = "unit")]
-    pub units: Vec<Unit>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Serial {
-    pub path: PathBuf,
-    #[serde(default = "defaults::baud")]
-    pub baud: Spanned<u32>,
-    #[serde(default)]
-    pub parity: Parity,
-    #[serde(default = "defaults::stop_bits")]
-    pub stop_bits: Spanned<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Parity {
-    #[default]
-    None,
-    Even,
-    Odd,
-}
-
-/// One unit on a bus. Its address in the registry is `modbus:<bus>/<unit>`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Unit {
-    pub unit: Spanned<u8>,
-    /// A device profile `over = "modbus"`, such as `mpd-380`, `keller-x` or `sw-p300`, or leave out and list `register`s.
-    pub map: Option<Spanned<String>>,
-    #[serde(default, rename = "register")]
-    pub registers: Vec<Register>,
-    /// The most registers the unit answers in one read. KELLER wants 4.
-    #[serde(default = "defaults::max_registers")]
-    pub max_registers: Spanned<u16>,
-    /// Quiet time this unit needs before each request. SW-P300 wants 2,000.
-    #[serde(default)]
-    pub pause_ms: u32,
-    /// The unit in which the map's pressure counts, for a map that does not know it (`sw-p300`).
-    pub pressure_unit: Option<Spanned<String>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Table {
-    /// Function code 1.
-    Coils,
-    /// Function code 2.
-    DiscreteInputs,
-    /// Function code 3.
-    Holding,
-    /// Function code 4.
-    Input,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NumberType {
-    U16,
-    I16,
-    U32,
-    I32,
-    F32,
-    F64,
-    /// One bit of a register, or a coil or discrete input.
-    Bit,
-}
-
-/// Order of the bytes of a number over its registers; ABCD is big-endian, as the Modbus specification says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum WordOrder {
-    #[default]
-    ABCD,
-    CDAB,
-    BADC,
-    DCBA,
-}
-
-/// A value in a unit's registers: value = (raw + offset_raw) ÷ 10^decimals × scale + offset, in `unit`, converted to the metric's unit.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Register {
-    pub metric: Spanned<String>,
-    pub table: Table,
-    /// Address as in the protocol, from 0.
-    pub address: Spanned<u16>,
-    #[serde(rename = "type")]
-    pub number_type: NumberType,
-    #[serde(default)]
-    pub order: WordOrder,
-    /// For `type = "bit"` in a register: 0 (lowest) to 15.
-    pub bit: Option<Spanned<u8>>,
-    #[serde(default = "defaults::scale")]
-    pub scale: f64,
-    #[serde(default)]
-    pub offset: f64,
-    /// The unit the device counts in, when it is not the metric's: `bar`, `MPa`, `psi`, `degF` …
-    pub unit: Option<Spanned<String>>,
-    /// Outside this range, in the metric's unit, the value's quality is bad.
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-    /// Registers of the same table that say how `address` is to be read, fetched in the same request as far as the unit allows: how many of
-    /// its digits are decimals; a code for its unit (0 MPa, 1 kPa, 2 Pa, 3 bar, 4 mbar, 5 kgf/cm2, 6 psi, 7 mH2O, 8 mmH2O); an i16 that is
-    /// added to the raw number (`offset_raw` above).
-    pub decimals_register: Option<Spanned<u16>>,
-    pub unit_register: Option<Spanned<u16>>,
-    pub offset_register: Option<Spanned<u16>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InfluxSender {
-    /// Our own: keeps a base path, reads Retry-After, compresses.
-    #[default]
-    Gridwarden,
-    /// The influxdb2 crate.
-    Influxdb2,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Influx {
-    /// With any base path, such as `https://proxy.example/influx`.
-    pub url: Spanned<String>,
-    pub org: String,
-    pub bucket: String,
-    pub token: Option<Secret>,
-    #[serde(default)]
-    pub sender: InfluxSender,
-    /// Make the bucket when it is missing and the token may.
-    #[serde(default)]
-    pub create_bucket: bool,
-    /// For a bucket we make; 0 keeps for ever.
-    #[serde(default)]
-    pub retention_days: u32,
-    #[serde(default = "defaults::batch_lines")]
-    pub batch_lines: Spanned<u32>,
-    #[serde(default = "defaults::batch_ms")]
-    pub batch_ms: Spanned<u32>,
-    #[serde(default = "defaults::yes")]
-    pub gzip: bool,
-    #[serde(default = "defaults::influx_timeout_s")]
-    pub timeout_s: Spanned<u32>,
-    /// Also write each reading's id as a string field `reading`, to follow one reading through; costs space.
-    #[serde(default)]
-    pub reading_ids: bool,
 }
 
 #[derive(Debug, Deserialize)]

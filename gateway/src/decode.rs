@@ -3,6 +3,7 @@
 //! One file per family, each a table from a device's fields to our metrics. A message may hold readings of several devices
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
+pub mod bytes;
 pub mod camera;
 mod chirpstack;
 mod ctwing;

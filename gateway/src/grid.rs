@@ -4,7 +4,7 @@
 //! `Arc` and replaced whole after an import. Positions ([`DeviceIx`], [`CellIx`]) are given by the store and never reused, so the
 //! engine's tables stay aligned across imports; a retired device keeps its place. Who answers for a cell now is asked in [`roster`], whether the records about
 //! people make sense together in [`sound`], what a person may change by hand is [`edit`], and how cells are
-//! split and put together [`redraw`].
+//! split and put together [`redraw`]; pictures of floors and of the ground are [`plan`].
 
 pub mod absence;
 pub mod duty;
@@ -14,6 +14,7 @@ pub mod import;
 pub mod locate;
 mod lookup;
 pub mod nearest;
+pub mod plan;
 pub mod redraw;
 pub mod roster;
 pub mod shift;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub use absence::Absence;
 pub use duty::{Duty, Role};
+pub use plan::{Pin, Plan};
 pub use shift::Hours;
 pub use team::{Member, Team, TeamKind};
 
@@ -135,6 +137,12 @@ pub struct Rows {
     pub buildings: Vec<Building>,
     #[serde(default)]
     pub households: Vec<Household>,
+    /// By code.
+    #[serde(default)]
+    pub plans: Vec<Plan>,
+    /// By device; few have one.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
 }
 
 #[derive(Debug, Default)]
@@ -159,6 +167,7 @@ impl Registry {
     pub fn build(mut rows: Rows) -> Arc<Self> {
         // They stay for long and were read one by one, so each has room for more than it will ever hold.
         rows.devices.shrink_to_fit();
+        plan::sort(&mut rows);
         rows.devices.iter_mut().for_each(|device| device.cells.shrink_to_fit());
         let cells_by_code: HashMap<_, _> =
             rows.cells.iter().map(|cell| (cell.code.clone(), cell.ix)).collect();
@@ -250,12 +259,32 @@ impl Registry {
         Some(self.rows.devices[at].ix)
     }
 
+    /// The device in service with this address, and those behind it: `<address>/…`.
+    pub fn at_or_behind(&self, address: &str) -> impl Iterator<Item = DeviceIx> {
+        let belongs = move |device: &&Device| {
+            let rest = device.address.strip_prefix(address);
+            !device.retired && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.rows.devices.iter().filter(belongs).map(|device| device.ix)
+    }
+
     pub fn cell_by_code(&self, code: &str) -> Option<&Cell> {
         self.cells_by_code.get(code).and_then(|&ix| self.cell(ix))
     }
 
     pub fn person(&self, id: &str) -> Option<&Person> {
         self.people_by_id.get(id).map(|&at| &self.rows.people[at])
+    }
+
+    pub fn plan(&self, code: &str) -> Option<&Plan> {
+        let at = self.rows.plans.binary_search_by(|plan| plan.code.as_str().cmp(code)).ok()?;
+        Some(&self.rows.plans[at])
+    }
+
+    /// Where a device is on a plan.
+    pub fn pin(&self, device: &str) -> Option<&Pin> {
+        let at = self.rows.pins.binary_search_by(|pin| pin.device.as_str().cmp(device)).ok()?;
+        Some(&self.rows.pins[at])
     }
 
     /// The primary cell of a device.

@@ -34,6 +34,7 @@ pub mod page;
 pub mod patrol;
 pub mod people;
 pub mod photos;
+pub mod plans;
 pub mod positions;
 pub mod practice;
 pub mod problem;
@@ -134,6 +135,8 @@ pub struct Own {
     running: repeats::Running,
     allowance: Mutex<resident::Allowance>,
     uploads: Semaphore,
+    /// One change of plans' pictures at a time.
+    plans: Semaphore,
     awaited: Mutex<photos::Awaited>,
     residents_uploads: Semaphore,
     explanations: Semaphore,
@@ -152,6 +155,7 @@ impl Default for Own {
             running: repeats::Running::default(),
             allowance: Mutex::default(),
             uploads: Semaphore::new(attachments::UPLOADS_MAX),
+            plans: Semaphore::new(1),
             awaited: Mutex::default(),
             residents_uploads: Semaphore::new(photos::UPLOADS_MAX),
             explanations: Semaphore::new(1),
@@ -207,6 +211,10 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))
         .routes(routes!(people::cell))
+        .routes(routes!(plans::list))
+        .routes(routes!(plans::put, plans::delete))
+        .routes(routes!(plans::picture))
+        .routes(routes!(plans::hang))
         .routes(routes!(redraw::split))
         .routes(routes!(redraw::merge))
         .routes(routes!(people::people))

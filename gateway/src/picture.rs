@@ -68,6 +68,51 @@ pub fn take(bytes: &[u8]) -> Result<(Kind, Vec<u8>), Unusable> {
     Ok((kind, kept.ok_or(Unusable::Damaged)?))
 }
 
+/// Width and height as the picture is seen, in pixels. `None`: it is no picture, or does not say.
+pub fn size(kind: Kind, bytes: &[u8]) -> Option<(u32, u32)> {
+    let big = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let low = |at: usize, count: usize| -> Option<u32> {
+        let bytes = bytes.get(at..at + count)?;
+        Some(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u32::from(byte)))
+    };
+    let (width, height) = match kind {
+        Kind::Png => (big(16)?, big(20)?),
+        Kind::Jpeg => jpeg_size(bytes)?,
+        Kind::Webp => match bytes.get(12..16)? {
+            // Sections 2.5 to 2.7 of the RFC: 14 bits each, 14 bits each less one, 24 bits each less one.
+            b"VP8 " => (low(26, 2)? & 0x3fff, low(28, 2)? & 0x3fff),
+            b"VP8L" => ((low(21, 4)? & 0x3fff) + 1, (low(21, 4)? >> 14 & 0x3fff) + 1),
+            b"VP8X" => (low(24, 3)? + 1, low(27, 3)? + 1),
+            _ => return None,
+        },
+        Kind::WebmAudio | Kind::OggAudio | Kind::Mp4Audio => return None,
+    };
+    (0 < width && 0 < height).then_some((width, height))
+}
+
+/// From the frame header; turned on its side where the Exif says so.
+fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    const EXIF: u8 = 0xe1;
+    let word = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let (mut at, mut on_its_side) = (2, false);
+    loop {
+        let marker = *bytes.get(at + 1)?;
+        let length = usize::from(word(at + 2)?);
+        match marker {
+            EXIF => {
+                on_its_side |= orientation(bytes.get(at + 4..at + 2 + length)?).is_some_and(|turn| 5 <= turn)
+            }
+            // Frame headers; between them lie the tables of Huffman and arithmetic codes and a reserved marker.
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
+                let (height, width) = (word(at + 5)?.into(), word(at + 7)?.into());
+                return Some(if on_its_side { (height, width) } else { (width, height) });
+            }
+            _ => (),
+        }
+        at += 2 + length;
+    }
+}
+
 /// Segment by segment; what follows the end of the picture, where phones put further pictures and films, is left out.
 fn jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     const END: u8 = 0xd9;
@@ -303,6 +348,33 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_says_how_large_it_is() {
+        let frame = |turn: u16| {
+            let head = [&[0xff, 0xd8][..], &exif(turn), &segment(0xdb, &[7; 65])].concat();
+            [&head[..], &segment(0xc4, &[0; 9]), &segment(0xc2, &[8, 0x02, 0x58, 0x03, 0x20, 3])].concat()
+        };
+        assert_eq!(size(Kind::Jpeg, &frame(1)), Some((800, 600)));
+        assert_eq!(size(Kind::Jpeg, &frame(6)), Some((600, 800)), "it is shown upright");
+        assert_eq!(size(Kind::Jpeg, &photo(1)), None, "no frame before the scan");
+        let head = [&800u32.to_be_bytes()[..], &600u32.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
+        let png = [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &head)].concat();
+        assert_eq!(size(Kind::Png, &png), Some((800, 600)));
+        let webp = |name: &[u8; 4], payload: &[u8]| {
+            [b"RIFF\0\0\0\0WEBP", &name[..], &(payload.len() as u32).to_le_bytes(), payload].concat()
+        };
+        // 800 is 0x320, 600 is 0x258.
+        let lossy = [0, 0, 0, 0x9d, 0x01, 0x2a, 0x20, 0x03, 0x58, 0x02];
+        assert_eq!(size(Kind::Webp, &webp(b"VP8 ", &lossy)), Some((800, 600)));
+        let packed = (799u32 | 599 << 14).to_le_bytes();
+        let lossless = [&[0x2f][..], &packed].concat();
+        assert_eq!(size(Kind::Webp, &webp(b"VP8L", &lossless)), Some((800, 600)));
+        let extended = [0, 0, 0, 0, 0x1f, 0x03, 0, 0x57, 0x02, 0];
+        assert_eq!(size(Kind::Webp, &webp(b"VP8X", &extended)), Some((800, 600)));
+        assert_eq!(size(Kind::Png, b"\x89PNG\r\n\x1a\n"), None);
+        assert_eq!(size(Kind::OggAudio, b"OggS"), None);
+    }
+
+    #[test]
     fn what_it_is_is_told_by_the_first_bytes() {
         for (bytes, kind) in [
             (&b"\x1a\x45\xdf\xa3 opus"[..], Kind::WebmAudio),
@@ -334,6 +406,7 @@ mod tests {
             }
             if let Ok((kind, kept)) = take(&bytes) {
                 prop_assert!(kept.len() <= 2 * bytes.len());
+                let _ = size(kind, &kept);
                 prop_assert_eq!(take(&kept), Ok((kind, kept.clone())));
             }
         }

@@ -23,6 +23,7 @@ pub mod journal;
 mod mark;
 pub mod orders;
 pub mod outbox;
+pub mod plans;
 pub mod points;
 pub mod proposals;
 pub mod push;

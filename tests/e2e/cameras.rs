@@ -288,6 +288,38 @@ async fn whatever_ends_the_stream_it_is_followed_again() {
     }
 }
 
+/// Only the recorder's cameras are registered, and they have nothing to say themselves.
+#[tokio::test]
+async fn the_cameras_of_a_recorder_are_gone_and_back_with_its_connection() {
+    let receiver = Receiver::start().await;
+    let heard = event("videoloss");
+    // While there is no answer at all, the gateway waits ten seconds for one.
+    let plays = vec![Play::Cut(heard.clone()), Play::Silence, Play::Stream(heard)];
+    let recorder = Camera::start(plays, picture(), 100).await;
+    let site = site(&receiver, &asked(recorder.port));
+    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
+    let devices = devices.replace("hikvision:gate,", "hikvision:gate/2,");
+    site.write(
+        "devices.csv",
+        &format!("{devices}CAM-3,camera,北门摄像头,hikvision:gate/3,S1-C1-G1,北门,118.906,32.11,\n"),
+    );
+    let station = site.start().await;
+    for online in [false, true] {
+        for camera in ["CAM-2", "CAM-3"] {
+            eventually(&format!("{camera} online: {online}"), 30, || async {
+                (station.get(&format!("/api/v1/devices/{camera}")).await["online"] == online).then_some(())
+            })
+            .await;
+        }
+    }
+    assert_eq!(
+        station.get("/api/v1/devices/CAM-1").await["online"],
+        Json::Null,
+        "another camera was never heard"
+    );
+    station.stop().await;
+}
+
 #[tokio::test]
 async fn a_nonce_is_used_again_with_a_higher_count() {
     let receiver = Receiver::start().await;

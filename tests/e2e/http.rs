@@ -1,14 +1,13 @@
-//! The API over real HTTP: who may do what, errors, lists, actions, the event stream, and its own description.
+//! The API over real HTTP: who may do what, errors, health, and its own description; [`lists`] are what it shows, [`live`] its event stream.
+
+mod lists;
+mod live;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use gateway::engine::Seen;
-use gateway::model::{Event as Happening, *};
-use gateway::store::{Audit, Commit};
+use gateway::model::SignalClass;
 use serde_json::{Value as Json, json};
-use tests::neighbours::eventually;
-use tests::station::{READER, Station, TOKEN};
+use tests::station::{Station, TOKEN};
 
 /// Every operation of the API; a new route is added here too.
 const OPERATIONS: &[&str] = &[
@@ -19,6 +18,7 @@ const OPERATIONS: &[&str] = &[
     "delete /api/v1/duties",
     "delete /api/v1/me/position",
     "delete /api/v1/people/{id}",
+    "delete /api/v1/plans/{plan}",
     "delete /api/v1/push/subscriptions",
     "delete /api/v1/session",
     "delete /api/v1/session/passes/{number}",
@@ -38,6 +38,8 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/devices",
     "get /api/v1/devices/{id}",
     "get /api/v1/devices/{id}/stills",
+    "get /api/v1/plans",
+    "get /api/v1/plans/{plan}/picture",
     "get /api/v1/stills/{id}",
     "get /api/v1/devices/{id}/explanation",
     "get /api/v1/drills",
@@ -126,6 +128,8 @@ const OPERATIONS: &[&str] = &[
     "put /api/v1/me/position",
     "post /in/{secret}",
     "put /api/v1/people/{id}",
+    "put /api/v1/plans/{plan}",
+    "put /api/v1/plans/{plan}/devices",
     "put /api/v1/rules/file",
     "put /api/v1/session/password",
     "put /api/v1/session/totp",
@@ -156,6 +160,7 @@ fn example(path: &str) -> String {
         ("{key}", "K-1"),
         ("{what}", "devices"),
         ("{bus}", "nobody"),
+        ("{plan}", "nobody"),
         ("{secret}", "wrong"),
         ("{token}", "wrong"),
     ];
@@ -167,10 +172,6 @@ async fn json_of(request: reqwest::RequestBuilder, status: u16) -> Json {
     let (found, text) = (answer.status().as_u16(), answer.text().await.expect("text"));
     assert_eq!(found, status, "{text}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-fn ids(page: &Json) -> Vec<&str> {
-    page["items"].as_array().expect("items").iter().map(|item| item["id"].as_str().expect("an id")).collect()
 }
 
 /// A browser keeps what has a hash in its name, and asks again for the rest.
@@ -460,168 +461,6 @@ async fn every_error_is_a_problem_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn alarms_are_listed_by_what_they_are_and_page_by_page() {
-    let station = Station::start().await.unwrap();
-    for round in 0..5 {
-        station.raise(SignalClass::Fire, "SD-0001", &format!("fire {round}")).await.unwrap();
-        station.raise(SignalClass::Supervisory, "HY-0001", &format!("low pressure {round}")).await.unwrap();
-    }
-    json_of(station.post("/api/v1/alarms/A-1/acknowledge", &json!({})), 200).await;
-    json_of(station.post("/api/v1/alarms/A-1/resolve", &json!({ "disposition": "real_fire" })), 200).await;
-    json_of(station.post("/api/v1/alarms/A-3/acknowledge", &json!({ "note": "on my way" })), 200).await;
-    for (query, expected) in [
-        ("class=fire", vec!["A-9", "A-7", "A-5", "A-3", "A-1"]),
-        ("class=fire&open=1", vec!["A-9", "A-7", "A-5", "A-3"]),
-        ("open=false", vec!["A-1"]),
-        ("state=acknowledged", vec!["A-3"]),
-        ("state=closed&open=1", vec![]),
-        ("state=acknowledged,closed", vec!["A-3", "A-1"]),
-        ("cell=XL-02", vec!["A-10", "A-8", "A-6", "A-4", "A-2"]),
-        ("cell=XL-02-02", vec![]),
-        ("cell=XL&limit=2", vec!["A-10", "A-9"]),
-        ("cell=XL&before=A-3", vec!["A-2", "A-1"]),
-        ("device=SD-0001&open=1&before=A-5", vec!["A-3"]),
-    ] {
-        let page = json_of(station.get(&format!("/api/v1/alarms?{query}")), 200).await;
-        assert_eq!(ids(&page), expected, "{query}");
-    }
-    let (mut seen, mut cursor) = (Vec::new(), None);
-    loop {
-        let before = cursor.map_or(String::new(), |cursor| format!("&before={cursor}"));
-        let page = json_of(station.get(&format!("/api/v1/alarms?limit=3{before}")), 200).await;
-        seen.extend(ids(&page).into_iter().map(ToOwned::to_owned));
-        cursor = page["next"].as_str().map(ToOwned::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen, (1..=10).rev().map(|number| format!("A-{number}")).collect::<Vec<_>>());
-    let exact = json_of(station.get("/api/v1/alarms?limit=10"), 200).await;
-    assert_eq!(exact["next"], Json::Null, "the last page is known as such");
-    station.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn people_act_on_alarms_and_the_answer_comes_after_the_commit() {
-    let station = Station::start().await.unwrap();
-    let raised = station.post(
-        "/api/v1/alarms",
-        &json!({ "cell": "XL-01-01", "device": "SD-0001", "class": "fire", "text": "居民来电 <script>alert(1)</script>" }),
-    );
-    let answer = raised.send().await.unwrap();
-    assert_eq!(answer.status(), 201);
-    assert_eq!(answer.headers()["location"], "/api/v1/alarms/A-1");
-    let alarm: Json = answer.json().await.unwrap();
-    assert_eq!(alarm["state"], "unacknowledged");
-    assert_eq!(alarm["cell"]["path"], json!(["仙林街道", "杉湖社区", "杉湖一格"]));
-    assert_eq!(alarm["owner"], json!({ "id": "wang-li", "name": "王丽" }));
-    assert!(!alarm.to_string().contains("13800000001"), "an alarm shows no telephone number");
-
-    let board =
-        station.client.post(format!("{}/api/v1/alarms/A-1/acknowledge", station.url)).bearer_auth(READER);
-    let problem = json_of(board, 403).await;
-    assert!(problem["detail"].as_str().unwrap().contains("board"), "{problem}");
-
-    let done =
-        json_of(station.post("/api/v1/alarms/A-1/acknowledge", &json!({ "note": "去现场" })), 200).await;
-    assert_eq!(done["acknowledged"]["by"], "desk");
-    assert_eq!(done["acknowledged"]["note"], "去现场");
-    let again = json_of(station.post("/api/v1/alarms/A-1/acknowledge", &json!({})), 409).await;
-    assert_eq!(again["type"], "urn:gridwarden:problem:already-acknowledged");
-    assert!(again["detail"].as_str().unwrap().contains("desk"));
-    let closed =
-        json_of(station.post("/api/v1/alarms/A-1/resolve", &json!({ "disposition": "false_alarm" })), 200)
-            .await;
-    assert_eq!(
-        (&closed["state"], &closed["resolved"]["disposition"]),
-        (&json!("closed"), &json!("false_alarm"))
-    );
-
-    let detail = json_of(station.get("/api/v1/alarms/A-1"), 200).await;
-    let history: Vec<_> =
-        detail["history"].as_array().unwrap().iter().map(|entry| entry["what"].clone()).collect();
-    assert_eq!(history, [json!("raised"), json!("acknowledged"), json!("resolved")]);
-    assert_eq!(detail["history"][1]["who"], "desk");
-    station.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn the_grid_is_shown_and_looking_at_people_is_recorded() {
-    let station = Station::start().await.unwrap();
-    station.report("HY-0001", &[(Metric::PRESSURE, 412.5), (Metric::TEMPERATURE, 8.0)]);
-    let hydrant = station.world.load().registry.device_by_id("HY-0001").unwrap().ix;
-    station.live.seen(hydrant, Seen { last: None, online: Some(true) });
-    let device = json_of(station.get("/api/v1/devices/HY-0001"), 200).await;
-    assert_eq!(device["values"][0]["metric"], "pressure");
-    assert_eq!((&device["values"][0]["value"], &device["values"][0]["unit"]), (&json!(412.5), &json!("kPa")));
-    assert_eq!(device["online"], true);
-    for (query, expected) in [
-        ("", vec!["SD-0001", "SD-0002", "HY-0001", "CAM-001"]),
-        ("kind=smoke_detector,hydrant&limit=2", vec!["SD-0001", "SD-0002"]),
-        ("kind=smoke_detector,hydrant&after=SD-0002", vec!["HY-0001"]),
-        ("cell=XL-02", vec!["HY-0001", "CAM-001"]),
-        ("online=true", vec!["HY-0001"]),
-        ("online=false", vec![]),
-    ] {
-        let page = json_of(station.get(&format!("/api/v1/devices?{query}")), 200).await;
-        assert_eq!(ids(&page), expected, "{query}");
-    }
-    let cells = json_of(station.get("/api/v1/cells?geometry=1"), 200).await;
-    assert_eq!(cells["items"].as_array().unwrap().len(), 7);
-    assert_eq!(cells["items"][3]["geometry"]["type"], "MultiPolygon");
-    assert!(!cells.to_string().contains("138000"), "the list shows no telephone number");
-    let cell = json_of(station.get("/api/v1/cells/XL-02-01"), 200).await;
-    assert_eq!(cell["responsible"], json!({ "id": "zhao-qiang", "name": "赵强", "phone": "13800000002" }));
-    assert_eq!((&cell["devices"], &cell["on_duty"]), (&json!(1), &json!([])));
-    let people = json_of(station.get("/api/v1/people?limit=2"), 200).await;
-    assert_eq!(ids(&people), ["wang-li", "zhao-qiang"]);
-    assert_eq!(
-        (&people["next"], &people["items"][0]["duties"][0]["role"]),
-        (&json!("zhao-qiang"), &json!("lead"))
-    );
-    let rest = json_of(station.get("/api/v1/people?after=zhao-qiang"), 200).await;
-    assert_eq!(ids(&rest), ["chen-jie"]);
-
-    let mut looks: Vec<Audit> =
-        station.store.audit(None, 100).await.unwrap().into_iter().map(|(_, line)| line).collect();
-    looks.reverse();
-    let told: Vec<_> =
-        looks.iter().map(|line| (&*line.who, &*line.what, &*line.target, &*line.detail)).collect();
-    assert_eq!(
-        told,
-        [
-            ("desk", "people.read", "cell XL-02-01", "zhao-qiang"),
-            ("desk", "people.read", "people", "wang-li zhao-qiang"),
-            ("desk", "people.read", "people", "chen-jie"),
-        ]
-    );
-    station.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn dead_letters_are_shown_newest_first() {
-    let station = Station::start().await.unwrap();
-    let letter = |number: u8| DeadLetter {
-        received: station.clock.now().wall,
-        source: "listener".into(),
-        address: format!("topic/{number}"),
-        reason: "The payload is not JSON; send an object.".into(),
-        payload: vec![b'x', 0xff, number],
-    };
-    let dead = (0..5).map(letter).collect();
-    station.store.commit(&Commit { dead, ..Commit::default() }).await.unwrap();
-    let first = json_of(station.get("/api/v1/dead-letters?limit=3"), 200).await;
-    assert_eq!(first["items"][0]["address"], "topic/4");
-    assert_eq!(first["items"][0]["payload_bytes"], 3);
-    assert!(first["items"][0]["payload_text"].as_str().unwrap().starts_with("x\u{fffd}"));
-    let next = first["next"].as_str().unwrap();
-    let rest = json_of(station.get(&format!("/api/v1/dead-letters?before={next}")), 200).await;
-    assert_eq!(rest["items"].as_array().unwrap().len(), 2);
-    assert_eq!((&rest["items"][1]["address"], &rest["next"]), (&json!("topic/0"), &Json::Null));
-    station.end().await.unwrap();
-}
-
-#[tokio::test]
 async fn ready_says_what_is_wrong_to_those_who_may_know() {
     let station = Station::start().await.unwrap();
     let ready = json_of(station.client.get(format!("{}/readyz", station.url)), 200).await;
@@ -647,211 +486,5 @@ async fn ready_says_what_is_wrong_to_those_who_may_know() {
     assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = metrics.text().await.unwrap();
     assert!(text.contains("gridwarden_http_requests_total{route=\"/readyz\",status=\"503\"}"), "{text}");
-    station.end().await.unwrap();
-}
-
-/// A reader of the event stream.
-struct Reader {
-    response: reqwest::Response,
-    /// A chunk may end within a character.
-    rest: Vec<u8>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Event {
-    kind: String,
-    id: Option<u64>,
-    data: Json,
-}
-
-impl Reader {
-    async fn open(station: &Station, query: &str, last: Option<u64>) -> Self {
-        let mut request = station.get(&format!("/api/v1/events{query}"));
-        if let Some(last) = last {
-            request = request.header("Last-Event-ID", last);
-        }
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, rest: Vec::new() }
-    }
-
-    /// `None` when the stream has ended.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
-                let block: Vec<u8> = self.rest.drain(..end + 2).collect();
-                let block = std::str::from_utf8(&block).unwrap();
-                let field = |name: &str| {
-                    let lines = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-                    lines.map(str::trim_start).next_back().map(ToOwned::to_owned)
-                };
-                let event = field("data").map(|data| Event {
-                    kind: field("event").unwrap_or_default(),
-                    id: field("id").map(|id| id.parse().unwrap()),
-                    data: serde_json::from_str(&data).unwrap(),
-                });
-                if event.is_some() {
-                    return event;
-                }
-                continue;
-            }
-            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await;
-            match chunk.expect("an event within 20 s") {
-                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk),
-                Ok(None) | Err(_) => return None,
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_reader_who_comes_and_goes_sees_every_change_once_and_in_order() {
-    let station = Station::start().await.unwrap();
-    station.raise(SignalClass::Test, "SD-0001", "before").await.unwrap();
-    let mut reader = Reader::open(&station, "", None).await;
-    let hello = reader.next().await.unwrap();
-    assert_eq!(hello.kind, "hello");
-    let first = hello.id.unwrap();
-    assert_eq!(
-        hello.data,
-        json!({ "newest": first, "after": first }),
-        "what was before is in the list, not here"
-    );
-
-    const CHANGES: usize = 400;
-    let writing = async {
-        for number in 0..CHANGES {
-            station.raise(SignalClass::Trouble, "SD-0002", &format!("t{number}")).await.unwrap();
-        }
-    };
-    let reading = async {
-        let (mut texts, mut last, mut seen_here) = (Vec::new(), first, 0);
-        while texts.len() < CHANGES {
-            let event = reader.next().await.expect("a living stream");
-            if event.kind == "hello" {
-                assert_eq!(event.data["after"], last);
-                continue;
-            }
-            assert_eq!(event.kind, "alarm");
-            assert!(last < event.id.unwrap(), "numbers rise");
-            assert_eq!(event.data["entry"]["number"], event.id.unwrap());
-            last = event.id.unwrap();
-            texts.push(event.data["alarm"]["text"].as_str().unwrap().to_owned());
-            seen_here += 1;
-            if seen_here % 37 == 0 {
-                reader = match texts.len() % 2 {
-                    0 => Reader::open(&station, "", Some(last)).await,
-                    _ => Reader::open(&station, &format!("?after={last}"), None).await,
-                };
-            }
-        }
-        texts
-    };
-    let ((), texts) = tokio::join!(writing, reading);
-    assert_eq!(texts, (0..CHANGES).map(|number| format!("t{number}")).collect::<Vec<_>>());
-    station.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_slow_reader_loses_readings_but_no_alarm() {
-    let station = Station::start().await.unwrap();
-    let mut reader = Reader::open(&station, "?readings=1", None).await;
-    assert_eq!(reader.next().await.unwrap().kind, "hello");
-    // Much more than the sockets and the broadcast hold, while the reader does not read.
-    for round in 0..60 {
-        station.raise(SignalClass::Fire, "SD-0001", &format!("fire {round}")).await.unwrap();
-        for step in 0..500 {
-            station
-                .report("HY-0001", &[(Metric::PRESSURE, f64::from(step)), (Metric::FLOW, f64::from(round))]);
-        }
-    }
-    let (mut fires, mut lagged, mut readings) = (Vec::new(), 0, 0);
-    while fires.len() < 60 {
-        let event = reader.next().await.expect("a living stream");
-        match event.kind.as_str() {
-            "alarm" => fires.push(event.data["alarm"]["text"].as_str().unwrap().to_owned()),
-            "lagged" => lagged += 1,
-            "reading" => {
-                assert_eq!(event.id, None);
-                assert_eq!(event.data["device"], "HY-0001");
-                readings += 1;
-            }
-            "presence" => assert_eq!(event.data["device"], "HY-0001", "its first report shows that it lives"),
-            other => panic!("unexpected {other}"),
-        }
-    }
-    assert_eq!(fires, (0..60).map(|round| format!("fire {round}")).collect::<Vec<_>>());
-    assert!(0 < lagged, "the reader was told that it missed readings ({readings} seen)");
-    assert!(readings < 30_000);
-    station.end().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
-    let station = Station::start().await.unwrap();
-    let alarm = station.raise(SignalClass::Fire, "SD-0001", "fire").await.unwrap();
-    let mut reader = Reader::open(&station, "?readings=1", None).await;
-    let hello = reader.next().await.unwrap();
-    station.live.seen(DeviceIx(0), Seen { last: None, online: Some(false) });
-    let event = reader.next().await.unwrap();
-    assert_eq!(
-        (&*event.kind, event.id, event.data),
-        ("presence", None, json!({ "device": "SD-0001", "online": false }))
-    );
-
-    // A line that comes from the outbox and not from the driver.
-    station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
-    let row = station.store.due("duty-app", station.clock.now().steady, 1).await.unwrap().rows.remove(0);
-    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into(), id: None };
-    let line = station.store.attempted(&row.alert.key, station.clock.now().wall, outcome).await.unwrap();
-    let (number, alarm, entry) = line.expect("a final outcome has a line");
-    station.live.alarm(number, alarm, entry);
-    let event = reader.next().await.unwrap();
-    assert_eq!((&*event.kind, &event.data["entry"]["what"]), ("alarm", &json!("told")));
-    assert!(hello.id < event.id);
-
-    let ahead = Reader::open(&station, "", Some(1_000_000)).await.next().await.unwrap();
-    assert_eq!((&*ahead.kind, ahead.id), ("hello", event.id), "a number from another store");
-    let mut other = Reader::open(&station, "", Some(1_000_000)).await;
-    assert_eq!([other.next().await.unwrap().kind, other.next().await.unwrap().kind], ["hello", "lagged"]);
-
-    let begun = std::time::Duration::from_secs(4);
-    tokio::time::timeout(begun, station.end()).await.expect("open streams do not hold up the end").unwrap();
-    assert_eq!(reader.next().await, None);
-}
-
-#[tokio::test]
-async fn series_come_from_the_history() {
-    let station = Station::start().await.unwrap();
-    let empty = json_of(station.get("/api/v1/series?device=HY-0001&metric=pressure"), 200).await;
-    assert_eq!((&empty["unit"], &empty["items"]), (&json!("kPa"), &json!([])));
-    let now = station.clock.now();
-    let reports = (0..100).map(|number| {
-        let value = Value { metric: Metric::PRESSURE, value: f64::from(number), quality: Quality::Good };
-        let received = gateway::units::Timestamp(now.wall.0 - i64::from(100 - number) * 1000);
-        let device = DeviceIx(2);
-        Happening::Report(Report {
-            device,
-            received,
-            device_time: None,
-            freshness: Freshness::Live,
-            values: vec![value],
-        })
-    });
-    let batch = Batch { seq: 1, now, events: reports.collect() };
-    station.store.commit(&Commit { batch: Some(batch), ..Commit::default() }).await.unwrap();
-    let all = eventually("the history holds the batch", 10, || async {
-        let answer = json_of(station.get("/api/v1/series?device=HY-0001&metric=pressure"), 200).await;
-        (!answer["items"].as_array().unwrap().is_empty()).then_some(answer)
-    })
-    .await;
-    let items = all["items"].as_array().unwrap();
-    assert_eq!(items.len(), 100);
-    assert_eq!((&items[7]["mean"], &items[7]["count"]), (&json!(7.0), &json!(1)));
-    let few = json_of(station.get("/api/v1/series?device=HY-0001&metric=pressure&points=10"), 200).await;
-    let items = few["items"].as_array().unwrap();
-    assert!(items.len() <= 10, "{}", items.len());
-    assert_eq!(items.iter().map(|item| item["count"].as_u64().unwrap()).sum::<u64>(), 100);
     station.end().await.unwrap();
 }

@@ -37,6 +37,7 @@ mod page;
 mod path;
 mod people;
 mod phone;
+mod plans;
 mod positions;
 mod push_in;
 mod quiet;

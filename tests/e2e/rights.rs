@@ -1,14 +1,18 @@
 //! Every endpoint, as every role, inside and outside its cells: what happens is what the table in gateway/src/http/rights.rs says.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gateway::accounts::{self, Account, Pass, PassKind, Role};
+use gateway::grid::plan::{Picture, Shows};
+use gateway::grid::{Pin, Plan, Registry};
 use gateway::http::rights::{self, ENDPOINTS, Need, Personal, Reach, Right};
 use gateway::model::*;
 use gateway::store::Audit;
 use gateway::store::accounts::Ends;
 use gateway::store::stills::{self, NewStill};
 use gateway::units::Millis;
+use gateway::world::World;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tests::neighbours::eventually;
@@ -41,7 +45,24 @@ pub async fn with_accounts() -> Station {
         let limits = stills::Limits { bytes_max: 1 << 20, days_max: 30 };
         station.store.keep_still(new, station.clock.now(), limits).await.unwrap();
     }
+    with_plans(&station).await;
     station
+}
+
+/// P-1 is of the cell of SD-0001, P-2 of that of HY-0001; SD-0002 hangs on P-1, though it stands next door.
+async fn with_plans(station: &Station) {
+    let mut rows = station.world.load().registry.rows().clone();
+    for (code, cell) in [("P-1", "XL-01-01"), ("P-2", "XL-02-01")] {
+        let named: Vec<u64> = rows.plans.iter().map(|plan| plan.picture.number).collect();
+        let number = station.store.keep_plan_picture(vec![7; 100], &named).await.unwrap();
+        let picture = Picture { number, kind: "image/png".into(), width: 4, height: 3, bytes: 100 };
+        let shows = Shows::Floor { building: "3栋".into(), floor: 5 };
+        let plan = Plan { code: code.into(), cell: cell.into(), name: String::new(), shows, picture };
+        rows.plans.push(plan);
+    }
+    rows.pins.push(Pin { device: "SD-0002".into(), plan: "P-1".into(), at: [0.5, 0.5] });
+    let old = World::clone(&station.world.load());
+    station.world.store(Arc::new(World { registry: Registry::build(rows), ..old }));
 }
 
 fn line(station: &Station) -> Audit {
@@ -94,15 +115,17 @@ async fn get(station: &Station, account: &str, path: &str) -> Json {
 struct Place {
     /// A picture of the device.
     still: &'static str,
+    /// Of its cell.
+    plan: &'static str,
     cell: &'static str,
     device: &'static str,
     alarm: &'static str,
 }
 
-const INSIDE: Place = Place { still: "S-1", cell: "XL-01-01", device: "SD-0001", alarm: "A-1" };
+const INSIDE: Place = Place { still: "S-1", plan: "P-1", cell: "XL-01-01", device: "SD-0001", alarm: "A-1" };
 /// In XL-01-02, and handed to the fire brigade.
-const CASE: Place = Place { still: "S-1", cell: "XL-01-02", device: "SD-0002", alarm: "A-3" };
-const OUTSIDE: Place = Place { still: "S-2", cell: "XL-02-01", device: "HY-0001", alarm: "A-2" };
+const CASE: Place = Place { still: "S-1", plan: "P-1", cell: "XL-01-02", device: "SD-0002", alarm: "A-3" };
+const OUTSIDE: Place = Place { still: "S-2", plan: "P-2", cell: "XL-02-01", device: "HY-0001", alarm: "A-2" };
 
 /// The request to an endpoint at a place, and whether the place matters to it.
 fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>, bool) {
@@ -121,9 +144,11 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         .replace("{token}", "nobody")
         .replace("{what}", "devices")
         .replace("{bus}", "nobody")
+        .replace("{plan}", if *method == Method::GET { place.plan } else { "nobody" })
         .replace("{secret}", "wrong");
-    let mut matters =
-        (route.contains("{id}") && !route.starts_with("/api/v1/people")) || route.contains("{code}");
+    let mut matters = (route.contains("{id}") && !route.starts_with("/api/v1/people"))
+        || route.contains("{code}")
+        || route == "/api/v1/plans/{plan}/picture";
     let body = match (method.as_str(), route) {
         ("POST", "/api/v1/alarms") => {
             matters = true;
@@ -167,6 +192,7 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
         ("POST", "/api/v1/waiting/place") => Some(json!({ "address": "z2m:x", "id": "X", "name": "x" })),
         ("POST", "/api/v1/waiting/dismiss") => Some(json!({ "address": "z2m:x" })),
         ("POST", "/api/v1/patrol") => Some(json!({ "code": "nobody" })),
+        ("PUT", "/api/v1/plans/{plan}/devices") => Some(json!({ "devices": [] })),
         ("PUT", "/api/v1/me/position") => Some(json!({ "lat": 32.06, "lon": 118.8 })),
         ("PATCH", _) => Some(json!({ "cells": ["XL-01"] })),
         (_, "/api/v1/ladders") => {

@@ -79,7 +79,7 @@ async fn a_thousand_alarms_stay_a_list_that_can_be_used() {
 }
 
 /// An administrator's token, made as he would make one: log in with the one-time password, choose another, ask for a token.
-async fn administrator(site: &Site, station: &site::Station) -> String {
+pub async fn administrator(site: &Site, station: &site::Station) -> String {
     let mut add = Command::new(program("gridwarden"));
     add.args(["account", "add", "chief", "--role", "administrator,duty_officer", "-c"])
         .arg(site.file("station.toml"));

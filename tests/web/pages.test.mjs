@@ -24,6 +24,7 @@ const PAGES = {
   letters: ['page=admin/letters', 'h2'],
   imports: ['page=admin/imports', 'input[type=file]'],
   accounts: ['page=admin/accounts', '.rows button'],
+  plans: ['page=admin/plans', '.lead'],
   audit: ['page=admin/audit', 'tbody tr'],
   cells: ['page=admin/cells', '.rows button'],
 };

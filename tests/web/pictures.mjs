@@ -54,6 +54,18 @@ try {
   await shoot('board-fire', { width: 1920, height: 1080, wait: '#alarms li.fire' });
   await shoot('board-fire-dark', { width: 1920, height: 1080, theme: 'dark', language: 'en', wait: '#alarms li.fire' });
   await shoot('board-cell', { width: 1920, height: 1080, wait: '[data-cell]', before: (page) => page.click('[data-cell]') });
+  const places = async (page) => {
+    await page.fill('.find input', '听泉里一期');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[data-building="听泉里2栋"]');
+  };
+  await shoot('board-buildings', { width: 1920, height: 1080, wait: '.layers .ground', before: places });
+  await shoot('board-floor', { width: 1920, height: 1080, wait: '#alarms li.fire', before: async (page) => {
+    await places(page);
+    await page.click('[data-building="听泉里2栋"]');
+    await page.click('#floor .pin.fire');
+  } });
+  await shoot('board-floor-phone', { ...phone, hash: `alarm=${fire}`, wait: '#show-on-plan', before: (page) => page.click('#show-on-plan') });
   await shoot('board-4k', { width: 3840, height: 2160, wait: '#alarms li.fire' });
   await shoot('board-phone', { ...phone, wait: '#alarms li.fire' });
   await shoot('alarm', { ...desk, hash: `alarm=${fire}`, wait: '#told li' });
@@ -88,6 +100,8 @@ try {
     await page.click('#try');
     await page.waitForSelector('#preview .sums', { timeout: 30_000 });
   } });
+  await shoot('admin-plans', { ...desk, height: 1100, hash: 'page=admin/plans&plan=XLXX-1-2F', wait: '.stage .pin', before: (page) => page.locator('.stage .pin').first().focus() });
+  await shoot('admin-ground', { ...desk, height: 1100, hash: 'page=admin/plans&plan=SY', wait: 'svg image' });
   await shoot('admin-import', { ...desk, hash: 'page=admin/imports', wait: 'input[type=file]', before: async (page) => {
     const file = 'id,kind,name,cell,place\nSD-001,smoke_detector,烟感 001,SY-1-01,梧桐苑1栋1单元201客厅\nSD-101,smoke_detector,烟感 101,SY-1-02,梧桐苑7栋3单元301厨房\n';
     await page.setInputFiles('input[type=file]', { name: '设备.csv', mimeType: 'text/csv', buffer: Buffer.from(file) });

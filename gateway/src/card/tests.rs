@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::grid::dwellings::Help;
-use crate::grid::{Cell, Device, Rows};
+use crate::grid::plan::Picture;
+use crate::grid::{Cell, Device, Pin, Rows};
 use crate::live::{Latest, StillRef, trend::Trend};
 use crate::model::{AlarmId, AlarmState, Freshness, Quality, Value};
 use crate::units::Steady;
@@ -73,6 +74,14 @@ fn registry() -> std::sync::Arc<Registry> {
         ],
         buildings: vec![building],
         households: vec![household],
+        plans: vec![Plan {
+            code: "P-5F".into(),
+            cell: "G1".into(),
+            name: String::new(),
+            shows: Shows::Floor { building: "3栋".into(), floor: 5 },
+            picture: Picture { width: 1200, height: 800, ..Picture::default() },
+        }],
+        pins: vec![Pin { device: "SD-1".into(), plan: "P-5F".into(), at: [0.25, 0.5] }],
         ..Rows::default()
     })
 }
@@ -145,6 +154,8 @@ fn a_card_has_the_door_the_people_and_the_water() {
             ("HY-somewhere", None, PressureMark::Unknown, None),
         ]
     );
+    let plan = card.plan.as_ref().expect("it hangs there");
+    assert_eq!((plan.plan.as_str(), plan.floor, plan.at, plan.width), ("P-5F", 5, [0.25, 0.5], 1200));
     let camera = card.camera.as_ref().expect("one is near");
     assert_eq!((camera.id.as_str(), camera.metres), ("CAM-1", Some(90)));
     assert_eq!(camera.still.as_ref().map(|still| still.id.as_str()), Some("S-17"));

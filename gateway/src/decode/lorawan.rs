@@ -5,10 +5,11 @@
 
 use serde::Deserialize;
 
+use super::bytes::from_base64;
 use super::fields::{Fields, Meaning, Table};
 use super::outcome::Outcome;
+use super::profile::Payload;
 use super::profile::shape::Over;
-use super::profile::{Payload, from_base64};
 use super::scalar::{Scalar, shortened};
 use super::stranger::Announced;
 use crate::model::{DeviceIx, Metric, Quality};

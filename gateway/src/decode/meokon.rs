@@ -4,6 +4,7 @@
 //! time: the last record was made at the frame's time, the others one interval apart before it. Over MQTT the maker wants no answer. Deliberately absent: TCP and UDP, where the
 //! device repeats what is not answered within 5 s, because no description of that answer was at hand; and the pressure of types of which the unit is not known.
 
+use super::bytes::{crc16_modbus, from_hex};
 use super::outcome::Outcome;
 use super::values::Values;
 use super::{Context, Decoded, Message};
@@ -30,7 +31,7 @@ pub fn decode(message: &Message<'_>, context: &Context) -> Decoded {
 fn read(payload: &[u8], outcome: &mut Outcome<'_>) -> Result<(), String> {
     let bytes = match payload.starts_with(&START) {
         true => payload.to_owned(),
-        false => unhex(payload).ok_or(
+        false => std::str::from_utf8(payload).ok().and_then(from_hex).ok_or(
             "this is no hexadecimal text; a terminal of Meokon sends its frame so, beginning with A55A",
         )?,
     };
@@ -158,21 +159,4 @@ impl<'a> Frame<'a> {
         }
         Ok(())
     }
-}
-
-/// Polynomial 0x8005 reflected, initial 0xFFFF.
-fn crc16_modbus(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xFFFF, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
-    })
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .map(|byte| char::from(*byte).to_digit(16).map(|digit| digit as u8))
-        .collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|two| two[0] << 4 | two[1]).collect())
 }

@@ -16,9 +16,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use super::bytes::{from_base64, from_hex};
 use super::camera::Meanings;
 use super::modbus::Map;
 use super::outcome::{Outcome, REJECTS_MAX, REPORTS_MAX};
@@ -263,17 +261,6 @@ fn decoded(payload: &[u8], encoding: Encoding) -> Result<Vec<u8>, String> {
         Encoding::Hex => from_hex(text()).ok_or("the payload is not hexadecimal".into()),
         Encoding::Base64 => from_base64(text()).ok_or("the payload is not Base64".into()),
     }
-}
-
-pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
-}
-
-pub fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> =
-        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    let pairs = digits.chunks(2);
-    digits.len().is_multiple_of(2).then(|| pairs.map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
 }
 
 fn described(carrier: Carrier<'_>, port: Option<u8>) -> String {

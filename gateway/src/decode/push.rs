@@ -6,9 +6,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::bytes::from_base64;
 use super::outcome::Outcome;
 use super::profile::shape::Over;
-use super::profile::{Payload, Profile, Reading, from_base64};
+use super::profile::{Payload, Profile, Reading};
 use super::scalar::shortened;
 use super::{Context, Decoded, Message, ctwing, dahua, hikvision, huawei};
 use crate::model::DeviceIx;

@@ -123,6 +123,8 @@ pub struct DeviceRow {
     pub place: Option<String>,
     pub position: Option<Option<[f64; 2]>>,
     pub silent_after_s: Option<Option<u32>>,
+    /// Code of a plan and where on it; `Some(None)` takes the device off its plan.
+    pub pin: Option<Option<(Placed<String>, [f64; 2])>>,
     pub retired: bool,
 }
 

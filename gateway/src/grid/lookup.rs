@@ -76,4 +76,16 @@ mod tests {
         assert_eq!(registry.device_by_address("native:999"), None);
         assert_eq!(registry.device_by_id("native:1"), None);
     }
+    #[test]
+    fn what_is_behind_an_address_begins_with_it_and_a_slash() {
+        let addresses = ["nvr:gate", "nvr:gate/1", "nvr:gate-2", "nvr:gate/2/1", "nvr:gat", "nvr:gate/3"];
+        let device = |(number, address): (u32, &&str)| Device {
+            retired: *address == "nvr:gate/3",
+            ..Device::bare(DeviceIx(number), DeviceKind::Camera, *address)
+        };
+        let devices = (0..).zip(&addresses).map(device).collect();
+        let registry = Registry::build(Rows { devices, ..Rows::default() });
+        let found: Vec<u32> = registry.at_or_behind("nvr:gate").map(|device| device.0).collect();
+        assert_eq!(found, [0, 1, 3]);
+    }
 }

@@ -14,6 +14,7 @@ use geo::{BooleanOps, BoundingRect, Contains, Coord, LineString, MultiPolygon, P
 use super::edit::{self, Refused};
 use super::import::bad_code;
 use super::locate::{SLIVER_M2, rings, shape, square_metres};
+use super::plan::Shows;
 use super::{Cell, Duty, Role, Rows, dwellings};
 use crate::model::CellIx;
 use crate::units::Timestamp;
@@ -175,6 +176,13 @@ fn devices_follow(drawn: &mut Redrawn, old: &str, new: &str, ground: &MultiPolyg
         }
     }
     drawn.rows.buildings.extend(both);
+    for plan in drawn.rows.plans.iter_mut().filter(|plan| plan.cell == old) {
+        let Shows::Floor { building, .. } = &plan.shows else { continue }; // What shows the ground shows both sides.
+        if behind(&gone, building) && !behind(&staying, building) {
+            plan.cell = new.into();
+            drawn.lines.push(format!("~ plan {}: {old} → {new}", plan.code));
+        }
+    }
     let undecided = drawn.rows.households.iter().filter(|household| household.cell == old).count();
     if undecided > 0 {
         drawn
@@ -228,6 +236,10 @@ fn merge(drawn: &mut Redrawn, code: &str, others: &[String], now: Timestamp) -> 
         }
     }
     dwellings_merge(drawn, code, &others);
+    for plan in drawn.rows.plans.iter_mut().filter(|plan| others.contains(plan.cell.as_str())) {
+        drawn.lines.push(format!("~ plan {}: {} → {code}", plan.code, plan.cell));
+        plan.cell = code.into();
+    }
     for team in &mut drawn.rows.teams {
         let before = team.cells.len();
         team.cells.retain(|cell| !others.contains(cell.as_str()));

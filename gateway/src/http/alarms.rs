@@ -171,7 +171,7 @@ pub async fn one(
         alarm: AlarmView::of(&alarm, &world.registry),
         history: history.iter().map(|(number, entry)| EntryView::of(*number, entry)).collect(),
         attempts: attempts.iter().map(|attempt| AttemptView::of(attempt, &alarm, &world.registry)).collect(),
-        card,
+        card: card.map(|card| card.on_newest_plan(&alarm, &world.registry)),
         ratings: ratings.into_iter().map(RatingView::from).collect(),
     }))
 }

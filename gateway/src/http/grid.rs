@@ -73,7 +73,7 @@ pub async fn devices(
         .map(|device| (device, api.live.device(device.ix)))
         .filter(|(_, now)| filter.online.is_none_or(|Switch(online)| now.online == Some(online)))
         .take(limit as usize + 1)
-        .map(|(device, now)| DeviceView::of(device, &now))
+        .map(|(device, now)| DeviceView::of(device, &registry, &now))
         .collect();
     Ok(Json(Page::cut(found, limit, |device: &DeviceView| device.id.clone())))
 }
@@ -92,7 +92,7 @@ pub async fn device(
     let area = caller.area(Right::Devices, &world.registry, api.clock.now().wall);
     let device = world.registry.device_by_id(&id).filter(|device| area.has_device(device, &world.registry));
     let device = device.ok_or_else(unknown)?;
-    Ok(Json(DeviceView::of(device, &api.live.device(device.ix))))
+    Ok(Json(DeviceView::of(device, &world.registry, &api.live.device(device.ix))))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]

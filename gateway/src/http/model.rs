@@ -61,7 +61,7 @@ pub struct AlarmDetail {
     pub history: Vec<EntryView>,
     /// Every attempt to tell somebody, oldest first. Delivered means that the other side took it, not that a person heard it.
     pub attempts: Vec<AttemptView>,
-    /// What somebody who goes there must know, as it was when the alarm was raised; none for an alarm from before there were cards.
+    /// What somebody who goes there must know, as it was when the alarm was raised, but for the plan; none for an alarm from before there were cards.
     pub card: Option<Card>,
     /// What residents said of it, oldest first.
     pub ratings: Vec<RatingView>,

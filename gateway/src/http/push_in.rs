@@ -21,14 +21,13 @@ use super::Api;
 use super::problem::ApiError;
 use crate::config::PushIn;
 use crate::config::secret::SecretError;
+use crate::decode::Message;
 use crate::decode::push::{Sender, decode};
-use crate::decode::{Message, Reject, Stranger};
 use crate::io::acks::AckLine;
 use crate::io::inlet::{Inbound, Safe};
-use crate::io::intake::{letter, sightings};
+use crate::io::intake::inbound;
 use crate::io::listener::pace::Pace;
 use crate::io::stills::Stills;
-use crate::model::Event;
 
 /// Under the five seconds of the impatient, with a second for the way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -139,28 +138,22 @@ pub async fn take(
         dup: false,
         received: api.clock.now().wall,
     };
-    let decoded = decode(door.sender, &message, &api.world.load().decoding());
+    let mut decoded = decode(door.sender, &message, &api.world.load().decoding());
     let paced = door.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now());
-    let burns = |stranger: &Stranger| stranger.burns() == Some(true);
-    let urgent = decoded.events.iter().any(Event::is_urgent) || decoded.strangers.iter().any(burns);
-    if !paced && !urgent {
+    let pictures = std::mem::take(&mut decoded.stills);
+    let inbound = inbound(&format!("push_in:{}", door.name), &message, decoded);
+    if !paced && !inbound.is_urgent() {
         let detail =
             format!("The door `{}` takes no more messages a second; send it again in a moment.", door.name);
         return Err(ApiError::status(StatusCode::TOO_MANY_REQUESTS, detail));
     }
-    let source = format!("push_in:{}", door.name);
-    // Of what may tell of people, a dead letter and the waiting room keep only what was read.
-    let kept = Message { payload: decoded.shown.as_deref().unwrap_or(message.payload), ..message };
-    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &kept, reason)).collect();
-    let strangers = sightings(&source, &kept, decoded.strangers);
     let mut line = AckLine::default();
     let safe = Safe::Ticket(line.issue(()));
     let stored = async {
         if let Some(stills) = &api.push_in.stills {
-            stills.keep_all(decoded.stills).await;
+            stills.keep_all(pictures).await;
         }
-        let events = decoded.events;
-        api.inlet.send(Inbound { events, dead, strangers, safe, ..Inbound::default() }).await?;
+        api.inlet.send(Inbound { safe, ..inbound }).await?;
         line.ready().await;
         Ok::<_, ApiError>(())
     };

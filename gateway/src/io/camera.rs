@@ -1,7 +1,7 @@
 //! Cameras that are asked for their events: one task a camera follows its endless answer (Hikvision `alertStream`, Dahua `attach`) and connects again whenever it ends.
 //!
 //! What a part means is decided in `decode/`; this file only carries it out. A part is bounded, and so is every wait: for the connection, for the head of the answer, and for the next whole part, so that a camera
-//! that dribbles is left, too. Every part is a sign of life; when the connection is lost the camera is reported gone, and its rule waits before it says so. After a wrong password nobody tries again for
+//! that dribbles is left, too. Every part is a sign of life; when the connection is lost the camera is reported gone, with those behind it, and its rule waits before it says so. After a wrong password nobody tries again for
 //! [`LOCKED_FOR`]: cameras lock an account after a few tries. An event of safety that came without a picture is followed by a request for one. The camera cannot repeat what it said, so there is nothing to acknowledge.
 
 pub mod digest;
@@ -17,18 +17,18 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use self::digest::{Session, Verdict};
-use super::inlet::{Inbound, Inlet};
-use super::intake::{letter, sightings};
+use super::inlet::{Closed, Inbound, Inlet};
+use super::intake::inbound;
 use super::stills::{AGAIN_AFTER, Stills};
 use crate::clock::Clock;
 use crate::config::secret::SecretError;
 use crate::config::{self, CameraMaker};
 use crate::decode::camera::{PICTURE_BYTES_MAX, Still, Wanted};
 use crate::decode::parts::{Broken, Part, Parts};
-use crate::decode::{Decoded, Message, Outcome, Reject, dahua, hikvision};
+use crate::decode::{Message, Outcome, REPORTS_MAX, dahua, hikvision};
 use crate::engine::backoff::Backoff;
 use crate::health::Check;
-use crate::model::{DeviceIx, Event, Metric};
+use crate::model::{DeviceIx, Event, Freshness, Metric, Report};
 use crate::units::{Steady, Timestamp};
 use crate::world::Shared;
 
@@ -75,6 +75,8 @@ pub struct Camera {
     inlet: Inlet,
     clock: Clock,
     stills: Stills,
+    /// What was told gone with the connection, and is back with it.
+    gone: Vec<DeviceIx>,
     asks_for_pictures: bool,
     asked: BTreeMap<(DeviceIx, Metric), Steady>,
     pictures: JoinSet<()>,
@@ -128,6 +130,7 @@ impl Camera {
             inlet,
             clock,
             stills,
+            gone: Vec::new(),
             asks_for_pictures: config.stills,
             asked: BTreeMap::new(),
             pictures: JoinSet::new(),
@@ -200,6 +203,9 @@ impl Camera {
                 if heard.is_none() {
                     self.check.fine();
                     tracing::info!(camera = %self.name, "the events of a camera are heard");
+                    if self.back().await.is_err() {
+                        return Ended::Stopping;
+                    }
                 }
                 *heard = Some(self.clock.now().wall);
                 patience = Instant::now() + self.silent;
@@ -222,7 +228,7 @@ impl Camera {
             dup: false,
             received: self.clock.now().wall,
         };
-        let Decoded { events, rejects, stills, shown, strangers, answer: _ } = {
+        let mut decoded = {
             let context = self.world.load().decoding();
             let mut outcome = Outcome::new(&message, &context);
             match self.maker {
@@ -231,14 +237,12 @@ impl Camera {
             }
             outcome.finish()
         };
-        let shown = shown.unwrap_or_default();
-        let kept = Message { payload: &shown, ..message };
-        let source = format!("camera:{}", self.name);
-        let dead = rejects.into_iter().map(|Reject(reason)| letter(&source, &kept, reason)).collect();
-        let strangers = sightings(&source, &kept, strangers);
-        let inbound = Inbound { events, dead, strangers, ..Inbound::default() };
-        self.inlet.send(inbound).await.map_err(|_| Ended::Stopping)?;
-        self.stills.keep_all(stills).await;
+        let pictures = std::mem::take(&mut decoded.stills);
+        let inbound = inbound(&format!("camera:{}", self.name), &message, decoded);
+        if !inbound.is_empty() {
+            self.inlet.send(inbound).await.map_err(|_| Ended::Stopping)?;
+        }
+        self.stills.keep_all(pictures).await;
         if let Some((device, event, at)) = *wanted
             && !is_picture
         {
@@ -284,15 +288,35 @@ impl Camera {
         });
     }
 
-    async fn gone(&self, since: Timestamp) {
+    /// The camera, or the recorder with all its cameras: whatever could only be heard over this connection.
+    async fn gone(&mut self, since: Timestamp) {
         let maker = match self.maker {
             CameraMaker::Hikvision => "hikvision",
             CameraMaker::Dahua => "dahua",
         };
-        let device = self.world.load().registry.device_by_address(&format!("{maker}:{}", self.name));
-        let Some(device) = device else { return };
-        let event = Event::Gone { device, since, received: self.clock.now().wall };
-        let _ = self.inlet.send(Inbound { events: vec![event], ..Inbound::default() }).await; // Else everything ends.
+        let address = format!("{maker}:{}", self.name);
+        self.gone = self.world.load().registry.at_or_behind(&address).take(REPORTS_MAX).collect();
+        let received = self.clock.now().wall;
+        let gone = |&device: &DeviceIx| Event::Gone { device, since, received };
+        let _ = self.tell(self.gone.iter().map(gone).collect()).await; // Else everything ends.
+    }
+
+    /// A recorder's camera may have nothing to say for days. One that lost its picture is told by the recorder, again and again.
+    async fn back(&mut self) -> Result<(), Closed> {
+        let received = self.clock.now().wall;
+        let alive = |device| {
+            let freshness = Freshness::Live;
+            Event::Report(Report { device, received, device_time: None, freshness, values: Vec::new() })
+        };
+        let events = self.gone.drain(..).map(alive).collect();
+        self.tell(events).await
+    }
+
+    async fn tell(&self, events: Vec<Event>) -> Result<(), Closed> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.inlet.send(Inbound { events, ..Inbound::default() }).await
     }
 }
 

@@ -42,12 +42,6 @@ pub struct Centre {
     check: Check,
 }
 
-/// Why a connection was left.
-enum Left {
-    Stopping,
-    Lost(String),
-}
-
 impl Centre {
     pub fn new(
         config: &config::gbt26875::Centre,
@@ -73,19 +67,14 @@ impl Centre {
             };
             let why = match opened {
                 Ok(mut line) => {
-                    let left = tokio::select! {
-                        () = stop.cancelled() => Left::Stopping,
-                        left = self.converse(&mut line, &mut changes, &mut cursor) => left?,
+                    let why = tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        why = self.converse(&mut line, &mut changes, &mut cursor) => why?,
                     };
-                    match left {
-                        Left::Stopping => return Ok(()),
-                        Left::Lost(why) => {
-                            if line.was_heard() {
-                                failures = 0;
-                            }
-                            why
-                        }
+                    if line.was_heard() {
+                        failures = 0;
                     }
+                    why
                 }
                 Err(why) => why,
             };
@@ -112,16 +101,16 @@ impl Centre {
         Ok(cursor)
     }
 
-    /// Tells what there is, then listens, and says now and then that we live.
+    /// Tells what there is, then listens, and says now and then that we live; until the connection is lost, for the reason that is returned.
     async fn converse(
         &self,
         line: &mut Line,
         changes: &mut broadcast::Receiver<Change>,
         cursor: &mut u64,
-    ) -> anyhow::Result<Left> {
+    ) -> anyhow::Result<String> {
         // Whether it is the centre shows when it confirms our state, as the standard obliges it to.
         if let Err(why) = line.heartbeat(self.now()).await {
-            return Ok(Left::Lost(why));
+            return Ok(why);
         }
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -131,7 +120,7 @@ impl Centre {
             match self.catch_up(line, cursor).await? {
                 Ok(true) => continue,
                 Ok(false) => (),
-                Err(why) => return Ok(Left::Lost(why)),
+                Err(why) => return Ok(why),
             }
             let turn = tokio::select! {
                 biased;
@@ -140,7 +129,7 @@ impl Centre {
                 heard = line.listen(|| self.now()) => heard,
             };
             if let Err(why) = turn {
-                return Ok(Left::Lost(why));
+                return Ok(why);
             }
         }
     }

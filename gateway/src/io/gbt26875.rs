@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::desk::{Desk, Settings};
@@ -125,9 +125,18 @@ impl Server {
 impl Handle {
     /// Waits for the device's answer, through all tries.
     pub async fn ask(&self, device: Address, content: Content) -> Result<Answer, NotAnswered> {
-        let (asker, answered) = oneshot::channel();
         let (to, peer) = self.0.to(device).ok_or(NotAnswered::NotConnected)?;
-        to.try_send(Asked { device, peer, content, asker }).map_err(|_| NotAnswered::Busy)?;
-        answered.await.unwrap_or(Err(NotAnswered::Gone))
+        ask(&to, peer, device, content).await
     }
+}
+
+async fn ask(
+    to: &mpsc::Sender<Asked>,
+    peer: SocketAddr,
+    device: Address,
+    content: Content,
+) -> Result<Answer, NotAnswered> {
+    let (asker, answered) = oneshot::channel();
+    to.try_send(Asked { device, peer, content, asker }).map_err(|_| NotAnswered::Busy)?;
+    answered.await.unwrap_or(Err(NotAnswered::Gone))
 }

@@ -42,6 +42,12 @@ impl Inbound {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty() && self.order.is_none()
     }
+
+    /// Whether it must overtake telemetry: something in it reports fire, or a person acts.
+    pub fn is_urgent(&self) -> bool {
+        let burns = |sighting: &Sighting| sighting.stranger.burns() == Some(true);
+        self.events.iter().any(Event::is_urgent) || self.strangers.iter().any(burns)
+    }
 }
 
 /// Whom to tell that it is on disk.
@@ -115,9 +121,7 @@ impl Inlet {
     }
 
     fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
-        let burns = |sighting: &Sighting| sighting.stranger.burns() == Some(true);
-        let urgent = inbound.events.iter().any(Event::is_urgent) || inbound.strangers.iter().any(burns);
-        if urgent { &self.urgent } else { &self.routine }
+        if inbound.is_urgent() { &self.urgent } else { &self.routine }
     }
 
     /// Where pictures that come over MQTT are kept; before that they are dropped.

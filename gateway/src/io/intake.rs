@@ -1,12 +1,14 @@
-//! One MQTT message → what the driver is to commit. Shared by the listener and the client of an outside broker.
+//! One message → what the driver is to commit: [`intake`] for MQTT, [`inbound`] for every source that has called its decoder itself.
 //!
 //! Pure apart from the decoders it calls. Nothing is lost here without a trace: a topic that nobody reads and everything a decoder rejects
-//! becomes a [`DeadLetter`] with the reason.
+//! becomes a [`DeadLetter`] with the reason, and whoever is not registered a [`Sighting`], both without what the message tells of people.
+
+use std::borrow::Cow;
 
 use super::inlet::Inbound;
 use crate::decode::camera::Still;
 use crate::decode::privacy::without_people;
-use crate::decode::{Family, Message, Reject, Stranger, decode};
+use crate::decode::{Decoded, Family, Message, Reject, decode};
 use crate::model::DeadLetter;
 use crate::waiting::{EXCERPT_BYTES, Sighting};
 use crate::world::World;
@@ -21,43 +23,52 @@ pub const KEPT_TOPIC_BYTES: usize = 1024;
 ///
 /// The pictures are kept beside it ([`super::inlet::Inlet::aside`]).
 pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Inbound, Vec<Still>) {
-    let Some(family) = world.topics.family(message.topic) else {
-        let dead = vec![letter(source, message, nobody_reads(&world.topics.0))];
-        return (Inbound { dead, ..Inbound::default() }, Vec::new());
+    let mut decoded = match world.topics.family(message.topic) {
+        Some(family) => decode(family, message, &world.decoding()),
+        None => refused(nobody_reads(&world.topics.0)),
     };
-    let decoded = decode(family, message, &world.decoding());
-    let dead = decoded.rejects.into_iter().map(|Reject(reason)| letter(source, message, reason)).collect();
-    let strangers = sightings(source, message, decoded.strangers);
-    let order = decoded.answer.map(|answer| Box::new((answer, message.received)));
-    (Inbound { events: decoded.events, dead, strangers, order, ..Inbound::default() }, decoded.stills)
+    let stills = std::mem::take(&mut decoded.stills);
+    (inbound(source, message, decoded), stills)
 }
 
-/// Strangers as the waiting room knows them, without what their message tells of people.
-pub fn sightings(source: &str, message: &Message<'_>, strangers: Vec<Stranger>) -> Vec<Sighting> {
-    if strangers.is_empty() {
-        return Vec::new();
+/// A message of which nothing can be used, for this reason.
+pub fn refused(reason: String) -> Decoded {
+    Decoded { rejects: vec![Reject(reason)], ..Decoded::default() }
+}
+
+/// What a decoder made of a message, as the driver takes it. Pictures are taken out before, by who keeps them.
+pub fn inbound(source: &str, message: &Message<'_>, decoded: Decoded) -> Inbound {
+    let Decoded { events, rejects, strangers, shown, answer, stills: _ } = decoded;
+    let order = answer.map(|answer| Box::new((answer, message.received)));
+    if rejects.is_empty() && strangers.is_empty() {
+        return Inbound { events, order, ..Inbound::default() };
     }
-    let shown = without_people(message.payload);
-    let start = &shown[..shown.len().min(EXCERPT_BYTES)];
+    let payload = match &shown {
+        Some(shown) => Cow::Borrowed(shown.as_slice()),
+        None => without_people(message.payload),
+    };
+    let start = |bytes_max: usize| &payload[..payload.len().min(bytes_max)];
+    let topic = &message.topic[..message.topic.floor_char_boundary(KEPT_TOPIC_BYTES)];
+    let letter = |Reject(reason)| DeadLetter {
+        received: message.received,
+        source: source.to_owned(),
+        address: topic.to_owned(),
+        reason,
+        payload: start(KEPT_PAYLOAD_BYTES).to_owned(),
+    };
     let sighting = |stranger| Sighting {
         stranger,
         source: source.to_owned(),
-        topic: message.topic[..message.topic.floor_char_boundary(KEPT_TOPIC_BYTES)].to_owned(),
+        topic: topic.to_owned(),
         received: message.received,
-        excerpt: String::from_utf8_lossy(start).into_owned(),
+        excerpt: String::from_utf8_lossy(start(EXCERPT_BYTES)).into_owned(),
     };
-    strangers.into_iter().map(sighting).collect()
-}
-
-/// A message that could not be used, without what it tells of people.
-pub fn letter(source: &str, message: &Message<'_>, reason: String) -> DeadLetter {
-    let start = &message.payload[..message.payload.len().min(KEPT_PAYLOAD_BYTES)];
-    DeadLetter {
-        received: message.received,
-        source: source.to_owned(),
-        address: message.topic[..message.topic.floor_char_boundary(KEPT_TOPIC_BYTES)].to_owned(),
-        reason,
-        payload: without_people(start).into_owned(),
+    Inbound {
+        events,
+        dead: rejects.into_iter().map(letter).collect(),
+        strangers: strangers.into_iter().map(sighting).collect(),
+        order,
+        ..Inbound::default()
     }
 }
 
@@ -80,17 +91,43 @@ fn nobody_reads(topics: &[(String, Family)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Stranger;
     use crate::units::Timestamp;
 
+    /// What a message becomes that is refused twice and comes from a stranger.
+    fn taken(topic: &str, payload: &[u8], shown: Option<&[u8]>) -> Inbound {
+        let message = Message { topic, payload, retained: false, dup: false, received: Timestamp(5) };
+        let decoded = Decoded {
+            rejects: vec![Reject("why".into()), Reject("and why else".into())],
+            strangers: vec![Stranger::default()],
+            shown: shown.map(<[u8]>::to_vec),
+            ..Decoded::default()
+        };
+        inbound("listener", &message, decoded)
+    }
+
     #[test]
-    fn a_dead_letter_keeps_the_start_of_a_long_message() {
-        let topic = "火".repeat(1000);
-        let payload = vec![7; 10_000];
-        let message =
-            Message { topic: &topic, payload: &payload, retained: false, dup: false, received: Timestamp(5) };
-        let letter = letter("listener", &message, "why".into());
-        assert_eq!(letter.payload.len(), KEPT_PAYLOAD_BYTES);
-        assert_eq!(letter.address.chars().count(), KEPT_TOPIC_BYTES / 3, "cut between two characters");
+    fn the_start_of_a_long_message_is_kept() {
+        let found = taken(&"火".repeat(1000), &[7; 10_000], None);
+        assert_eq!(found.dead.len(), 2);
+        assert_eq!(found.dead[0].payload, [7; KEPT_PAYLOAD_BYTES]);
+        assert_eq!(found.dead[1].address.chars().count(), KEPT_TOPIC_BYTES / 3, "cut between two characters");
+        assert_eq!(found.strangers[0].excerpt.len(), EXCERPT_BYTES);
+    }
+
+    #[test]
+    fn what_tells_of_people_is_taken_out_before_the_message_is_cut() {
+        let long = format!("{{\"cardno\":\"0012345678\",\"door\":1,\"pad\":\"{}\"}}", "x".repeat(10_000));
+        let found = taken("door", long.as_bytes(), None);
+        let kept = std::str::from_utf8(&found.dead[0].payload).expect("text");
+        assert!(kept.starts_with("{\"door\":1,\"pad\":\"xx") && kept.len() == KEPT_PAYLOAD_BYTES, "{kept}");
+        assert!(found.strangers[0].excerpt.starts_with("{\"door\":1,"), "{:?}", found.strangers[0]);
+        // A decoder that knows what may be shown has the last word.
+        let found = taken("gate", b"a picture", Some(b"what was read"));
+        assert_eq!(
+            (found.dead[0].payload.as_slice(), found.strangers[0].excerpt.as_str()),
+            (&b"what was read"[..], "what was read")
+        );
     }
 
     #[test]

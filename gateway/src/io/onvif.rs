@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::camera::digest::{Session, Verdict};
 use super::camera::{CameraError, Ends};
 use super::inlet::Inbound;
-use super::intake::{letter, sightings};
+use super::intake::inbound;
 use crate::config;
 use crate::decode::camera::{PICTURE_BYTES_MAX, Still, Wanted};
 use crate::decode::onvif::{NOTIFICATIONS_MAX, take};
-use crate::decode::{Message, Outcome, Reject};
+use crate::decode::{Message, Outcome};
 use crate::engine::backoff::Backoff;
 use crate::model::Event;
 use crate::units::Timestamp;
@@ -250,11 +250,7 @@ impl PullPoint {
                 take(answer, &self.name, &mut outcome).map_err(|why| Ended::Broken("PullMessages", why))?;
             (outcome.finish(), wanted)
         };
-        let source = format!("onvif:{}", self.name);
-        let dead =
-            decoded.rejects.into_iter().map(|Reject(reason)| letter(&source, &message, reason)).collect();
-        let strangers = sightings(&source, &message, decoded.strangers);
-        let inbound = Inbound { events: decoded.events, dead, strangers, ..Inbound::default() };
+        let inbound = inbound(&format!("onvif:{}", self.name), &message, decoded);
         self.ends.inlet.send(inbound).await.map_err(|_| Ended::Stopping)?;
         self.keep_picture(wanted).await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Cells, devices, people, their duties, absences and teams on disk. What an import changes is decided in `grid/import.rs`.
+//! Cells, devices, people, their duties, absences and teams, plans and what hangs where, on disk. What an import changes is decided in `grid/import.rs`.
 //!
 //! May be written by another process beside the gateway, so the version is checked inside the writing transaction.
 
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{Audit, Problem, Store, StoreError, int, record, unint};
 use crate::grid::dwellings::{Building, Household};
 use crate::grid::redraw::CodeMove;
-use crate::grid::{Absence, Cell, Device, Duty, Person, Rows, Team};
+use crate::grid::{Absence, Cell, Device, Duty, Person, Pin, Plan, Rows, Team};
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 use crate::units::{Timestamp, Zone};
 
@@ -32,6 +32,8 @@ impl Store {
                 zone: recall(connection, ZONE_MEMO)?.and_then(|name| Zone::named(&name)).unwrap_or_default(),
                 buildings: load(connection, "buildings")?,
                 households: load(connection, "households")?,
+                plans: load(connection, "plans")?,
+                pins: load(connection, "pins")?,
             })
         })
         .await
@@ -62,7 +64,7 @@ impl Store {
             ("buildings", texts(&rows.buildings), false),
             ("households", texts(&rows.households), false),
         ];
-        let tables = grid.into_iter().chain(people_tables(&rows)).collect();
+        let tables = grid.into_iter().chain(people_tables(&rows)).chain(plan_tables(&rows)).collect();
         self.replace_tables(rows.version, rows.zone, tables, codes, audit).await
     }
 
@@ -75,6 +77,12 @@ impl Store {
     /// The same for who is away from a flat.
     pub async fn save_households(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
         let tables = vec![("households", texts(&rows.households), false)];
+        self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
+    }
+
+    /// The same for plans and what hangs on them only.
+    pub async fn save_plans(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
+        let tables = plan_tables(rows).into_iter().collect();
         self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
     }
 
@@ -121,6 +129,10 @@ fn people_tables(rows: &Rows) -> [(&'static str, Vec<String>, bool); 4] {
         ("absences", texts(&rows.absences), false),
         ("teams", texts(&rows.teams), false),
     ]
+}
+
+fn plan_tables(rows: &Rows) -> [(&'static str, Vec<String>, bool); 2] {
+    [("plans", texts(&rows.plans), false), ("pins", texts(&rows.pins), false)]
 }
 
 fn recall(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
@@ -218,6 +230,8 @@ pub(super) fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         ("duties", "duty", unreadable::<Duty>(connection, "duties", |_| None)?),
         ("absences", "absence", unreadable::<Absence>(connection, "absences", |_| None)?),
         ("teams", "team", unreadable::<Team>(connection, "teams", |_| None)?),
+        ("plans", "plan", unreadable::<Plan>(connection, "plans", |_| None)?),
+        ("pins", "pin of a plan", unreadable::<Pin>(connection, "pins", |_| None)?),
     ] {
         for place in places {
             connection.execute(&format!("DELETE FROM {table} WHERE place = ?1"), [place])?;

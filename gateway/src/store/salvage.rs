@@ -25,6 +25,8 @@ const TABLES: &[&str] = &[
     "teams",
     "buildings",
     "households",
+    "plans",
+    "pins",
     "alarms",
     "entries",
     "cards",
@@ -53,6 +55,8 @@ const TABLES: &[&str] = &[
     "attachment_parts",
     "stills",
     "still_parts",
+    "plan_pictures",
+    "plan_parts",
 ];
 const NAMED_TABLES: &[&str] = &["memo", "cursors", "accounts", "anchors"];
 /// Small and needed for work: looked through at every start.
@@ -66,6 +70,8 @@ const LOOKED_THROUGH: &[&str] = &[
     "teams",
     "buildings",
     "households",
+    "plans",
+    "pins",
     "memo",
     "cursors",
     "snapshots",

@@ -334,7 +334,24 @@ pub(super) const STEPS: &[&str] = &[
     "
     CREATE TABLE waiting (address TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
     ",
-    // 12: what devices are told, and how far that came.
+    // 12: floor plans and pictures of the ground, what hangs where on them, and their bytes in parts like attachments.
+    "
+    CREATE TABLE plans (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE pins (place INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE plan_pictures (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        bytes INTEGER NOT NULL,
+        whole INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE plan_parts (
+        id INTEGER PRIMARY KEY,
+        picture INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        UNIQUE (picture, place)
+    ) STRICT;
+    ",
+    // 13: what devices are told, and how far that came.
     "
     CREATE TABLE orders (
         number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -181,21 +181,22 @@ fn still(row: &rusqlite::Row<'_>) -> rusqlite::Result<Still> {
     })
 }
 
+/// Takes away the oldest until one more of `size` bytes fits.
 fn make_room(connection: &Connection, size: u64, limits: Limits) -> rusqlite::Result<()> {
-    loop {
-        let kept: i64 = connection
-            .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM stills")?
-            .query_row((), |row| row.get(0))?;
-        if unint(kept) + size <= limits.bytes_max {
-            return Ok(());
-        }
-        let oldest: Option<i64> =
-            connection.prepare_cached("SELECT min(number) FROM stills")?.query_row((), |row| row.get(0))?;
-        match oldest {
-            None => return Ok(()),
-            Some(number) => remove(connection, number)?,
-        }
+    let kept: i64 = connection
+        .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM stills")?
+        .query_row((), |row| row.get(0))?;
+    let mut kept = unint(kept);
+    while limits.bytes_max < kept + size {
+        let oldest: Option<(i64, i64)> = connection
+            .prepare_cached("SELECT number, bytes FROM stills ORDER BY number LIMIT 1")?
+            .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((number, bytes)) = oldest else { break };
+        remove(connection, number)?;
+        kept = kept.saturating_sub(unint(bytes));
     }
+    Ok(())
 }
 
 fn remove(connection: &Connection, number: i64) -> rusqlite::Result<()> {

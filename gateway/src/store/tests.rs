@@ -10,6 +10,7 @@ mod journal;
 mod kill;
 mod outbox;
 mod people;
+mod plans;
 mod stills;
 mod upgrade;
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gateway::config;
-use gateway::decode::Message;
+use gateway::decode::{Decoded, Message};
 use gateway::io::acks::Ticket;
 use gateway::io::inlet::{self, Inbound, Outlet, Safe};
-use gateway::io::intake::letter;
+use gateway::io::intake::{inbound, refused};
 use gateway::io::listener::{Intake, Listener, ListenerHandle, Patience};
 use gateway::model::{DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
 use gateway::units::Timestamp;
@@ -126,7 +126,7 @@ fn intake(message: &Message<'_>) -> Inbound {
         events.push(Event::Gone { device: DeviceIx(0), since: message.received, received: message.received });
     }
     let dup = if message.dup { "dup" } else { "" };
-    Inbound { events, dead: vec![letter("listener", message, dup.into())], ..Inbound::default() }
+    inbound("listener", message, Decoded { events, ..refused(dup.into()) })
 }
 
 async fn commit(mut outlet: Outlet, seen: Arc<Mutex<Vec<Seen>>>, mut commits: watch::Receiver<Commits>) {

@@ -2,7 +2,7 @@
 import { speech } from '../lib/words.svelte';
 
 const zh = {
-  parts: { devices: '设备', cells: '网格与公示牌', modbus: 'Modbus 探测', people: '人员', shifts: '排班', rules: '规则与升级', waiting: '待登记设备', letters: '无法识别的消息', imports: '导入', accounts: '账号与权限', audit: '审计记录' },
+  parts: { devices: '设备', cells: '网格与公示牌', plans: '平面图', modbus: 'Modbus 探测', people: '人员', shifts: '排班', rules: '规则与升级', waiting: '待登记设备', letters: '无法识别的消息', imports: '导入', accounts: '账号与权限', audit: '审计记录' },
   notAllowed: '本账号没有这个权限。', check: '先看看会改什么', apply: '就这样改', stored: '已保存，两秒内生效。', nothing: '没有变化。', added: '新增', changed: '修改', retired: '停用', hints: '提醒', problems: '没有导入任何内容，因为：', lineNo: '第', lineEnd: '行',
   edit: '修改', add: '新增', end: '结束', remove: '撤销', version: '名册版本', optional: '可不填', name: '名称', from: '从', until: '到', open: '长期', save: '保存',
   devices: { title: '设备', new: '登记新设备', id: '编号', address: '通信地址', addressHint: '空着就是 native:编号', cell: '网格（多个用分号隔开）', lon: '经度', lat: '纬度', silent: '多久没消息算失联（秒）', retire: '停止使用', retired: '已停用', back: '重新启用',
@@ -25,7 +25,7 @@ const zh = {
 };
 type Like<T> = T extends string ? string : { [K in keyof T]: Like<T[K]> };
 const en: Like<typeof zh> = {
-  parts: { devices: 'Devices', cells: 'Cells and boards', modbus: 'Modbus probe', people: 'People', shifts: 'Roster', rules: 'Rules and ladders', waiting: 'Waiting room', letters: 'Unusable messages', imports: 'Import', accounts: 'Users and rights', audit: 'Audit log' },
+  parts: { devices: 'Devices', cells: 'Cells and boards', plans: 'Floor plans', modbus: 'Modbus probe', people: 'People', shifts: 'Roster', rules: 'Rules and ladders', waiting: 'Waiting room', letters: 'Unusable messages', imports: 'Import', accounts: 'Users and rights', audit: 'Audit log' },
   notAllowed: 'This account may not do this.', check: 'See what would change', apply: 'Change it so', stored: 'Stored; in force within two seconds.', nothing: 'Nothing changes.', added: 'added', changed: 'changed', retired: 'retired', hints: 'Worth a look', problems: 'Nothing was taken in, because:', lineNo: 'line', lineEnd: '',
   edit: 'Change', add: 'Add', end: 'End', remove: 'Take away', version: 'Version of the registry', optional: 'may be empty', name: 'Name', from: 'From', until: 'Until', open: 'open', save: 'Save',
   devices: { title: 'Devices', new: 'Add a device', id: 'Id', address: 'Address', addressHint: 'empty: native:<id>', cell: 'Cells (separated by semicolons)', lon: 'Longitude', lat: 'Latitude', silent: 'Silent after (seconds)', retire: 'Take out of use', retired: 'out of use', back: 'Use again',

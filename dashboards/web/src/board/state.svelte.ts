@@ -2,6 +2,7 @@
 //
 // `#alarm=A-17` is one alarm, also as a link and before the log-in; `#page=hydrants` another page; without either the board.
 import { live } from '../lib/live.svelte';
+import type { Level } from './map/building';
 import type { Alarm } from '../lib/types';
 
 export interface WorkerSpot { id: string; name: string; lon: number; lat: number; old: boolean }
@@ -10,6 +11,8 @@ class Board {
   scheme = $state<string | null>(null);
   cell = $state<string | null>(null);
   device = $state<string | null>(null);
+  /** The floor that has been zoomed to; the map lies behind it. */
+  floor = $state.raw<Level | null>(null);
   /** The alarm chosen by keys. */
   alarm = $state<string | null>(null);
   workers = $state.raw<WorkerSpot[]>([]);
@@ -17,6 +20,7 @@ class Board {
   wanted = $state.raw<{ cell?: string; device?: string } | null>(null);
 
   show(alarm: Alarm): void {
+    if (this.floor !== null && !alarm.device?.place.startsWith(this.floor.building)) this.floor = null;
     this.wanted = { cell: alarm.cell.code, ...(alarm.device && live.devices.get(alarm.device.id)?.position ? { device: alarm.device.id } : {}) };
   }
 }

@@ -1,5 +1,7 @@
 // What the API answers with, as far as the pages use it. The whole description is /api/v1/openapi.json.
 
+import type { OnPlan } from './plan/types';
+
 export type SignalClass = 'fire' | 'supervisory' | 'trouble' | 'disabled' | 'test';
 export type AlarmState = 'unacknowledged' | 'acknowledged' | 'returned_unacknowledged' | 'returned' | 'closed';
 export type Stage = 'raised' | 'dispatched' | 'acknowledged' | 'on_the_way' | 'on_site' | 'resolved' | 'verified' | 'evaluated' | 'closed';
@@ -73,6 +75,7 @@ export interface Card {
   household: Household | null;
   hydrants: { id: string; name: string; place: string; metres: number | null; pressure_kpa: number | null; trend_kpa_per_min: number | null; mark: Mark }[];
   camera: { id: string; name: string; metres: number | null; still?: { id: string; at: string } | null } | null;
+  plan?: OnPlan | null;
   nearby: { alarm: string; class: SignalClass; text: string; metres: number | null }[];
   record: { alarms: number; real: number; false_alarms: number; tests: number; faults: number };
   to_do: string[];

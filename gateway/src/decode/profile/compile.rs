@@ -10,6 +10,7 @@ use super::place::{Path, Place};
 use super::shape::{self, Literal, Over, Sort};
 use super::{Form, Piece, Profile, Recipe, Template};
 use crate::config::Page;
+use crate::decode::bytes::from_hex;
 use crate::decode::fields::is_known;
 use crate::decode::modbus::{Conversion, Map, quantity};
 use crate::model::Metric;
@@ -157,7 +158,7 @@ impl Compiler<'_, '_> {
     }
 
     fn tag(&mut self, tag: &shape::Tag) -> Option<frame::Tag> {
-        let Some(bytes) = super::from_hex(tag.tag.get_ref()).filter(|bytes| !bytes.is_empty()) else {
+        let Some(bytes) = from_hex(tag.tag.get_ref()).filter(|bytes| !bytes.is_empty()) else {
             self.wrong(
                 tag.tag.span(),
                 format!(

@@ -3,6 +3,7 @@
 use super::place::{Carrier, Path, Place};
 use super::shape::{ChecksumKind, Order, Sort};
 use super::{Reading, Record};
+use crate::decode::bytes::crc16_modbus;
 use crate::decode::modbus::Conversion;
 use crate::decode::outcome::REPORTS_MAX;
 use crate::decode::scalar::{Scalar, shortened};
@@ -263,16 +264,9 @@ impl Checksum {
             ChecksumKind::Xor8 => {
                 stands(Sort::U8) == Some(f64::from(covered.iter().fold(0, |sum, byte| sum ^ byte)))
             }
-            ChecksumKind::Crc16Modbus => stands(Sort::U16) == Some(f64::from(crc16(covered))),
+            ChecksumKind::Crc16Modbus => stands(Sort::U16) == Some(f64::from(crc16_modbus(covered))),
         }
     }
-}
-
-/// CRC-16/MODBUS: polynomial 0x8005 reflected, from 0xFFFF.
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xFFFF, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
-    })
 }
 
 impl Field {

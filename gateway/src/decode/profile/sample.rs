@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::shape::{Over, Sample};
-use super::{Payload, Profile, from_base64, from_hex};
+use super::{Payload, Profile};
+use crate::decode::bytes::{from_base64, from_hex};
 use crate::decode::modbus::{Map, Poll, Read, UnitPlan, quantity};
 use crate::decode::samples::context_with;
 use crate::decode::{Family, Message, Reject, decode};

@@ -20,10 +20,15 @@ const ASK_AGAIN_MAX: Millis = Millis::from_secs(600);
 /// A message that came before one that must be read first.
 #[derive(Debug)]
 pub struct Held {
-    pub kind: super::Kind,
-    pub device: Option<String>,
+    pub topic: String,
     pub payload: Vec<u8>,
     pub received: Timestamp,
+}
+
+impl Held {
+    fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.len()
+    }
 }
 
 /// What an alias stands for.
@@ -84,8 +89,8 @@ impl Session {
 
     /// Keeps it until the missing one comes, or `by`. `false`: there is no room.
     pub fn hold(&mut self, seq: u64, held: Held, by: Steady) -> bool {
-        let bytes: usize = self.held.values().map(|held| held.payload.len()).sum();
-        if HELD_MAX <= self.held.len() || HELD_BYTES_MAX < bytes + held.payload.len() {
+        let bytes: usize = self.held.values().map(Held::bytes).sum();
+        if HELD_MAX <= self.held.len() || HELD_BYTES_MAX < bytes + held.bytes() {
             return false;
         }
         self.held.insert(seq as u8, held);
@@ -141,7 +146,7 @@ mod tests {
     use super::*;
 
     fn held(n: u8) -> Held {
-        Held { kind: super::super::Kind::NodeData, device: None, payload: vec![n], received: Timestamp(0) }
+        Held { topic: String::new(), payload: vec![n], received: Timestamp(0) }
     }
 
     #[test]

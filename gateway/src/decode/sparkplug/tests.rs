@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::payload::{put_bytes, put_number};
+use super::payload::{REBIRTH, put_bytes, put_number};
 use super::*;
 use crate::decode::samples;
 use crate::model::{Event, Freshness};
@@ -65,7 +65,15 @@ impl Desk {
 
     fn raw(&mut self, topic: &str, payload: &[u8]) -> Decoded {
         let message = Message { topic, payload, retained: false, dup: false, received: Timestamp(NOW) };
-        self.host.hear(&message, self.now, &self.context)
+        let mut all = Decoded::default();
+        self.host.hear(&message, self.now, &self.context, &mut |_, decoded| add(&mut all, decoded));
+        all
+    }
+
+    fn due(&mut self) -> Decoded {
+        let mut all = Decoded::default();
+        self.host.due(self.now, Timestamp(NOW), &self.context, &mut |_, decoded| add(&mut all, decoded));
+        all
     }
 
     fn hear(&mut self, kind: &str, device: &str, seq: Option<u64>, metrics: &[Vec<u8>]) -> Vec<String> {
@@ -85,6 +93,12 @@ impl Desk {
     fn asked(&mut self) -> usize {
         self.host.asks().len()
     }
+}
+
+fn add(all: &mut Decoded, more: Decoded) {
+    all.events.extend(more.events);
+    all.rejects.extend(more.rejects);
+    all.strangers.extend(more.strangers);
 }
 
 fn written(decoded: &Decoded) -> Vec<String> {
@@ -146,6 +160,49 @@ fn an_early_message_waits_and_is_read_in_order() {
     assert_eq!(desk.hear("DDATA", "SD-1", Some(4), &by_alias(2, V::Whole(3, 79))), ["0 Live battery=79"]);
 }
 
+/// The one that fills the gap does not lend it its time, its topic or its bytes.
+#[test]
+fn what_waited_is_a_message_of_its_own() {
+    let mut desk = Desk::new();
+    desk.born();
+    let early = payload(Some(4), &by_alias(2, V::DataSet));
+    let (filler, data) = (payload(Some(2), &by_alias(1, V::Flag(false))), "spBv1.0/G/DDATA/E/SD-1");
+    let mut told = Vec::new();
+    for (topic, payload, ms) in [
+        (data, &early, 0),
+        (
+            "spBv1.0/G/DDATA/E/HY-1",
+            &payload(Some(3), &[metric(Some("pressure"), None, V::Double(4.0), None, false)]),
+            300,
+        ),
+        (data, &filler, 900),
+    ] {
+        let received = Timestamp(NOW + ms);
+        let message = Message { topic, payload, retained: false, dup: false, received };
+        desk.host.hear(&message, desk.now, &desk.context, &mut |message, decoded| {
+            let received: Vec<_> = decoded.events.iter().map(received_at).collect();
+            told.push((message.topic.to_owned(), message.payload == early, received, decoded.rejects.len()));
+        });
+    }
+    let at = |ms| vec![Timestamp(NOW + ms)];
+    assert_eq!(
+        told,
+        [
+            (data.into(), false, at(900), 0),
+            ("spBv1.0/G/DDATA/E/HY-1".into(), false, at(300), 0),
+            (data.into(), true, at(0), 1),
+        ]
+    );
+}
+
+fn received_at(event: &Event) -> Timestamp {
+    match event {
+        Event::Report(report) => report.received,
+        Event::Gone { received, .. } => *received,
+        Event::Action(action) => panic!("no decoder acts: {action:?}"),
+    }
+}
+
 #[test]
 fn a_missing_message_is_given_up_and_births_are_asked_for() {
     let mut desk = Desk::new();
@@ -154,8 +211,7 @@ fn a_missing_message_is_given_up_and_births_are_asked_for() {
         desk.hear("DDATA", "SD-1", Some(seq), &by_alias(2, V::Whole(3, 70 + seq)));
     }
     desk.now = desk.now + TIMEOUT;
-    let told = desk.host.due(desk.now, Timestamp(NOW), &desk.context);
-    assert_eq!(written(&told), ["0 Live battery=73", "0 Live battery=75"]);
+    assert_eq!(written(&desk.due()), ["0 Live battery=73", "0 Live battery=75"]);
     assert_eq!(desk.asked(), 1);
     assert_eq!(desk.host.wake_at(), None);
     desk.born();
@@ -293,10 +349,10 @@ proptest! {
             let device = if kind.starts_with('N') { "" } else { "/SD-1" };
             desk.raw(&format!("spBv1.0/G/{kind}/E{device}"), &bytes);
             desk.now = desk.now + Millis(300);
-            desk.host.due(desk.now, Timestamp(NOW), &desk.context);
+            desk.due();
         }
         desk.now = desk.now + TIMEOUT;
-        desk.host.due(desk.now, Timestamp(NOW), &desk.context);
+        desk.due();
         prop_assert_eq!(desk.host.wake_at(), None, "nothing waits for ever");
     }
 }

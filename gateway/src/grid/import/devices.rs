@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::text::Field;
 use super::{Column, DeviceRow, Parsed, ParsedRows, Placed, Read, Table, bad_code, cells::in_range};
+use crate::grid::Pin;
 use crate::model::DeviceKind;
 use crate::problem::{Problems, nearest};
 
@@ -18,6 +19,9 @@ const COLUMNS: &[Column] = &[
     Column { names: &["lat", "latitude", "纬度"], required: false },
     Column { names: &["silent_after_s", "离线时限_秒", "离线时限"], required: false },
     Column { names: &["retired", "停用"], required: false },
+    Column { names: &["plan", "平面图"], required: false },
+    Column { names: &["plan_x", "平面图_x", "平面图x"], required: false },
+    Column { names: &["plan_y", "平面图_y", "平面图y"], required: false },
 ];
 const ID: usize = 0;
 const KIND: usize = 1;
@@ -29,6 +33,9 @@ const LON: usize = 6;
 const LAT: usize = 7;
 const SILENT_AFTER: usize = 8;
 const RETIRED: usize = 9;
+const PLAN: usize = 10;
+const PLAN_X: usize = 11;
+const PLAN_Y: usize = 12;
 
 /// The Chinese names of the kinds. A kind may have several.
 const KINDS: &[(&str, DeviceKind)] = &[
@@ -106,6 +113,7 @@ pub fn read_devices(file: &str, bytes: &[u8]) -> Result<Read, Problems> {
             place: table.has(PLACE).then(|| table.field(&row, PLACE).text),
             position: position(&mut table, &row),
             silent_after_s: table.has(SILENT_AFTER).then(|| silent_after(&mut table, &row)),
+            pin: table.has(PLAN).then(|| pin(&mut table, &row)),
             retired: table.yes(&row, RETIRED),
             id,
         };
@@ -230,6 +238,25 @@ fn position(table: &mut Table<'_>, row: &[Field]) -> Option<Option<[f64; 2]>> {
     }
 }
 
+/// The plan, and where on it in parts of its width and height.
+fn pin(table: &mut Table<'_>, row: &[Field]) -> Option<(Placed<String>, [f64; 2])> {
+    let plan = table.field(row, PLAN);
+    if plan.text.is_empty() {
+        return None;
+    }
+    let fields = [table.field(row, PLAN_X), table.field(row, PLAN_Y)];
+    let parts = fields.each_ref().map(|field| field.text.parse::<f64>().ok());
+    let at = match parts {
+        [Some(x), Some(y)] => Pin::rounded([x, y]),
+        [_, _] => None,
+    };
+    if at.is_none() {
+        let [x, y] = fields.map(|field| field.text);
+        table.wrong(plan.at, format!("`{x}`, `{y}` is no place on the plan `{}`; give plan_x and plan_y in parts of its width and height, from 0 (left, top) to 1", plan.text));
+    }
+    Some((Placed { value: plan.text, at: plan.at }, at?))
+}
+
 fn silent_after(table: &mut Table<'_>, row: &[Field]) -> Option<u32> {
     const YEAR: u32 = 366 * 24 * 3600;
     let field = table.field(row, SILENT_AFTER);
@@ -286,6 +313,23 @@ mod tests {
     fn a_column_the_file_does_not_have_is_not_an_empty_one() {
         let rows = devices("id,kind,name\nSD-1,other,a\n");
         assert_eq!((&rows[0].address, &rows[0].cells, &rows[0].position), (&None, &None, &None));
+    }
+
+    #[test]
+    fn a_place_on_a_plan_has_three_columns() {
+        let rows = devices("id,kind,name,plan,plan_x,plan_y\nA,other,a,P-1,0.25,0.5\nB,other,b,,,\n");
+        let pin = |row: &DeviceRow| {
+            row.pin.clone().expect("the column is there").map(|(plan, at)| (plan.value, at))
+        };
+        assert_eq!(pin(&rows[0]), Some(("P-1".into(), [0.25, 0.5])));
+        assert_eq!(pin(&rows[1]), None);
+        let chinese = devices("编号,类型,名称,平面图,平面图x,平面图y\nA,烟感,a,P-1,0.25,0.5\n");
+        assert_eq!(pin(&chinese[0]), pin(&rows[0]));
+        for bad in ["P-1,1.5,0", "P-1,,", "P-1,NaN,0"] {
+            let text = format!("id,kind,name,plan,plan_x,plan_y\nA,other,a,{bad}\n");
+            let wrong = parse_devices("d.csv", text.as_bytes()).expect_err(bad).to_string();
+            assert!(wrong.contains("d.csv:2:") && wrong.contains("from 0 (left, top) to 1"), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::grid::dwellings::{Building, Household};
+use crate::grid::plan::{Picture, Plan};
 use crate::grid::{Device, Team, TeamKind};
 use crate::model::{DeviceIx, DeviceKind};
 use crate::units::Zone;
@@ -42,6 +43,19 @@ fn device(ix: u32, cell: &str, place: &str, position: Option<[f64; 2]>) -> Devic
 fn duty(person: &str, cell: &str, role: Role, until: Option<i64>) -> Duty {
     let until = until.map(Timestamp);
     Duty { person: person.into(), cell: cell.into(), role, from: Timestamp(0), until, hours: None }
+}
+
+fn plan(code: &str, cell: &str, building: Option<&str>) -> Plan {
+    let shows = match building {
+        Some(building) => Shows::Floor { building: building.into(), floor: 1 },
+        None => Shows::Ground { corners: [[118.9, 32.1], [118.91, 32.1], [118.9, 32.09]] },
+    };
+    Plan { code: code.into(), cell: cell.into(), name: String::new(), shows, picture: Picture::default() }
+}
+
+/// Code and cell of each.
+fn plans(rows: &Rows) -> Vec<(&str, &str)> {
+    rows.plans.iter().map(|plan| (plan.code.as_str(), plan.cell.as_str())).collect()
 }
 
 fn rows() -> Rows {
@@ -86,6 +100,12 @@ fn rows() -> Rows {
             until: None,
         }],
         zone: Zone::default(),
+        plans: vec![
+            plan("A-1", "A", Some("1栋")),
+            plan("A-2", "A", Some("2栋")),
+            plan("B-1", "B", Some("1栋")),
+            plan("G", "B", None),
+        ],
         ..Rows::default()
     }
 }
@@ -118,6 +138,15 @@ fn what_stands_on_the_ground_goes_with_it() {
     let known: Vec<_> =
         buildings.iter().filter(|one| one.name == "2栋").map(|one| one.cell.as_str()).collect();
     assert_eq!(known, ["A", "A2"]);
+    assert_eq!(
+        plans(&drawn.rows),
+        [("A-1", "A"), ("A-2", "A"), ("B-1", "B"), ("G", "B")],
+        "on both sides: it stays"
+    );
+    let mut all_moved = rows();
+    all_moved.devices[2].position = Some([1.5, 1.0]).map(|[x, y]| [118.9 + x * 0.001, 32.1 + y * 0.001]);
+    let moved = cut("A2").apply(&all_moved, NOW).expect("it is cut").rows;
+    assert_eq!(plans(&moved)[1], ("A-2", "A2"), "with all devices of its building");
     let new: Vec<_> = duties.iter().filter(|duty| duty.cell == "A2").collect();
     assert_eq!((new.len(), new[0].person.as_str(), new[0].role, new[0].from), (1, "wang", Role::Lead, NOW));
     assert!(drawn.lines.contains(&"~ device D-1: A → A2".to_owned()), "{:?}", drawn.lines);
@@ -135,6 +164,7 @@ fn the_cell_that_goes_is_still_found_and_its_people_stay_responsible() {
     assert_eq!((cells[0].polygons.len(), cells[0].retired, cells[1].retired), (1, false, true), "one piece");
     assert!(!cells[1].polygons.is_empty(), "an old alarm still finds its place");
     assert_eq!(devices[3].cells, ["A", "OTHER"]);
+    assert!(plans(&drawn.rows).iter().all(|(_, cell)| *cell == "A"), "{:?}", drawn.rows.plans);
     let of_a: Vec<_> = duties
         .iter()
         .filter(|duty| duty.cell == "A" && duty.until.is_none())

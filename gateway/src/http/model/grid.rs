@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::grid::{Cell, Device, Person, Registry, Role};
+use crate::grid::{Cell, Device, Person, Pin, Registry, Role};
 use crate::live::{DeviceNow, Latest};
 use crate::model::{CellIx, DeviceKind, Freshness, Metric, Quality};
 use crate::store::history::Sample;
@@ -61,6 +61,8 @@ pub struct DeviceView {
     pub cells: Vec<String>,
     /// Longitude and latitude in degrees (WGS 84).
     pub position: Option<[f64; 2]>,
+    /// Where it is on a plan.
+    pub pin: Option<PinView>,
     /// None: not watched, or too early to say.
     pub online: Option<bool>,
     #[schema(format = DateTime)]
@@ -74,7 +76,7 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
-    pub fn of(device: &Device, now: &DeviceNow) -> Self {
+    pub fn of(device: &Device, registry: &Registry, now: &DeviceNow) -> Self {
         let mut values: Vec<_> = now.latest.iter().map(ValueView::of).collect();
         values.sort_by(|a, b| a.metric.cmp(&b.metric));
         Self {
@@ -85,6 +87,7 @@ impl DeviceView {
             address: device.address.clone(),
             cells: device.cells.clone(),
             position: device.position,
+            pin: registry.pin(&device.id).map(PinView::of),
             online: now.online,
             last_seen: now.last_seen.map(Timestamp::rfc3339),
             silent_after_s: device.silent_after.map(|after| after.as_secs_f64()),
@@ -92,6 +95,20 @@ impl DeviceView {
             retired: device.retired,
             values,
         }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PinView {
+    /// Code of the plan.
+    pub plan: String,
+    /// From the left and from the top, in parts of the picture.
+    pub at: [f64; 2],
+}
+
+impl PinView {
+    fn of(pin: &Pin) -> Self {
+        Self { plan: pin.plan.clone(), at: pin.at }
     }
 }
 

@@ -12,12 +12,11 @@ use crate::clock::{self, Clock};
 use crate::config;
 use crate::config::network::Network;
 use crate::decode::gbt26875::{Dialect, Station, Told, compile, decode};
-use crate::decode::{Message, Reject};
-use crate::io::inlet::Inlet;
-use crate::io::intake::{letter, sightings};
-use crate::model::{DeadLetter, DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
+use crate::decode::{Decoded, Message, Reject};
+use crate::io::inlet::{Inbound, Inlet};
+use crate::io::intake::{self, inbound};
+use crate::model::{DeviceIx, Event, Freshness, Metric, Quality, Report, Value};
 use crate::units::Timestamp;
-use crate::waiting::Sighting;
 use crate::wire::gbt26875::{Address, Command, Content, Frame, Label};
 use crate::world;
 
@@ -29,6 +28,8 @@ const SAID_MAX: usize = 1_000;
 pub struct Settings {
     pub own: Address,
     pub timeout: Duration,
+    /// A connection on which no packet came for so long is left.
+    pub quiet: Duration,
     from: Vec<Network>,
     devices: BTreeMap<Address, Particular>,
     standard: Dialect,
@@ -53,9 +54,7 @@ pub struct Desk {
 
 /// What a frame becomes.
 pub struct Taken {
-    pub events: Vec<Event>,
-    pub dead: Vec<DeadLetter>,
-    pub strangers: Vec<Sighting>,
+    pub inbound: Inbound,
     /// What is said back after the commit.
     pub answer: Option<Command>,
     pub content: Option<Content>,
@@ -87,9 +86,13 @@ impl Settings {
                 device.dialect.as_ref().and_then(|name| dialects.get(name.get_ref().as_str())).cloned();
             devices.insert(address(*device.address.get_ref())?, Particular { from, dialect });
         }
+        let timeout = Duration::from_secs(u64::from(*config.timeout_s.get_ref()));
+        let patrol = Duration::from_secs(u64::from(*config.patrol_s.get_ref()));
         Ok(Self {
             own: address(*config.address.get_ref())?,
-            timeout: Duration::from_secs(u64::from(*config.timeout_s.get_ref())),
+            timeout,
+            // A device that is registered is asked long before; twice over, and the tries of a question.
+            quiet: 3 * patrol + 4 * timeout,
             from: config.from.iter().map(|text| network(text.get_ref())).collect::<Result<_, _>>()?,
             devices,
             standard: Dialect::default(),
@@ -146,10 +149,8 @@ impl Desk {
         let message = Message { topic: &topic, payload: bytes, retained: false, dup: false, received };
         let world = self.world.load();
         let wants_answer = answered_by_us(frame.command);
-        let refused = |reason: String| Taken {
-            events: Vec::new(),
-            dead: vec![letter(SOURCE, &message, reason)],
-            strangers: Vec::new(),
+        let refused = |decoded: Decoded| Taken {
+            inbound: inbound(SOURCE, &message, decoded),
             answer: wants_answer.then_some(Command::Deny),
             content: None,
             known: false,
@@ -160,12 +161,12 @@ impl Desk {
             let reason = format!(
                 "no device with the address `{topic}` is registered; place it from the waiting room, or add a row with it to the devices file and run `gridwarden import devices FILE`"
             );
-            return Taken { strangers: sightings(SOURCE, &message, strangers), ..refused(reason) };
+            return refused(Decoded { strangers, ..intake::refused(reason) });
         };
         if !self.settings.may_be(from, peer.ip()) {
-            return refused(format!(
+            return refused(intake::refused(format!(
                 "{peer} says it is the transmission device {from}, which comes from elsewhere (`from` of its [[gbt26875.device]])"
-            ));
+            )));
         }
         let (dialect, context, now) = (self.settings.dialect(from), world.decoding(), clock::ticks());
         let alive = || {
@@ -175,17 +176,11 @@ impl Desk {
             && let Some(answer) = self.duplicates().answered(frame, now)
         {
             metrics::counter!("gridwarden_gbt26875_duplicates_total").increment(1);
-            return Taken {
-                events: alive().decoded.events,
-                dead: Vec::new(),
-                strangers: Vec::new(),
-                answer: Some(answer),
-                content: None,
-                known: true,
-            };
+            let inbound = Inbound { events: alive().decoded.events, ..Inbound::default() };
+            return Taken { inbound, answer: Some(answer), content: None, known: true };
         }
         let mut answer = None;
-        let Told { mut decoded, content, fault } = match frame.command {
+        let Told { decoded, content, fault } = match frame.command {
             Command::Send | Command::Answer => decode(frame, Some(device), dialect, &message, &context),
             Command::Confirm | Command::Deny => alive(),
             Command::Control | Command::Request | Command::User(_) => {
@@ -203,24 +198,20 @@ impl Desk {
             answer = Some(said);
             self.duplicates().remember(frame, said, now);
         }
+        let mut inbound = inbound(SOURCE, &message, decoded);
         // Not in the way of a fire.
-        if !decoded.events.iter().any(Event::is_urgent) {
+        if !inbound.is_urgent() {
             let mut vouching = self.vouching.lock().unwrap_or_else(PoisonError::into_inner);
-            decoded.events.extend(vouching.due(from, &world.registry, now, received));
+            inbound.events.extend(vouching.due(from, &world.registry, now, received));
         }
-        let dead = std::mem::take(&mut decoded.rejects)
-            .into_iter()
-            .map(|Reject(reason)| letter(SOURCE, &message, reason))
-            .collect();
-        let strangers = sightings(SOURCE, &message, decoded.strangers);
-        Taken { events: decoded.events, dead, strangers, answer, content, known: true }
+        Taken { inbound, answer, content, known: true }
     }
 
     /// Bytes that fail a check.
-    pub fn faulty(&self, from: Address, bytes: &[u8], reason: String, received: Timestamp) -> DeadLetter {
+    pub fn faulty(&self, from: Address, bytes: &[u8], reason: String, received: Timestamp) -> Inbound {
         let topic = Station::Device(from).to_string();
         let message = Message { topic: &topic, payload: bytes, retained: false, dup: false, received };
-        letter(SOURCE, &message, reason)
+        inbound(SOURCE, &message, intake::refused(reason))
     }
 
     /// The operator of the device is being asked to show that he is there.

@@ -7,7 +7,8 @@ use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
-use super::{Handle, NotAnswered};
+use super::routes::Routes;
+use super::{NotAnswered, ask};
 use crate::clock::ticks;
 use crate::config;
 use crate::wire::gbt26875::{Address, Content};
@@ -33,7 +34,6 @@ impl Times {
     }
 
     pub async fn run(self, desk: &Desk, stop: &CancellationToken) {
-        let handle = Handle(desk.routes.clone());
         let mut asked = FuturesUnordered::new();
         let mut look = tokio::time::interval(LOOK);
         loop {
@@ -42,11 +42,11 @@ impl Times {
                 Some(()) = asked.next() => (),
                 _ = look.tick(), if asked.len() < ASKED_MAX => {
                     for device in desk.routes.silent(self.patrol, ticks()) {
-                        asked.push(ask(handle.clone(), device, Content::ReadDeviceState));
+                        asked.push(see(&desk.routes, device, Content::ReadDeviceState));
                     }
                     let Some(every) = self.clock_sync.filter(|_| desk.clock.trusted()) else { continue };
                     for device in desk.routes.clocks_due(every, ticks()) {
-                        asked.push(ask(handle.clone(), device, Content::SetClock(desk.shown(device))));
+                        asked.push(see(&desk.routes, device, Content::SetClock(desk.shown(device))));
                     }
                 }
             }
@@ -54,11 +54,12 @@ impl Times {
     }
 }
 
-async fn ask(handle: Handle, device: Address, content: Content) {
-    let flag = content.flag();
-    if let Err(why) = handle.ask(device, content).await {
+async fn see(routes: &Routes, device: Address, content: Content) {
+    let (flag, began) = (content.flag(), ticks());
+    let Some((to, peer)) = routes.to(device) else { return }; // It has ended since it was looked.
+    if let Err(why) = ask(&to, peer, device, content).await {
         if why == NotAnswered::Silent {
-            handle.0.forget(device);
+            routes.forget(device, &to, began);
         }
         tracing::warn!(%device, flag, %why, "a transmission device was asked in vain");
     }

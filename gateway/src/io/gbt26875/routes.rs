@@ -45,9 +45,14 @@ impl Routes {
         self.lock().get(&device).map(|route| (route.to.clone(), route.peer))
     }
 
-    /// The device does not answer there; it is reached again when it speaks again.
-    pub fn forget(&self, device: Address) {
-        self.lock().remove(&device);
+    /// The device does not answer what it was asked there, from `began` on; it is reached again when it speaks again. One that spoke meanwhile, there or
+    /// on another connection, is still reached.
+    pub fn forget(&self, device: Address, asked: &mpsc::Sender<Asked>, began: Instant) {
+        let mut routes = self.lock();
+        let silent = |route: &Route| route.to.same_channel(asked) && route.heard <= began;
+        if routes.get(&device).is_some_and(silent) {
+            routes.remove(&device);
+        }
     }
 
     /// A connection has ended; the devices that spoke on it last.
@@ -88,5 +93,34 @@ impl Routes {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, Route>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[tokio::test]
+    async fn only_the_connection_that_was_silent_all_the_while_is_forgotten() {
+        let device = Address::new(889).expect("48 bits");
+        let peer = SocketAddr::from(([10, 0, 0, 1], 26_875));
+        let (first, _asked) = mpsc::channel(1);
+        let (second, _asked_too) = mpsc::channel(1);
+        let at = |s| clock::ticks() + Duration::from_secs(s);
+        let began = at(10);
+        for (what, spoke_again, reached) in [
+            ("it said nothing", None, false),
+            ("it spoke meanwhile, only not of that", Some((&first, at(20))), true),
+            ("it has connected anew", Some((&second, at(20))), true),
+        ] {
+            let routes = Routes::default();
+            routes.heard(device, &first, peer, at(0));
+            if let Some((to, at)) = spoke_again {
+                routes.heard(device, to, peer, at);
+            }
+            routes.forget(device, &first, began);
+            assert_eq!(routes.to(device).is_some(), reached, "{what}");
+        }
     }
 }

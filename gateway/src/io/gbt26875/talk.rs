@@ -29,7 +29,6 @@ pub struct Talk {
     /// To be written.
     pub out: Vec<(SocketAddr, Vec<u8>)>,
     faulty: u32,
-    pub heard: Instant,
 }
 
 pub struct Reply {
@@ -42,16 +41,7 @@ impl Talk {
     pub fn new(desk: Arc<Desk>) -> Self {
         let (to_us, asked) = mpsc::channel(QUESTIONS_MAX);
         let exchange = Exchange::new(desk.settings.own, desk.settings.timeout);
-        Self {
-            desk,
-            line: AckLine::default(),
-            exchange,
-            to_us,
-            asked,
-            out: Vec::new(),
-            faulty: 0,
-            heard: clock::ticks(),
-        }
+        Self { desk, line: AckLine::default(), exchange, to_us, asked, out: Vec::new(), faulty: 0 }
     }
 
     pub fn may_read(&self) -> bool {
@@ -82,8 +72,7 @@ impl Talk {
                     self.reply(header, Command::Deny, peer);
                 }
                 let reason = format!("{peer} sends a packet that is denied: {fault}");
-                let dead = vec![self.desk.faulty(header.from, &bytes, reason, received)];
-                Some(Inbound { dead, ..Inbound::default() })
+                Some(self.desk.faulty(header.from, &bytes, reason, received))
             }
             Piece::Noise(bytes) => {
                 metrics::counter!("gridwarden_gbt26875_noise_bytes_total").increment(bytes.len() as u64);
@@ -99,12 +88,11 @@ impl Talk {
         peer: SocketAddr,
         received: Timestamp,
     ) -> Option<Inbound> {
-        let Taken { mut events, dead, strangers, answer, content, known } =
-            self.desk.take(frame, bytes, peer, received);
+        let Taken { mut inbound, answer, content, known } = self.desk.take(frame, bytes, peer, received);
         if known {
             self.desk.routes.heard(frame.header.from, &self.to_us, peer, clock::ticks());
             if let Some(question) = self.exchange.heard(frame, clock::ticks()) {
-                events.extend(self.settled(question, content, received));
+                inbound.events.extend(self.settled(question, content, received));
             }
             self.repeat(); // A denial makes a question due at once.
         }
@@ -122,7 +110,7 @@ impl Talk {
             }
             None => Safe::Nobody,
         };
-        Some(Inbound { events, dead, strangers, safe, ..Inbound::default() })
+        Some(Inbound { safe, ..inbound })
     }
 
     fn settled(

@@ -19,10 +19,10 @@ use super::pauses::Pauses;
 use super::{Options, lasted};
 use crate::clock::{self, Clock};
 use crate::config;
+use crate::decode::Message;
 use crate::decode::sparkplug::Host;
-use crate::decode::{Decoded, Message, Reject};
-use crate::io::inlet::{Inbound, Inlet};
-use crate::io::intake::{letter, sightings};
+use crate::io::inlet::Inlet;
+use crate::io::intake::inbound;
 use crate::units::{Millis, Timestamp};
 use crate::world;
 
@@ -134,20 +134,10 @@ impl Sparkplug {
                     () = due => None,
                 }
             };
-            let inbound = match event {
-                None => {
-                    let decoded = host.due(clock.now().steady, clock::wall(), &world.load().decoding());
-                    inbound(
-                        &Message {
-                            topic: SOURCE,
-                            payload: b"",
-                            retained: false,
-                            dup: false,
-                            received: clock::wall(),
-                        },
-                        decoded,
-                    )
-                }
+            let mut inbounds = Vec::new();
+            let mut told = |message: &Message<'_>, decoded| inbounds.push(inbound(SOURCE, message, decoded));
+            match event {
+                None => host.due(clock.now().steady, clock::wall(), &world.load().decoding(), &mut told),
                 Some(Err(_)) => return Some(format!("nothing heard for {:?}", self.keep_alive * 3)),
                 Some(Ok(Err(fault))) => return Some(fault.to_string()),
                 Some(Ok(Ok(Event::Outgoing(_)))) => continue,
@@ -188,8 +178,7 @@ impl Sparkplug {
                             dup: false,
                             received: clock::wall(),
                         };
-                        let decoded = host.hear(&message, clock.now().steady, &world.load().decoding());
-                        inbound(&message, decoded)
+                        host.hear(&message, clock.now().steady, &world.load().decoding(), &mut told);
                     }
                     Incoming::Disconnect => return Some("the broker closed the connection".into()),
                     Incoming::Connect(_)
@@ -203,15 +192,17 @@ impl Sparkplug {
                     | Incoming::PingReq
                     | Incoming::PingResp => continue,
                 },
-            };
+            }
             for ask in host.asks() {
                 metrics::counter!("gridwarden_sparkplug_rebirths_total").increment(1);
                 if let Err(fault) = self.client.try_publish(ask.topic, QoS::AtMostOnce, false, ask.payload) {
                     return Some(fault.to_string());
                 }
             }
-            if !inbound.is_empty() && inlet.send(inbound).await.is_err() {
-                return None; // The driver is gone: so are we.
+            for inbound in inbounds {
+                if !inbound.is_empty() && inlet.send(inbound).await.is_err() {
+                    return None; // The driver is gone: so are we.
+                }
             }
         }
     }
@@ -236,12 +227,6 @@ impl Sparkplug {
         };
         let _ = timeout(FAREWELL_WITHIN, farewell).await; // Else the will says it.
     }
-}
-
-fn inbound(message: &Message<'_>, decoded: Decoded) -> Inbound {
-    let Decoded { events, rejects, strangers, .. } = decoded;
-    let dead = rejects.into_iter().map(|Reject(reason)| letter(SOURCE, message, reason)).collect();
-    Inbound { events, dead, strangers: sightings(SOURCE, message, strangers), ..Inbound::default() }
 }
 
 fn state(online: bool, at: Timestamp) -> Vec<u8> {

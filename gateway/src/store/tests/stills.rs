@@ -50,6 +50,11 @@ async fn pictures_go_when_they_are_old_or_there_are_too_many() {
     let third = keep(1, 1, 11 * DAY_S).await.unwrap().unwrap();
     assert_eq!(numbers(&store).await, [third, second], "the oldest makes room");
     assert_eq!(store.still_bytes(first).await.unwrap(), None);
+    let large = keep(1, 399_999, 10 * DAY_S).await.unwrap().unwrap();
+    assert_eq!(numbers(&store).await, [large, third], "as many as it needs, and no more");
+    let third = keep(1, 1, 11 * DAY_S).await.unwrap().unwrap();
+    let second = large;
+    assert_eq!(numbers(&store).await, [third, second]);
     assert!(!store.clear_stills(moment(40 * DAY_S), ROOM).await.unwrap());
     assert_eq!(numbers(&store).await, [third, second], "thirty days are not over");
     store.clear_stills(moment(40 * DAY_S + 1), ROOM).await.unwrap();

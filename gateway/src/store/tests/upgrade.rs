@@ -1,6 +1,6 @@
 //! An older file becomes a current one, whole or not at all.
 //!
-//! `store-1.sql`, `store-5.sql` and `store-7.sql` are stores as these versions of the schema wrote them. They are never edited: files out there look like this. Made by
+//! `store-1.sql`, `store-5.sql`, `store-7.sql` and `store-11.sql` are stores as these versions of the schema wrote them. They are never edited: files out there look like this. Made by
 //! `GRIDWARDEN_WRITE_FIXTURE=store-N.sql cargo test -p gateway writes_the_fixture`, once per version.
 
 use super::*;
@@ -10,6 +10,7 @@ use crate::units::Timestamp;
 const VERSION_1: &str = include_str!("store-1.sql");
 const VERSION_5: &str = include_str!("store-5.sql");
 const VERSION_7: &str = include_str!("store-7.sql");
+const VERSION_11: &str = include_str!("store-11.sql");
 
 fn old(sql: &str) -> (Place, Connection) {
     let place = Place::new();
@@ -88,8 +89,8 @@ async fn a_store_of_version_1_opens_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
-async fn stores_of_versions_5_and_7_open_with_all_that_is_in_them() {
-    for (version, sql) in [(5, VERSION_5), (7, VERSION_7)] {
+async fn stores_of_versions_5_7_and_11_open_with_all_that_is_in_them() {
+    for (version, sql) in [(5, VERSION_5), (7, VERSION_7), (11, VERSION_11)] {
         let (place, connection) = old(sql);
         assert_eq!(schema::inspect(&connection).unwrap(), schema::Found::Ours { version });
         drop(connection);

@@ -1,11 +1,15 @@
 // Drawing the map on two canvases: what stands still (cells, names, devices), redrawn when it or the scale changes, and what is alive (alarms, people, the
 // chosen cell), redrawn with every frame that needs it. Colours come from the page's tokens.
 import type { Device, Mark, SignalClass } from '../../lib/types';
-import type { Ground, Outline, Spot, Trouble } from './scene';
-import { toScreen, type Size, type View } from './view';
+import { CLASSES } from '../../lib/alarms';
+import type { Ground, House, Outline, Spot, Trouble } from './scene';
+import { HOUSES, toScreen, type Size, type View } from './view';
 
-export type Layer = 'devices' | 'hydrants' | 'cameras' | 'workers' | 'names';
+export type Layer = 'ground' | 'devices' | 'hydrants' | 'cameras' | 'workers' | 'names';
 export interface Worker { id: string; name: string; x: number; y: number; old: boolean }
+
+/** A picture of the ground; its corners on the sheet: upper left, upper right, lower left. */
+export interface Backdrop { image: ImageBitmap; corners: [[number, number], [number, number], [number, number]] }
 
 export interface Palette {
   ground: string; card: string; ink: string; faint: string; cell: string; cellLine: string; communityLine: string; label: string; water: string; accent: string; wrong: string; good: string;
@@ -84,16 +88,20 @@ function onScreen({ box }: Outline, view: View, { width, height }: Size): boolea
   return box.east > view.x - halfWidth && box.west < view.x + halfWidth && box.south > view.y - halfHeight && box.north < view.y + halfHeight;
 }
 
-export function paintStill(context: CanvasRenderingContext2D, ground: Ground, view: View, size: Size, layers: ReadonlySet<Layer>, colours: Palette): void {
+export function paintStill(context: CanvasRenderingContext2D, ground: Ground, view: View, size: Size, layers: ReadonlySet<Layer>, colours: Palette, backdrops: readonly Backdrop[], dark: boolean): void {
   context.clearRect(0, 0, size.width, size.height);
+  const pictured = layers.has('ground') && backdrops.length > 0;
+  if (pictured) for (const one of backdrops) paintBackdrop(context, one, view, size, dark);
   const seen = ground.outlines.filter((one) => onScreen(one, view, size));
   const leaves = seen.filter((one) => one.leaf);
   context.lineJoin = 'round';
   context.beginPath();
   for (const one of leaves) trace(context, one, view, size);
   context.fillStyle = colours.cell;
+  context.globalAlpha = pictured ? 0.3 : 1;
   context.fill('evenodd');
-  context.strokeStyle = colours.cellLine;
+  context.globalAlpha = 1;
+  context.strokeStyle = pictured ? colours.communityLine : colours.cellLine;
   context.lineWidth = colours.px;
   context.stroke();
   context.strokeStyle = colours.communityLine;
@@ -107,6 +115,16 @@ export function paintStill(context: CanvasRenderingContext2D, ground: Ground, vi
   }
   paintSpots(context, ground.spots, view, size, layers, colours);
   if (layers.has('names')) paintNames(context, seen, view, size, colours);
+}
+
+/** Stretched between its corners, so that a picture that was taken askew lies straight. White paper is dimmed in the dark. */
+function paintBackdrop(context: CanvasRenderingContext2D, { image, corners }: Backdrop, view: View, size: Size, dark: boolean): void {
+  const [[x, y], right, down] = corners.map((corner) => toScreen(view, ...corner, size)) as [[number, number], [number, number], [number, number]];
+  context.save();
+  context.globalAlpha = dark ? 0.45 : 0.9;
+  context.transform((right[0] - x) / image.width, (right[1] - y) / image.width, (down[0] - x) / image.height, (down[1] - y) / image.height, x, y);
+  context.drawImage(image, 0, 0);
+  context.restore();
 }
 
 function layerOf(kind: string): Layer {
@@ -260,7 +278,10 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
   }
   if (layers.has('hydrants') && view.scale > 0.5) paintPressures(context, ground, view, size, alive, colours);
   if (layers.has('workers')) for (const worker of alive.workers) paintWorker(context, worker, view, size, colours);
+  const [calm, burning] = view.scale > HOUSES ? sorted(ground.houses, alive.alarmed) : [[], []];
+  for (const house of calm) paintHouse(context, house, null, view, size, alive, colours);
   for (const trouble of alive.wrong) paintPill(context, trouble, view, size, alive.letters, colours, beat);
+  for (const [house, worst] of burning) paintHouse(context, house, worst, view, size, alive, colours);
   if (alive.pointed) {
     const [x, y] = toScreen(view, alive.pointed.x, alive.pointed.y, size);
     context.strokeStyle = colours.accent;
@@ -273,6 +294,41 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     context.lineTo(x, y + colours.rem * 1.6);
     context.stroke();
   }
+}
+
+/** Where the sign of a building stands on the screen: half its width, its middle. */
+export function signOf(house: House, view: View, size: Size, rem: number): { x: number; y: number; half: number; high: number } {
+  const [x, y] = toScreen(view, house.x, house.y, size);
+  return { x, y: y - rem * 1.4, half: (widthOf(house.name) * 0.8 + 1.1) * rem * 0.5, high: rem * 0.75 };
+}
+
+/** Those where all is well, and those with what is worst in them. */
+function sorted(houses: House[], alarmed: Alive['alarmed']): [House[], [House, SignalClass][]] {
+  const calm: House[] = [], wrong: [House, SignalClass][] = [];
+  for (const house of houses) {
+    const worst = CLASSES.find((one) => house.devices.some((id) => alarmed.get(id) === one));
+    if (worst) wrong.push([house, worst]);
+    else calm.push(house);
+  }
+  return [calm, wrong];
+}
+
+/** Its name in a box that can be pressed; what is wrong in it has its colour and its letter. */
+function paintHouse(context: CanvasRenderingContext2D, house: House, worst: SignalClass | null, view: View, size: Size, alive: Alive, colours: Palette): void {
+  const { x, y, half, high } = signOf(house, view, size, colours.rem);
+  if (x < -half || y < -high || x > size.width + half || y > size.height + high) return;
+  context.beginPath();
+  context.roundRect(x - half, y - high, half * 2, high * 2, colours.rem * 0.25);
+  context.fillStyle = worst ? colours.classes[worst].fill : colours.card;
+  context.fill();
+  context.strokeStyle = worst ? colours.card : colours.communityLine;
+  context.lineWidth = 1.5 * colours.px;
+  context.stroke();
+  context.fillStyle = worst ? colours.classes[worst].on : colours.ink;
+  context.font = `650 ${colours.rem * 0.8}px system-ui, sans-serif`;
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  context.fillText(worst ? `${alive.letters[worst]} ${house.name}` : house.name, x, y, half * 2 - 4);
 }
 
 /** Class and count of a cell, the same size however far away: a fire in a cell of four pixels is seen. */

@@ -1,6 +1,7 @@
 // What the map shows, in metres on a flat sheet: cells as outlines, devices as points, and what is wrong with either. Pure; drawing is paint.ts.
 import { CLASSES, unanswered, worst } from '../../lib/alarms';
 import type { Alarm, Cell, Device, SignalClass } from '../../lib/types';
+import { door } from './building';
 
 const DEGREE_M = 111_320;
 
@@ -43,12 +44,22 @@ export interface Spot {
   y: number;
 }
 
+/** A building, in the middle of what is known to hang in it. */
+export interface House {
+  name: string;
+  cell: string;
+  x: number;
+  y: number;
+  devices: string[];
+}
+
 export interface Ground {
   sheet: Sheet;
   scheme: string | null;
   outlines: Outline[];
   byCode: Map<string, Outline>;
   spots: Spot[];
+  houses: House[];
   box: Box | null;
 }
 
@@ -67,7 +78,21 @@ export function ground(cells: Iterable<Cell>, devices: Iterable<Device>, scheme:
     spots.push({ device, x, y });
   }
   const box = outlines.length === 0 ? null : outlines.map((one) => one.box).reduce(around);
-  return { sheet, scheme, outlines, byCode: new Map(outlines.map((one) => [one.cell.code, one])), spots, box };
+  return { sheet, scheme, outlines, byCode: new Map(outlines.map((one) => [one.cell.code, one])), spots, houses: houses(spots), box };
+}
+
+function houses(spots: Spot[]): House[] {
+  const found = new Map<string, House>();
+  for (const { device, x, y } of spots) {
+    const { building } = door(device.place), cell = device.cells[0];
+    if (building === null || cell === undefined) continue;
+    const key = `${cell} ${building}`, known = found.get(key) ?? { name: building, cell, x: 0, y: 0, devices: [] };
+    known.devices.push(device.id);
+    known.x += (x - known.x) / known.devices.length;
+    known.y += (y - known.y) / known.devices.length;
+    found.set(key, known);
+  }
+  return [...found.values()];
 }
 
 function outline(cell: Cell, leaf: boolean, sheet: Sheet): Outline {

@@ -5,7 +5,10 @@ export interface View { x: number; y: number; scale: number }
 export interface Size { width: number; height: number }
 
 /** Room for what lies over the map, in rems: find and layers, the buttons at the right. */
-const CLOSEST = 12, SIDE_REM = 4, TOP_REM = 5.5;
+export const CLOSEST = 12;
+/** From here on buildings have their names and can be gone into. */
+export const HOUSES = 1.6;
+const SIDE_REM = 4, TOP_REM = 5.5;
 
 export function whole(box: Box, { width, height }: Size, rem: number): View {
   const across = Math.max(box.east - box.west, 1), down = Math.max(box.south - box.north, 1);

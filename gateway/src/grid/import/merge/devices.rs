@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::{DeviceRow, Placed};
 use super::{Merge, optional, text};
 use crate::grid::locate::Locator;
-use crate::grid::{Cell, Device};
+use crate::grid::{Cell, Device, Pin};
 use crate::model::DeviceIx;
 use crate::problem::{Spot, nearest};
 use crate::units::Millis;
@@ -56,13 +56,15 @@ impl Merge<'_> {
             };
             match old {
                 Some(old) => {
-                    self.diff_device(&old, &device);
+                    let moved = self.pin(row);
+                    self.diff_device(&old, &device, moved);
                     let at = device.ix.at();
                     self.rows.devices[at] = device;
                 }
                 None => {
                     by_id.insert(device.id.clone(), device.ix.at());
                     self.diff.add("device", &device.id);
+                    self.pin(row);
                     self.rows.devices.push(device);
                 }
             }
@@ -127,7 +129,40 @@ impl Merge<'_> {
         found.into_iter().map(|cell| cell.code.clone()).collect()
     }
 
-    fn diff_device(&mut self, old: &Device, new: &Device) {
+    /// Where it hangs on a plan, before and after; `None`: the file does not say.
+    fn pin(&mut self, row: &DeviceRow) -> Option<[String; 2]> {
+        let wanted = row.pin.as_ref()?;
+        let found = self.rows.pins.binary_search_by(|pin| pin.device.cmp(&row.id.value));
+        let said = |pin: Option<&Pin>| {
+            pin.map_or("(none)".to_owned(), |Pin { plan, at: [x, y], .. }| format!("{plan} at {x}, {y}"))
+        };
+        let before = said(found.ok().map(|at| &self.rows.pins[at]));
+        let Some((plan, at)) = wanted else {
+            if let Ok(at) = found {
+                self.rows.pins.remove(at);
+            }
+            return Some([before, said(None)]);
+        };
+        // The files of a new station are read before anybody has put a picture in: the pin waits for it.
+        if !self.rows.plans.iter().any(|known| known.code == plan.value) {
+            let near = nearest(&plan.value, self.rows.plans.iter().map(|plan| plan.code.as_str()));
+            let instead = near.map_or("put its picture in".into(), |near| format!("did you mean `{near}`?"));
+            let id = &row.id.value;
+            self.diff.hint(format!(
+                "the device `{id}` hangs on the plan `{}`, which is not there yet; {instead}",
+                plan.value
+            ));
+        }
+        let pin = Pin { device: row.id.value.clone(), plan: plan.value.clone(), at: *at };
+        let after = said(Some(&pin));
+        match found {
+            Ok(at) => self.rows.pins[at] = pin,
+            Err(at) => self.rows.pins.insert(at, pin),
+        }
+        Some([before, after])
+    }
+
+    fn diff_device(&mut self, old: &Device, new: &Device, moved: Option<[String; 2]>) {
         let mut changes = Vec::new();
         let mut changed = |name: &str, before: String, after: String| {
             if before != after {
@@ -144,6 +179,9 @@ impl Merge<'_> {
             device.silent_after.map_or("(rule)".into(), |after| format!("{} s", after.as_secs_f64()))
         };
         changed("silent_after", silence(old), silence(new));
+        if let Some([before, after]) = moved {
+            changed("plan", before, after);
+        }
         if old.retired && !new.retired {
             changed("retired", "yes".into(), "no".into());
         }

@@ -63,6 +63,36 @@ fn a_device_is_located_by_its_coordinates_or_by_name() {
 }
 
 #[test]
+fn where_a_device_hangs_on_a_plan_is_a_change_like_any_other() {
+    use crate::grid::plan::{Change, Picture, Plan, Shows};
+    let rows = after(&[grid(), devices("D1,other,a,,A,,,\nD2,other,b,,A,,,\n")]);
+    let shows = Shows::Floor { building: "3栋".into(), floor: 5 };
+    let plan = Plan {
+        code: "P-5F".into(),
+        cell: "A".into(),
+        name: String::new(),
+        shows,
+        picture: Picture::default(),
+    };
+    let rows = Change::Put(plan).apply(&rows).expect("sound").expect("new");
+    let file = |rows: &str| {
+        parse_devices("d.csv", format!("id,kind,name,plan,plan_x,plan_y\n{rows}").as_bytes()).expect("good")
+    };
+    let (rows, diff) = merge(&rows, &file("D2,other,b,P-5F,0.25,0.5\nD1,other,a,,,\n"), NOW).expect("good");
+    assert_eq!(
+        diff.to_string(),
+        "0 added, 1 changed, 0 retired\n~ device D2 plan: (none) → P-5F at 0.25, 0.5"
+    );
+    let (same, diff) = merge(&rows, &devices("D2,other,b,,A,,,\n"), NOW).expect("good");
+    assert!(diff.is_empty() && same.pins == rows.pins, "a file without the column leaves it alone");
+    let (rows, diff) = merge(&rows, &file("D1,other,a,P-5F,0,1\nD2,other,b,,,\n"), NOW).expect("good");
+    assert_eq!((diff.changed, rows.pins.len(), rows.pins[0].device.as_str()), (2, 1, "D1"));
+    let (rows, diff) = merge(&rows, &file("D1,other,a,P-6F,0,1\n"), NOW).expect("its picture may follow");
+    assert_eq!((rows.pins[0].plan.as_str(), diff.hints.len()), ("P-6F", 1));
+    assert!(diff.hints[0].ends_with("not there yet; did you mean `P-5F`?"), "{diff}");
+}
+
+#[test]
 fn what_changed_is_named_and_what_is_missing_stays() {
     let rows = after(&[grid(), devices("D1,other,a,,A,,,\nD2,other,b,,A,,,\nD4,other,b,,A,,,\n")]);
     let (next, diff) =

@@ -4,7 +4,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 VENV := .run/venv
 SPARKPLUG := .run/sparkplug
-PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5
+ZIGBEE := tests/neighbours/zigbee
+PYTHON_PACKAGES := pymodbus==3.16.1 paho-mqtt==2.2.0 pyserial==3.5 chirpstack-api==4.20.0
 
 .DEFAULT_GOAL := help
 .PHONY: help web pictures stopwatch run test check bench torture torture-flood torture-day peers setup-run setup-test clean-run
@@ -45,7 +46,7 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 setup-run:
 	$(call debian,gcc=/usr/bin/gcc curl=/usr/bin/curl)
 
-setup-test: $(VENV)/.ready $(SPARKPLUG)/.ready dashboards/grafana/node_modules/.package-lock.json
+setup-test: $(VENV)/.ready $(SPARKPLUG)/.ready dashboards/grafana/node_modules/.package-lock.json $(ZIGBEE)/node_modules/.package-lock.json
 	$(call debian,gcc=/usr/bin/gcc mosquitto=/usr/sbin/mosquitto mosquitto-clients=/usr/bin/mosquitto_pub \
 	  victoria-metrics=/usr/bin/victoria-metrics influxdb=/usr/bin/influxd chromium=/usr/bin/chromium \
 	  mbpoll=/usr/bin/mbpoll socat=/usr/bin/socat openssl=/usr/bin/openssl faketime=/usr/bin/faketime)
@@ -53,6 +54,10 @@ setup-test: $(VENV)/.ready $(SPARKPLUG)/.ready dashboards/grafana/node_modules/.
 # Grafana's types and the parser of Flux, with which the dashboards are tested.
 dashboards/grafana/node_modules/.package-lock.json: dashboards/grafana/package-lock.json
 	cd dashboards/grafana && npm ci --silent --no-audit --no-fund
+
+# The converters of Zigbee2MQTT. Its serial port is not built: the tests have no radio.
+$(ZIGBEE)/node_modules/.package-lock.json: $(ZIGBEE)/package-lock.json
+	cd $(ZIGBEE) && npm ci --silent --no-audit --no-fund --ignore-scripts
 
 $(VENV)/.ready: Makefile
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; \

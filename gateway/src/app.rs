@@ -29,6 +29,8 @@ use crate::io::driver::Driver;
 use crate::io::inlet::Inbound;
 use crate::io::listener::Listener;
 use crate::io::mqtt::sparkplug::Sparkplug;
+use crate::io::onvif::PullPoint;
+use crate::io::orders::Orders;
 use crate::io::outlast::outlast;
 use crate::io::own_trouble::OwnTrouble;
 use crate::io::roll_call::RollCalls;
@@ -276,6 +278,7 @@ impl App {
 
         let stills = Stills::new(store.clone(), live.clone(), clock, still_limits(&config.store));
         stills.show_newest().await;
+        inlet.keep_stills_in(stills.clone());
         tasks.spawn("stills", stills.clone().run(stop.clone()));
 
         // Sources.
@@ -303,6 +306,16 @@ impl App {
                 check: health.informative(format!("camera:{}", camera.name.get_ref())),
             };
             tasks.spawn("camera", camera::Camera::new(camera, folder, ends)?.run(stop.clone()));
+        }
+        for device in &config.onvif {
+            let ends = camera::Ends {
+                world: world.clone(),
+                inlet: inlet.clone(),
+                clock,
+                stills: stills.clone(),
+                check: health.informative(format!("onvif:{}", device.name.get_ref())),
+            };
+            tasks.spawn("onvif", PullPoint::new(device, folder, ends)?.run(stop.clone()));
         }
         if let Some(sparkplug) = &config.sparkplug {
             let name = sparkplug.broker.get_ref();
@@ -336,6 +349,15 @@ impl App {
                 });
             }
         }
+        let commands = Arc::new(commands);
+        let orders = Orders {
+            ways: inlet.ways.clone(),
+            commands: commands.clone(),
+            store: store.clone(),
+            world: world.clone(),
+            clock,
+        };
+        tasks.spawn("orders", orders.run(stop.clone()));
         if let Some(settings) = &config.alarm_mqtt {
             let publisher = publisher.context("[alarm_mqtt] needs a [listener] or the name of a broker")?;
             tasks.spawn(

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-pub use cameras::{Camera, CameraEvent, CameraMaker};
+pub use cameras::{Camera, CameraEvent, CameraMaker, Onvif};
 pub use influx::{Influx, InfluxSender};
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole, load_with_rules};
 pub use modbus::{Bus, NumberType, Parity, Register, Serial, Table, Unit, WordOrder};
@@ -60,6 +60,9 @@ pub struct Config {
     /// Cameras whose events are asked for.
     #[serde(default, rename = "camera")]
     pub cameras: Vec<Camera>,
+    /// Devices whose ONVIF events are pulled.
+    #[serde(default)]
+    pub onvif: Vec<Onvif>,
     /// What events of cameras mean here.
     #[serde(default, rename = "camera_event")]
     pub camera_events: Vec<CameraEvent>,

@@ -3,12 +3,13 @@
 //! One file per family, each a table from a device's fields to our metrics. A message may hold readings of several devices
 //! and times; what cannot be used becomes a [`Reject`] beside what can. Fields a family does not know are normal and ignored.
 
-mod bytes;
+pub mod bytes;
 pub mod camera;
 mod chirpstack;
 mod ctwing;
 pub mod dahua;
 mod discovery;
+pub mod downlink;
 mod fields;
 mod frigate;
 pub mod gbt26875;
@@ -19,6 +20,7 @@ mod meokon;
 pub mod modbus;
 mod native;
 mod nearest;
+pub mod onvif;
 pub mod outcome;
 pub mod parts;
 pub mod privacy;
@@ -96,6 +98,8 @@ pub struct Decoded {
     pub shown: Option<Vec<u8>>,
     /// Who spoke, or was announced, and is not registered.
     pub strangers: Vec<Stranger>,
+    /// What a network server says of an order.
+    pub answer: Option<downlink::Answer>,
 }
 
 /// A full sentence: what is wrong, where, what to send instead.

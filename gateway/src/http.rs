@@ -23,11 +23,13 @@ pub mod hazards;
 pub mod history;
 pub mod imports;
 pub mod indicators;
+pub mod leave;
 pub mod letters;
 pub mod listen;
 pub mod maintenance;
 pub mod modbus;
 pub mod model;
+pub mod orders;
 pub mod page;
 pub mod patrol;
 pub mod people;
@@ -102,7 +104,7 @@ pub struct Api {
     pub live: Arc<Live>,
     pub inlet: Inlet,
     pub waiting: Arc<SharedRoom>,
-    pub commands: Commands,
+    pub commands: Arc<Commands>,
     pub clock: Clock,
     pub tokens: auth::Tokens,
     /// What browsers need to be told; `None` without a channel for them.
@@ -203,6 +205,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(explain::device))
         .routes(routes!(explain::cell))
         .routes(routes!(commands::command))
+        .routes(routes!(orders::give))
+        .routes(routes!(orders::list))
         .routes(routes!(modbus::list))
         .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))
@@ -217,6 +221,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(people::person, staffing::put_person, staffing::delete_person))
         .routes(routes!(staffing::post_duty, staffing::delete_duty))
         .routes(routes!(roster::absences, staffing::post_absence, staffing::delete_absence))
+        .routes(routes!(leave::put, leave::end))
         .routes(routes!(roster::teams))
         .routes(routes!(teams::put, teams::end))
         .routes(routes!(roster::vacancies))

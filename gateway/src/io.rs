@@ -14,6 +14,8 @@ pub mod listener;
 pub mod losses;
 pub mod modbus;
 pub mod mqtt;
+pub mod onvif;
+pub mod orders;
 pub mod outlast;
 pub mod own_trouble;
 pub mod roll_call;

@@ -24,6 +24,8 @@ pub mod wire;
 
 pub mod waiting;
 
+pub mod orders;
+
 pub mod profiles;
 
 pub mod world;

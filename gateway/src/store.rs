@@ -21,6 +21,7 @@ mod file;
 pub mod history;
 pub mod journal;
 mod mark;
+pub mod orders;
 pub mod outbox;
 pub mod plans;
 pub mod points;
@@ -55,6 +56,7 @@ use self::mark::Mark;
 use self::readers::Readers;
 use self::writer::{Writer, Writing};
 use crate::card::Card;
+use crate::decode::downlink::Answer;
 use crate::engine::Effect;
 use crate::model::{AlarmId, Batch, DeadLetter};
 use crate::units::{Now, Timestamp};
@@ -144,6 +146,8 @@ pub struct Commit {
     pub memo: Vec<(&'static str, String)>,
     /// Devices that are not registered.
     pub waiting: Vec<Change>,
+    /// What network servers said of orders, and when.
+    pub orders: Vec<(Answer, Timestamp)>,
     /// The engine's state after `batch`.
     pub snapshot: Option<Vec<u8>>,
 }

@@ -137,6 +137,36 @@ async fn a_picture_that_is_too_large_costs_no_event() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_frigate_stands_on_the_card_of_the_alarm_before_it() {
+    let receiver = Receiver::start().await;
+    let site = site(&receiver, "[[topic]]\nfilter = \"frigate/#\"\ndecoder = \"frigate\"\n");
+    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
+    site.write(
+        "devices.csv",
+        &format!("{devices}CAM-3,camera,车棚摄像头,frigate:shed,S1-C1-G1,车棚,118.905,32.11,\n"),
+    );
+    let station = site.start().await;
+    let mut client = Mad::connect(station.mqtt_port, "frigate").await.unwrap();
+    client.publish_safe("frigate/shed/person/snapshot", &picture()).await.unwrap();
+    let smoke = r#"{"type":"new","before":{},"after":{"camera":"shed","label":"smoke"}}"#;
+    client.publish_safe("frigate/events", smoke.as_bytes()).await.unwrap();
+    eventually("the alarm", 20, || async { receiver.heard_of("A-1").then_some(()) }).await;
+    client.publish_safe("frigate/shed/smoke/snapshot", &picture()).await.unwrap();
+    let still = eventually("the picture on the card", 20, || async {
+        let still = &station.get("/api/v1/alarms/A-1").await["card"]["camera"]["still"];
+        still["id"].as_str().map(str::to_owned)
+    })
+    .await;
+    let kept = station.get("/api/v1/devices/CAM-3/stills").await["items"].clone();
+    assert_eq!(
+        (kept.as_array().unwrap().len(), &kept[0]["event"], &kept[0]["id"]),
+        (1, &"smoke_seen".into(), &still.into()),
+        "{kept}"
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
 async fn who_passed_a_door_is_written_nowhere() {
     let receiver = Receiver::start().await;
     let site = site(&receiver, "[[topic]]\nfilter = \"frigate/#\"\ndecoder = \"frigate\"\n");

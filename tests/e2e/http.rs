@@ -12,6 +12,8 @@ use tests::station::{Station, TOKEN};
 /// Every operation of the API; a new route is added here too.
 const OPERATIONS: &[&str] = &[
     "delete /api/v1/absences",
+    "delete /api/v1/households/leave",
+    "put /api/v1/households/leave",
     "delete /api/v1/accounts/{name}/passes",
     "delete /api/v1/duties",
     "delete /api/v1/me/position",
@@ -47,6 +49,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/maintenance",
     "get /api/v1/modbus",
     "get /api/v1/openapi.json",
+    "get /api/v1/orders",
     "get /api/v1/patrol",
     "get /api/v1/patrol/points",
     "get /api/v1/people",
@@ -97,6 +100,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/channels/{name}/reports/{secret}",
     "post /api/v1/dead-letters/{number}/again",
     "post /api/v1/devices/{id}/command",
+    "post /api/v1/devices/{id}/orders",
     "post /api/v1/drills",
     "post /api/v1/duties",
     "post /api/v1/imports/{what}",

@@ -155,6 +155,9 @@ fn request(route: &str, method: &Method, place: &Place) -> (String, Option<Json>
             Some(json!({ "cell": place.cell, "class": "trouble", "text": "by hand" }))
         }
         ("POST", "/api/v1/devices/{id}/command") => Some(json!({ "payload": {} })),
+        ("POST", "/api/v1/devices/{id}/orders") => {
+            Some(json!({ "profile": "milesight-em500-pp", "order": "reboot" }))
+        }
         ("POST", "/api/v1/alarms/{id}/resolve") => Some(json!({ "disposition": "test" })),
         ("POST", "/api/v1/maintenance") => {
             matters = true;

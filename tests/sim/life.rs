@@ -380,7 +380,7 @@ impl Life {
             let received = process.clock.now().wall;
             let message =
                 Message { topic: &topic, payload: payload.as_bytes(), retained: false, dup, received };
-            let inbound = intake("listener", &message, &world);
+            let (inbound, _) = intake("listener", &message, &world);
             assert!(inbound.dead.is_empty(), "{:?}", inbound.dead);
             let safe = Safe::Ticket(line.issue(*number));
             device.tried += 1;
@@ -396,7 +396,7 @@ impl Life {
             let received = process.clock.now().wall;
             let message =
                 Message { topic: &topic, payload: b"offline", retained: false, dup: false, received };
-            let inbound = intake("listener", &message, &process.world.load());
+            let (inbound, _) = intake("listener", &message, &process.world.load());
             let _ = process.inlet.try_send(inbound);
         } else {
             self.send(ix);

@@ -11,6 +11,7 @@ pub mod hang_up;
 pub mod mad;
 pub mod mounted;
 pub mod neighbours;
+pub mod onvif;
 pub mod pressure;
 pub mod process;
 pub mod providers;

@@ -15,7 +15,6 @@ use gateway::grid::{Cell, Device, Duty, Person, Registry, Role, Rows};
 use gateway::health::Health;
 use gateway::http::auth::Tokens;
 use gateway::http::{Api, Own};
-use gateway::io::commands::Commands;
 use gateway::io::inlet::{self, Inbound, Outlet, Safe};
 use gateway::live::Live;
 use gateway::metrics::Metrics;
@@ -124,7 +123,7 @@ impl Station {
             live: live.clone(),
             inlet,
             waiting: Arc::default(),
-            commands: Commands::default(),
+            commands: Arc::default(),
             clock,
             tokens,
             push: opened.push.clone(),

@@ -1,4 +1,4 @@
-//! `[[camera]]`, whose events are asked for, and `[[camera_event]]`, what events mean here.
+//! `[[camera]]`, whose events are asked for, `[[onvif]]`, whose events are pulled, and `[[camera_event]]`, what events mean here.
 
 use serde::Deserialize;
 use serde_spanned::Spanned;
@@ -30,6 +30,20 @@ pub struct Camera {
     /// Ask for a picture when an event of safety comes without one.
     #[serde(default = "defaults::yes")]
     pub stills: bool,
+}
+
+/// A camera, recorder or door station whose ONVIF events are pulled. Its address is `onvif:<name>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Onvif {
+    pub name: Spanned<String>,
+    /// Such as `http://10.0.0.64`; with a path where the device service has another than `/onvif/device_service`.
+    pub url: Spanned<String>,
+    /// Of an ONVIF user.
+    pub user: Spanned<String>,
+    pub password: Secret,
+    /// Where the device shows what it sees now.
+    pub snapshot_url: Option<Spanned<String>>,
 }
 
 /// A camera's event that means one of our flags.

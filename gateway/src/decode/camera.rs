@@ -53,7 +53,7 @@ pub struct Named {
 
 impl Meanings {
     /// Of a camera's own before those of all.
-    fn of(&self, event: &str, device: &str) -> Option<Metric> {
+    pub(super) fn of(&self, event: &str, device: &str) -> Option<Metric> {
         let named = |own: bool| {
             self.0.iter().find(|one| {
                 one.event.eq_ignore_ascii_case(event)

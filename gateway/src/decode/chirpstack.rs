@@ -1,13 +1,14 @@
 //! ChirpStack v4: LoRaWAN events as JSON on `application/<id>/device/<dev_eui>/event/<event>`.
 //!
 //! A device's address is `lora:` and its DevEUI in lower case. `up` gives what [`super::lorawan`] makes of it by the tag `profile` or
-//! the device profile's name, or the fields of the decoded `object` (also those one level down), signal strength of the best gateway and the frame counter; `status` the battery; `join` proves life. `ack`, `txack`, `log`, `location` and
+//! the device profile's name, or the fields of the decoded `object` (also those one level down), signal strength of the best gateway and the frame counter; `status` the battery; `join` proves life. `ack`, `txack` and `log` answer our orders ([`super::downlink`]); `location` and
 //! `integration` say nothing of the plant. `margin` of `status` is the downlink's signal, which must not mix with the uplink's, so it is left out.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::downlink;
 use super::fields::Fields;
 use super::lorawan::{self, Gateway, Uplink, number};
 use super::outcome::Outcome;
@@ -63,7 +64,7 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
         return; // Commands to devices and the gateways' own topics stand beside the events.
     };
     if !matches!(event, "up" | "join" | "status") {
-        return;
+        return outcome.answer(downlink::chirpstack(event, message.payload));
     }
     let heard: Heard<'_> = match serde_json::from_slice(message.payload) {
         Ok(heard) => heard,

@@ -18,8 +18,12 @@ use crate::model::DeviceKind;
 const KINDS: &[(&str, DeviceKind)] = &[
     ("smoke", DeviceKind::SmokeDetector),
     ("smoke_state", DeviceKind::SmokeDetector),
+    ("smoke_alarm_1", DeviceKind::SmokeDetector),
+    ("smoke_alarm_2", DeviceKind::SmokeDetector),
     ("gas", DeviceKind::GasDetector),
     ("gas_sensor_state", DeviceKind::GasDetector),
+    ("gas_alarm_1", DeviceKind::GasDetector),
+    ("gas_alarm_2", DeviceKind::GasDetector),
     ("carbon_monoxide", DeviceKind::GasDetector),
     ("co_state", DeviceKind::GasDetector),
     ("heat", DeviceKind::HeatDetector),

@@ -3,12 +3,14 @@
 //! A camera's address is `frigate:` and its name. `events` gives DETECTION with SCORE when an object appears and again when it is gone; the many
 //! updates between say nothing new. `reviews` gives the same per scene: DETECTION for severity `alert`, MOTION for the rest. How many there are stands
 //! in the counters `<camera>/person`, `<camera>/car` and `<camera>/all`. Cameras send nothing while nothing moves, so their signs of life are
-//! `stats` (frames arrive) and `<camera>/status/detect`; `available` offline takes every camera with it. Pictures, switches and zones are ignored quietly.
+//! `stats` (frames arrive) and `<camera>/status/detect`; `available` offline takes every camera with it. `<camera>/<label>/snapshot` is the picture of an object: kept when its label is an event of
+//! safety, never of people and cars as such. What a label means stands in [`LABELS`], and before that in the station's `[[camera_event]]`s. Switches and zones are ignored quietly.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::camera::{self, Still};
 use super::outcome::{Outcome, REPORTS_MAX};
 use super::scalar::{Scalar, shortened};
 use super::values::Values;
@@ -38,6 +40,7 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     let levels: Vec<&str> = message.topic.split('/').collect();
     match levels.as_slice() {
         [.., camera, "status", "detect"] => camera_status(camera, message.payload, outcome),
+        [.., camera, label, "snapshot"] => snapshot(camera, label, message, outcome),
         [.., camera, counter] if find(COUNTERS, counter).is_some() => {
             count(camera, counter, message.payload, outcome)
         }
@@ -51,6 +54,21 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
 
 fn find(table: &[(&str, Metric)], name: &str) -> Option<Metric> {
     table.iter().find(|(known, _)| *known == name).map(|(_, metric)| *metric)
+}
+
+/// What an object of this label is to the station.
+fn meaning(label: &str, device: DeviceIx, outcome: &Outcome<'_>) -> Option<Metric> {
+    let id = outcome.registry().device(device).map_or("", |device| device.id.as_str());
+    outcome.meanings().of(label, id).or_else(|| find(LABELS, label))
+}
+
+/// Frigate publishes the picture after the event, and better ones while the object stays. A retained one is of unknown age.
+fn snapshot(camera: &str, label: &str, message: &Message<'_>, outcome: &mut Outcome<'_>) {
+    let Some(device) = known(camera, outcome).filter(|_| !message.retained) else { return };
+    let Some(flag) = meaning(label, device, outcome) else { return };
+    if let Some((device, event, at)) = camera::wanted(flag, true, device, None, outcome) {
+        outcome.keep_still(Still { device, event, at, bytes: message.payload.to_vec() });
+    }
 }
 
 /// A camera by name; quiet when it is not registered and may be a zone.
@@ -102,11 +120,11 @@ fn event(payload: &[u8], outcome: &mut Outcome<'_>) {
     if object.false_positive.as_ref().and_then(Scalar::flag) == Some(true) {
         return;
     }
-    let Some(device) = camera(&object.camera, outcome) else { return };
+    let Some(device) = of_event(&object.camera, outcome) else { return };
     let mut values = Values::new();
     values.set_flag(Metric::DETECTION, begins);
     let label = object.label.as_ref().and_then(Scalar::text);
-    if let Some(metric) = label.and_then(|label| find(LABELS, label)) {
+    if let Some(metric) = label.and_then(|label| meaning(label, device, outcome)) {
         values.set_flag(metric, begins);
     }
     if let Some(score) = object.top_score.as_ref().and_then(Scalar::number) {
@@ -165,7 +183,7 @@ fn review(payload: &[u8], outcome: &mut Outcome<'_>) {
         None if is_alert && !was_alert && change.kind.text() == Some("update") => (true, &None),
         None => return,
     };
-    let Some(device) = camera(&scene.camera, outcome) else { return };
+    let Some(device) = of_event(&scene.camera, outcome) else { return };
     let mut values = Values::new();
     values.set_flag(if is_alert { Metric::DETECTION } else { Metric::MOTION }, begins);
     if is_alert && !begins {
@@ -175,7 +193,7 @@ fn review(payload: &[u8], outcome: &mut Outcome<'_>) {
 }
 
 /// The camera an event speaks of; a reject when it is not registered.
-fn camera(name: &Scalar<'_>, outcome: &mut Outcome<'_>) -> Option<DeviceIx> {
+fn of_event(name: &Scalar<'_>, outcome: &mut Outcome<'_>) -> Option<DeviceIx> {
     match name.text() {
         Some(name) => outcome.device(&format!("frigate:{name}")),
         None => {
@@ -250,5 +268,70 @@ fn count(camera: &str, counter: &str, payload: &[u8], outcome: &mut Outcome<'_>)
             shortened(counter),
             shortened(camera)
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::decode::camera::{Meanings, Named};
+    use crate::decode::profile::Profiles;
+    use crate::decode::samples::context_with;
+    use crate::decode::{Family, decode};
+    use crate::units::Timestamp;
+
+    fn context() -> Context {
+        let named = Named {
+            event: "car".into(),
+            devices: vec!["frigate:gate".into()],
+            flag: Metric::FIRE_LANE_BLOCKED,
+        };
+        let profiles = Profiles::build([]).unwrap().with_meanings(Meanings(vec![named]));
+        context_with(&["frigate:gate", "frigate:lift"], Arc::new(profiles))
+    }
+
+    fn heard(topic: &str, payload: &str, retained: bool) -> Decoded {
+        let message = Message {
+            topic,
+            payload: payload.as_bytes(),
+            retained,
+            dup: false,
+            received: Timestamp(1_795_402_800_000),
+        };
+        let decoded = decode(Family::Frigate, &message, &context());
+        assert_eq!(decoded.rejects, []);
+        decoded
+    }
+
+    #[test]
+    fn only_pictures_of_events_of_safety_are_kept() {
+        for (topic, kept) in [
+            ("frigate/lift/ebike/snapshot", Some(Metric::EBIKE_IN_LIFT)),
+            ("site/frigate/gate/smoke/snapshot", Some(Metric::SMOKE_SEEN)),
+            ("frigate/gate/car/snapshot", Some(Metric::FIRE_LANE_BLOCKED)),
+            ("frigate/lift/car/snapshot", None),
+            ("frigate/gate/person/snapshot", None),
+            ("frigate/courtyard/fire/snapshot", None),
+        ] {
+            let decoded = heard(topic, "a picture", false);
+            assert_eq!(decoded.stills.first().map(|still| still.event), kept, "{topic}");
+            assert_eq!(decoded.events, []);
+            assert_eq!(heard(topic, "a picture", true).stills, [], "of unknown age");
+        }
+    }
+
+    #[test]
+    fn the_station_says_what_a_label_means() {
+        let event = |camera: &str| {
+            format!(r#"{{"type":"new","before":{{}},"after":{{"camera":"{camera}","label":"car"}}}}"#)
+        };
+        let flags = |camera: &str| match &heard("frigate/events", &event(camera), false).events[..] {
+            [crate::model::Event::Report(report)] => report.values.iter().map(|value| value.metric).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(flags("gate"), [Metric::DETECTION, Metric::FIRE_LANE_BLOCKED]);
+        assert_eq!(flags("lift"), [Metric::DETECTION]);
     }
 }

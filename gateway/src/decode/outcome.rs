@@ -177,6 +177,11 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// A network server says what became of an order.
+    pub fn answer(&mut self, answer: Option<super::downlink::Answer>) {
+        self.decoded.answer = answer;
+    }
+
     /// A dead letter about this message keeps these bytes in the place of its own.
     pub fn show(&mut self, bytes: Vec<u8>) {
         self.decoded.shown = Some(bytes);

@@ -5,6 +5,7 @@
 
 mod compile;
 mod frame;
+mod order;
 mod place;
 mod sample;
 pub mod shape;
@@ -30,6 +31,7 @@ use place::{Carrier, Path};
 use shape::{Encoding, Evidence, Over};
 
 pub use compile::compile;
+pub use order::Recipe;
 
 /// Longer messages are no device's.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
@@ -47,6 +49,8 @@ pub struct Profile {
     pub evidence: Vec<Evidence>,
     pub deviations: Vec<String>,
     form: Form,
+    /// What it can be told.
+    pub orders: Vec<Recipe>,
     pub samples: Vec<shape::Sample>,
 }
 

@@ -1,10 +1,11 @@
 //! The Things Stack v3: uplinks as JSON on `v3/<application>@<tenant>/devices/<device>/up`, joins on `…/join`.
 //!
-//! The device's address and what is made of its bytes: [`super::lorawan`]. Empty fields are left out by the server, so a missing `f_cnt` is 0. Queue messages and
-//! downlinks say nothing of the plant.
+//! The device's address and what is made of its bytes: [`super::lorawan`]. Empty fields are left out by the server, so a missing `f_cnt` is 0. What is
+//! on `…/down/…` answers our orders ([`super::downlink`]).
 
 use serde::Deserialize;
 
+use super::downlink;
 use super::lorawan::{self, Gateway, Uplink, number};
 use super::outcome::Outcome;
 use super::scalar::Scalar;
@@ -61,7 +62,7 @@ pub fn decode(message: &Message<'_>, context: &Context) -> Decoded {
 fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     let event = message.topic.rsplit('/').next().unwrap_or_default();
     if !matches!(event, "up" | "join") {
-        return;
+        return outcome.answer(downlink::the_things(event, message.payload));
     }
     let heard: Heard<'_> = match serde_json::from_slice(message.payload) {
         Ok(heard) => heard,

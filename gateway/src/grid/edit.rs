@@ -1,10 +1,11 @@
-//! Changes of people, duties, absences and teams by hand, one at a time: what the API offers beside files.
+//! Changes of people, duties, absences, teams and the leave of a flat by hand, one at a time: what the API offers beside files.
 //!
 //! Pure: rows in, rows out, or what is wrong with it by the same rules as an import ([`sound`]). The same edit twice changes nothing.
 
 #[cfg(test)]
 mod tests;
 
+use super::dwellings::{Household, Leave};
 use super::sound::{self, About};
 use super::{Absence, Duty, Member, Person, Role, Rows, Team};
 use crate::units::Timestamp;
@@ -27,6 +28,10 @@ pub enum Edit {
     Team(Team),
     /// Ends the team now; takes it away if it has not begun.
     Disband { team: String },
+    /// Nobody is in the flat behind this door, and nobody is missed; replaces the leave that is known.
+    Away { cell: String, place: String, leave: Leave },
+    /// They are back: the leave ends now; one that has not begun is taken away.
+    Home { cell: String, place: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +127,27 @@ impl Edit {
                 }
                 Vec::new()
             }
+            Self::Away { cell, place, leave } => {
+                if leave.until.is_some_and(|until| until <= leave.from) {
+                    let wrong = "the leave ends before it begins; write a later `until`, or leave it empty";
+                    return Err(Refused::Unsound(vec![wrong.into()]));
+                }
+                flat(&mut next, cell, place)?.leave = Some(*leave);
+                Vec::new()
+            }
+            Self::Home { cell, place } => {
+                let flat = flat(&mut next, cell, place)?;
+                let unknown = || {
+                    Refused::Unknown(format!(
+                        "Nobody is away behind the door `{place}` of the cell `{cell}`."
+                    ))
+                };
+                let leave = flat.leave.as_mut().ok_or_else(unknown)?;
+                if !end(&mut leave.until, leave.from, now) {
+                    flat.leave = None;
+                }
+                Vec::new()
+            }
         };
         sort(&mut next);
         let mut wrong = sound::faults(&next, now);
@@ -135,6 +161,13 @@ impl Edit {
         next.version += 1;
         Ok(Some(next))
     }
+}
+
+fn flat<'r>(rows: &'r mut Rows, cell: &str, place: &str) -> Result<&'r mut Household, Refused> {
+    let mut all = rows.households.iter_mut();
+    all.find(|flat| flat.cell == cell && flat.place == place).ok_or_else(|| {
+        Refused::Unknown(format!("There is no household behind the door `{place}` of the cell `{cell}`."))
+    })
 }
 
 fn is(duty: &Duty, person: &str, cell: &str, role: Role, from: Timestamp) -> bool {

@@ -17,14 +17,20 @@ use super::model::{AlarmDetail, AttemptView, NewAlarm, Page, RatingView};
 use super::people;
 use super::problem::ApiError;
 use super::rights::{Area, Concern, Reach, Right};
+use crate::card::{Card, Still};
 use crate::grid::Registry;
 use crate::model::{Action, Alarm, AlarmId, AlarmState, Deed, SignalClass};
 use crate::store::alarms::{Query, Seen};
+use crate::units::{Millis, Timestamp};
 use crate::view::{AlarmView, EntryView};
 
 const PAGE_MAX: u32 = 200;
 pub(super) const NOTE_CHARACTERS_MAX: usize = 1000;
 const TEXT_CHARACTERS_MAX: usize = 200;
+/// A picture so near an alarm of the same camera is of what raised it.
+const STILL_WITHIN: Millis = Millis::from_secs(60);
+/// Of the newest pictures of a camera; one a minute of each event is kept.
+const STILLS_LOOKED_AT: u32 = 50;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -155,6 +161,10 @@ pub async fn one(
         Some(card) => Some(card.impersonal()),
         None => None,
     };
+    let card = match card {
+        Some(card) => Some(with_late_still(&api, &alarm, card).await?),
+        None => None,
+    };
     let ratings = api.store.ratings(id).await?;
     let world = api.world.load();
     Ok(Json(AlarmDetail {
@@ -164,6 +174,28 @@ pub async fn one(
         card: card.map(|card| card.on_newest_plan(&alarm, &world.registry)),
         ratings: ratings.into_iter().map(RatingView::from).collect(),
     }))
+}
+
+/// Many cameras send the picture after the event: the first that came within a minute stands on the card as if it had been there. The stored card stays as it was told.
+async fn with_late_still(api: &Api, alarm: &Alarm, mut card: Card) -> Result<Card, ApiError> {
+    let (Some(device), Some(camera)) = (alarm.device, &mut card.camera) else { return Ok(card) };
+    let registry = api.world.load().registry.clone();
+    if registry.device(device).is_none_or(|row| row.id != camera.id) {
+        return Ok(card); // Another camera looks that way.
+    }
+    let shown = camera.still.as_ref().and_then(|still| Timestamp::parse_rfc3339(&still.at));
+    if shown.is_some_and(|at| alarm.raised <= at + STILL_WITHIN) {
+        return Ok(card);
+    }
+    let newest = api.store.stills(device, STILLS_LOOKED_AT).await?;
+    let late = newest
+        .iter()
+        .rev()
+        .find(|still| alarm.raised <= still.at + STILL_WITHIN && still.at <= alarm.raised + STILL_WITHIN);
+    if let Some(still) = late {
+        camera.still = Some(Still { id: format!("S-{}", still.number), at: still.at.rfc3339() });
+    }
+    Ok(card)
 }
 
 /// Raise an alarm by hand, for what no device saw.

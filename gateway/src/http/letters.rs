@@ -53,7 +53,7 @@ pub async fn again(
         dup: true,
         received: letter.received,
     };
-    let Inbound { events, dead, .. } = intake(&letter.source, &message, &api.world.load());
+    let (Inbound { events, dead, .. }, _) = intake(&letter.source, &message, &api.world.load());
     let tried =
         TriedAgain { taken: events.len(), reasons: dead.into_iter().map(|letter| letter.reason).collect() };
     let line = Audit {

@@ -205,7 +205,19 @@ pub(super) async fn change(
             Err(Refused::Unknown(what)) => return Err(ApiError::not_found(what)),
             Err(Refused::Unsound(wrong)) => return Err(unsound(&wrong)),
         };
-        if api.store.save_people(&next, audit(&edit, caller, now, &next)).await? {
+        let line = audit(&edit, caller, now, &next);
+        let saved = match edit {
+            Edit::Away { .. } | Edit::Home { .. } => api.store.save_households(&next, line).await?,
+            Edit::Person(_)
+            | Edit::Leave { .. }
+            | Edit::Assign(_)
+            | Edit::Release { .. }
+            | Edit::Absent(_)
+            | Edit::Back { .. }
+            | Edit::Team(_)
+            | Edit::Disband { .. } => api.store.save_people(&next, line).await?,
+        };
+        if saved {
             return Ok(Json(Changed { version: next.version, changed: true }));
         }
     }
@@ -255,6 +267,12 @@ fn audit(edit: &Edit, caller: &Caller, at: Timestamp, rows: &Rows) -> Audit {
             ("team.put", team.name.clone(), detail)
         }
         Edit::Disband { team } => ("team.end", team.clone(), String::new()),
+        Edit::Away { cell, place, leave } => (
+            "household.away",
+            format!("{cell} {place}"),
+            format!("from {} to {}", day(leave.from), end(leave.until)),
+        ),
+        Edit::Home { cell, place } => ("household.home", format!("{cell} {place}"), String::new()),
     };
     Audit {
         at,
@@ -262,6 +280,7 @@ fn audit(edit: &Edit, caller: &Caller, at: Timestamp, rows: &Rows) -> Audit {
         what: what.into(),
         target: match edit {
             Edit::Team(_) | Edit::Disband { .. } => format!("team {target}"),
+            Edit::Away { .. } | Edit::Home { .. } => format!("household {target}"),
             Edit::Person(_)
             | Edit::Leave { .. }
             | Edit::Assign(_)

@@ -28,6 +28,7 @@ use super::letters::Letters;
 use super::own_trouble;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks, until};
+use crate::decode::downlink;
 use crate::engine::behaviour::{self, Behaviour, Told};
 use crate::engine::rate_limit::RateLimit;
 use crate::engine::repetition::Repetitions;
@@ -42,7 +43,7 @@ use crate::model::{
 use crate::notify::unrecorded::Unrecorded;
 use crate::store::repeats::{Done, Repeatable};
 use crate::store::{Commit, Committed, Store, StoreError};
-use crate::units::{Millis, Now, Steady};
+use crate::units::{Millis, Now, Steady, Timestamp};
 use crate::waiting::{Change, Due, SharedRoom, Trouble};
 use crate::world::{self, World};
 
@@ -115,6 +116,7 @@ struct Gathered {
     events: Vec<Event>,
     dead: Vec<DeadLetter>,
     waiting: Vec<Change>,
+    orders: Vec<(downlink::Answer, Timestamp)>,
     tickets: Vec<Ticket>,
     /// Place of the action in `events`, and who waits for what becomes of it.
     askers: Vec<(usize, tokio::sync::oneshot::Sender<Answer>)>,
@@ -376,6 +378,7 @@ impl<D: Disk> Driver<D> {
                 }
             }
             gathered.dead.extend(self.letters.take(inbound.dead, now.steady));
+            gathered.orders.extend(inbound.order.map(|order| *order));
             if !inbound.strangers.is_empty() {
                 let mut room = self.strangers.lock();
                 inbound.strangers.into_iter().for_each(|sighting| room.see(sighting, now));
@@ -449,7 +452,10 @@ impl<D: Disk> Driver<D> {
             None => (None, Applied::default()),
         };
         let snapshot = snapshot.then(|| self.engine.snapshot());
-        let nothing = gathered.dead.is_empty() && gathered.waiting.is_empty() && snapshot.is_none();
+        let nothing = gathered.dead.is_empty()
+            && gathered.waiting.is_empty()
+            && gathered.orders.is_empty()
+            && snapshot.is_none();
         if batch.is_none() && nothing {
             gathered.tickets.into_iter().for_each(Ticket::done);
             return None;
@@ -459,9 +465,10 @@ impl<D: Disk> Driver<D> {
         }
         let (effects, dead) = (applied.effects, gathered.dead);
         let cards = self.cards(&effects, batch.as_ref());
-        let Gathered { waiting, tickets, askers, repeatable, .. } = gathered;
+        let Gathered { waiting, orders, tickets, askers, repeatable, .. } = gathered;
         let done = done(repeatable, &applied.answers);
-        let commit = Commit { batch, effects, cards, dead, done, waiting, snapshot, ..Commit::default() };
+        let commit =
+            Commit { batch, effects, cards, dead, done, waiting, orders, snapshot, ..Commit::default() };
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
     }
 

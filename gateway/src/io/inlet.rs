@@ -2,15 +2,20 @@
 //!
 //! When a queue is full the source waits, and so stops reading its socket: unacknowledged messages stay with the sender.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::acks::Ticket;
+use super::orders::Ways;
+use super::stills::Stills;
+use crate::decode::camera::Still;
+use crate::decode::downlink;
 use crate::engine::Answer;
 use crate::model::{Action, DeadLetter, Event};
 use crate::store::repeats::Repeatable;
+use crate::units::Timestamp;
 use crate::waiting::Sighting;
 
 /// How many messages may wait in each queue.
@@ -23,6 +28,8 @@ pub struct Inbound {
     pub dead: Vec<DeadLetter>,
     /// Who spoke and is not registered.
     pub strangers: Vec<Sighting>,
+    /// What a network server says of an order, and when.
+    pub order: Option<Box<(downlink::Answer, Timestamp)>>,
     pub safe: Safe,
     /// Given by a client that may send the same action again.
     pub repeatable: Option<Box<Repeatable>>,
@@ -33,7 +40,7 @@ pub struct Inbound {
 impl Inbound {
     /// There is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty()
+        self.events.is_empty() && self.dead.is_empty() && self.strangers.is_empty() && self.order.is_none()
     }
 
     /// Whether it must overtake telemetry: something in it reports fire, or a person acts.
@@ -59,6 +66,10 @@ pub struct Inlet {
     urgent: mpsc::Sender<Inbound>,
     routine: mpsc::Sender<Inbound>,
     sent: Arc<AtomicU64>,
+    /// Where LoRaWAN devices were heard.
+    pub ways: Arc<Ways>,
+    /// Pictures never stand in the queues.
+    stills: Arc<OnceLock<Stills>>,
 }
 
 /// The driver's end.
@@ -83,7 +94,10 @@ pub enum NotTaken {
 pub fn channel() -> (Inlet, Outlet) {
     let (urgent, urgent_out) = mpsc::channel(QUEUE_MAX);
     let (routine, routine_out) = mpsc::channel(QUEUE_MAX);
-    (Inlet { urgent, routine, sent: Arc::default() }, Outlet { urgent: urgent_out, routine: routine_out })
+    (
+        Inlet { urgent, routine, sent: Arc::default(), ways: Arc::default(), stills: Arc::default() },
+        Outlet { urgent: urgent_out, routine: routine_out },
+    )
 }
 
 impl Inlet {
@@ -108,6 +122,19 @@ impl Inlet {
 
     fn queue(&self, inbound: &Inbound) -> &mpsc::Sender<Inbound> {
         if inbound.is_urgent() { &self.urgent } else { &self.routine }
+    }
+
+    /// Where pictures that come over MQTT are kept; before that they are dropped.
+    pub fn keep_stills_in(&self, stills: Stills) {
+        let _ = self.stills.set(stills); // There is one keeper.
+    }
+
+    /// What of a message on `topic` goes another way than to the driver, and waits for nothing.
+    pub fn aside(&self, topic: &str, events: &[Event], stills: Vec<Still>) {
+        self.ways.hear(topic, events);
+        if let Some(keeper) = self.stills.get() {
+            keeper.keep_beside(stills);
+        }
     }
 
     /// A person's action; returns what became of it after it is on disk.

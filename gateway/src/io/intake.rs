@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::inlet::Inbound;
+use crate::decode::camera::Still;
 use crate::decode::privacy::without_people;
 use crate::decode::{Decoded, Family, Message, Reject, decode};
 use crate::model::DeadLetter;
@@ -19,12 +20,15 @@ pub const KEPT_PAYLOAD_BYTES: usize = 4096;
 pub const KEPT_TOPIC_BYTES: usize = 1024;
 
 /// Decode one message. `source` is `listener` or `broker:<name>`.
-pub fn intake(source: &str, message: &Message<'_>, world: &World) -> Inbound {
-    let decoded = match world.topics.family(message.topic) {
+///
+/// The pictures are kept beside it ([`super::inlet::Inlet::aside`]).
+pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Inbound, Vec<Still>) {
+    let mut decoded = match world.topics.family(message.topic) {
         Some(family) => decode(family, message, &world.decoding()),
         None => refused(nobody_reads(&world.topics.0)),
     };
-    inbound(source, message, decoded)
+    let stills = std::mem::take(&mut decoded.stills);
+    (inbound(source, message, decoded), stills)
 }
 
 /// A message of which nothing can be used, for this reason.
@@ -34,9 +38,10 @@ pub fn refused(reason: String) -> Decoded {
 
 /// What a decoder made of a message, as the driver takes it. Pictures are taken out before, by who keeps them.
 pub fn inbound(source: &str, message: &Message<'_>, decoded: Decoded) -> Inbound {
-    let Decoded { events, rejects, strangers, shown, stills: _ } = decoded;
+    let Decoded { events, rejects, strangers, shown, answer, stills: _ } = decoded;
+    let order = answer.map(|answer| Box::new((answer, message.received)));
     if rejects.is_empty() && strangers.is_empty() {
-        return Inbound { events, ..Inbound::default() };
+        return Inbound { events, order, ..Inbound::default() };
     }
     let payload = match &shown {
         Some(shown) => Cow::Borrowed(shown.as_slice()),
@@ -62,6 +67,7 @@ pub fn inbound(source: &str, message: &Message<'_>, decoded: Decoded) -> Inbound
         events,
         dead: rejects.into_iter().map(letter).collect(),
         strangers: strangers.into_iter().map(sighting).collect(),
+        order,
         ..Inbound::default()
     }
 }

@@ -165,7 +165,12 @@ impl Listener {
         inlet: Inlet,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let decode = move |message: &Message<'_>| intake("listener", message, &world.load());
+        let aside = inlet.clone();
+        let decode = move |message: &Message<'_>| {
+            let (inbound, stills) = intake("listener", message, &world.load());
+            aside.aside(message.topic, &inbound.events, stills);
+            inbound
+        };
         self.run_with(Arc::new(decode), inlet, stop).await
     }
 

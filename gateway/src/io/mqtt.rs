@@ -229,7 +229,8 @@ impl Session {
                 Happening::Message { topic, payload, retained, dup, ack } => {
                     let received = clock::wall();
                     let message = Message { topic: &topic, payload: &payload, retained, dup, received };
-                    let inbound = intake(&self.source, &message, &self.world.load());
+                    let (inbound, stills) = intake(&self.source, &message, &self.world.load());
+                    self.inlet.aside(&topic, &inbound.events, stills);
                     let safe = match ack {
                         Some(ack) => Safe::Ticket(acks.issue(ack)),
                         None => Safe::Nobody,

@@ -62,6 +62,14 @@ impl Stills {
         let _ = timeout(WAIT, keeping).await; // It goes on by itself.
     }
 
+    /// Returns at once: for pictures that come after their event. What is too much at a time is dropped and counted.
+    pub fn keep_beside(&self, stills: Vec<Still>) {
+        for still in stills {
+            let own = self.clone();
+            self.tasks.spawn(async move { own.keep(still).await });
+        }
+    }
+
     async fn keep(&self, still: Still) {
         let now = self.clock.now();
         let place = (still.device, still.event);

@@ -5,13 +5,14 @@ use rusqlite::{OptionalExtension, params};
 use super::history::{self, NewBatch, Point};
 use super::writer::Writing;
 use super::{
-    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, cases, int, journal, outbox,
+    Audit, Commit, Committed, Problem, StoreError, alarms, audit, cards, cases, int, journal, orders, outbox,
     registry, repeats, unint, waiting,
 };
 use crate::card::Card;
+use crate::decode::downlink::Answer;
 use crate::engine::Effect;
 use crate::model::{AlarmId, DeadLetter, Event};
-use crate::units::Now;
+use crate::units::{Now, Timestamp};
 use crate::waiting::Change;
 use crate::wire::journal::encode;
 
@@ -27,6 +28,7 @@ pub struct Prepared {
     audit: Vec<Audit>,
     memo: Vec<(&'static str, String)>,
     waiting: Vec<Change>,
+    orders: Vec<(Answer, Timestamp)>,
     snapshot: Option<Vec<u8>>,
 }
 
@@ -48,7 +50,7 @@ impl Prepared {
             bytes: encode(batch),
             points: history::points(batch),
         });
-        let Commit { batch: _, effects, cards, dead, done, audit, memo, waiting, snapshot } = commit;
+        let Commit { batch: _, effects, cards, dead, done, audit, memo, waiting, orders, snapshot } = commit;
         Self {
             batch,
             effects: effects.clone(),
@@ -58,6 +60,7 @@ impl Prepared {
             audit: audit.clone(),
             memo: memo.clone(),
             waiting: waiting.clone(),
+            orders: orders.clone(),
             snapshot: snapshot.clone(),
         }
     }
@@ -110,6 +113,7 @@ impl Prepared {
             registry::remember(writing.connection, name, text)?;
         }
         waiting::write(writing.connection, &self.waiting)?;
+        orders::write(writing.connection, &self.orders)?;
         if let Some(snapshot) = &self.snapshot {
             journal::save_snapshot(writing.connection, snapshot)?;
         }

@@ -74,6 +74,12 @@ impl Store {
         self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
     }
 
+    /// The same for who is away from a flat.
+    pub async fn save_households(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
+        let tables = vec![("households", texts(&rows.households), false)];
+        self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
+    }
+
     /// The same for plans and what hangs on them only.
     pub async fn save_plans(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
         let tables = plan_tables(rows).into_iter().collect();

@@ -49,6 +49,7 @@ const TABLES: &[&str] = &[
     "history_runs",
     "history_blocks",
     "waiting",
+    "orders",
     "dead_letters",
     "attachments",
     "attachment_parts",

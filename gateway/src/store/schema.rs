@@ -351,6 +351,19 @@ pub(super) const STEPS: &[&str] = &[
         UNIQUE (picture, place)
     ) STRICT;
     ",
+    // 13: what devices are told, and how far that came.
+    "
+    CREATE TABLE orders (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        device INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX orders_by_device ON orders (device, number);
+    CREATE INDEX orders_waiting ON orders (until) WHERE stage = 'waiting';
+    ",
 ];
 
 /// Those whom an alarm was handed to, and those who were called for it. Taken again it adds those that are missing, as after a salvage.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_spanned::Spanned;
+
 use super::super::shape::Page;
 use super::station::url;
 use super::{names, range, secrets};
@@ -13,12 +15,18 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
     names(page, "camera", config.cameras.iter().map(|camera| &camera.name));
     for (i, camera) in config.cameras.iter().enumerate() {
         url(page, &camera.url, "http://10.0.0.64");
-        if camera.user.get_ref().trim().is_empty() || camera.user.get_ref().contains(['"', ':', '\n', '\r']) {
-            let text = "this is no user's name; write the one of an account in the camera that may only look, without quotes and colons";
-            page.wrong(camera.user.span(), text);
-        }
+        user(page, &camera.user);
         secrets::check(page, folder, &format!("camera.{i}.password"), &camera.password, 1);
         range(page, "silent_s", &camera.silent_s, 15..=3_600);
+    }
+    names(page, "onvif", config.onvif.iter().map(|device| &device.name));
+    for (i, device) in config.onvif.iter().enumerate() {
+        url(page, &device.url, "http://10.0.0.64");
+        user(page, &device.user);
+        secrets::check(page, folder, &format!("onvif.{i}.password"), &device.password, 1);
+        if let Some(snapshot) = &device.snapshot_url {
+            url(page, snapshot, "http://10.0.0.64/snapshot.jpg");
+        }
     }
     let mut known = BTreeSet::new();
     for event in &config.camera_events {
@@ -45,5 +53,12 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
                 page.wrong(event.event.span(), text);
             }
         }
+    }
+}
+
+fn user(page: &mut Page<'_>, user: &Spanned<String>) {
+    if user.get_ref().trim().is_empty() || user.get_ref().contains(['"', ':', '\n', '\r']) {
+        let text = "this is no user's name; write the one of an account in the camera that may only look, without quotes and colons";
+        page.wrong(user.span(), text);
     }
 }

@@ -59,11 +59,15 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
         match device.address.split_once(':') {
             Some(("hikvision", name)) => named(CameraMaker::Hikvision, Sender::Hikvision, name),
             Some(("dahua", name)) => named(CameraMaker::Dahua, Sender::Dahua, name),
+            Some(("onvif", name)) => {
+                let name = name.split('/').next().unwrap_or_default();
+                config.onvif.iter().any(|device| device.name.get_ref() == name)
+            }
             Some(_) | None => true,
         }
     };
     if let Some(device) = registry.devices().iter().find(|device| !device.retired && !heard(device)) {
-        page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but nobody asks it and nobody pushes here; add a `[[camera]]` of this name or a `[[push_in]]`, or correct the address", device.id, device.address));
+        page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but nobody asks it and nobody pushes here; add a `[[camera]]` or `[[onvif]]` of this name, or a `[[push_in]]`, or correct the address", device.id, device.address));
     }
     for (prefix, family, word) in [
         ("native:", Family::Native, "native"),

@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use super::frame::{self, Meaning, Setting, Word};
 use super::place::{Path, Place};
 use super::shape::{self, Literal, Over, Sort};
-use super::{Form, Piece, Profile, Template};
+use super::{Form, Piece, Profile, Recipe, Template};
 use crate::config::Page;
 use crate::decode::bytes::from_hex;
 use crate::decode::fields::is_known;
@@ -93,6 +93,7 @@ impl Compiler<'_, '_> {
                 frames: file.frames.iter().map(|frame| self.frame(frame)).collect(),
             }
         };
+        let orders = file.orders.iter().filter_map(|order| self.order(order)).collect();
         Profile {
             name: name.to_owned(),
             title: file.title,
@@ -103,8 +104,16 @@ impl Compiler<'_, '_> {
             evidence: file.evidence.into_inner(),
             deviations: file.deviations,
             form,
+            orders,
             samples: file.samples.into_iter().map(Spanned::into_inner).collect(),
         }
+    }
+
+    fn order(&mut self, order: &Spanned<shape::OrderShape>) -> Option<Recipe> {
+        if self.over != Over::Lorawan {
+            self.wrong(order.span(), "only a device over lorawan takes an [[order]]");
+        }
+        Recipe::compile(order.get_ref()).map_err(|why| self.wrong(order.span(), why)).ok()
     }
 
     fn map(&mut self, modbus: &shape::Modbus) -> Option<Map> {

@@ -19,7 +19,9 @@ const RECEIVED: &str = "2026-11-23T03:00:00Z";
 impl Profile {
     /// A sentence for each sample that became something else.
     pub fn failures(&self) -> Vec<String> {
-        self.samples.iter().filter_map(|sample| self.failure(sample).err()).collect()
+        let orders = self.orders.iter().flat_map(|order| order.failures());
+        let orders = orders.map(|why| format!("{}: {why}", self.name));
+        self.samples.iter().filter_map(|sample| self.failure(sample).err()).chain(orders).collect()
     }
 
     fn failure(&self, sample: &Sample) -> Result<(), String> {

@@ -42,6 +42,9 @@ pub struct File {
     #[serde(default, rename = "frame")]
     pub frames: Vec<Frame>,
     pub modbus: Option<Modbus>,
+    /// What the device can be told, over LoRaWAN.
+    #[serde(default, rename = "order")]
+    pub orders: Vec<Spanned<OrderShape>>,
     #[serde(default, rename = "sample")]
     pub samples: Vec<Spanned<Sample>>,
 }
@@ -386,4 +389,35 @@ pub struct Sample {
     /// Words of each complaint.
     #[serde(default)]
     pub complaints: Vec<String>,
+}
+
+/// Something that the device can be told: these bytes, and a number behind them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderShape {
+    pub name: String,
+    pub port: u8,
+    pub hex: String,
+    pub value: Option<OrderValue>,
+    #[serde(default, rename = "sample")]
+    pub samples: Vec<OrderSample>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderValue {
+    #[serde(rename = "type")]
+    pub sort: Sort,
+    #[serde(default)]
+    pub order: Order,
+    pub unit: String,
+    pub min: u32,
+    pub max: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderSample {
+    pub value: Option<u32>,
+    pub hex: String,
 }

@@ -262,3 +262,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_flat_is_left_and_come_back_to() {
+    let flat = Household { cell: "A".into(), place: "3栋501".into(), people: 1, ..Household::default() };
+    let rows = Rows { households: vec![flat], ..rows() };
+    let at = |leave: Leave| Edit::Away { cell: "A".into(), place: "3栋501".into(), leave };
+    let home = Edit::Home { cell: "A".into(), place: "3栋501".into() };
+    assert!(refused(&rows, &home).contains("Nobody is away"));
+    assert!(refused(&rows, &at(Leave { from: NOW, until: Some(NOW) })).contains("ends before it begins"));
+    let elsewhere = Edit::Home { cell: "B".into(), place: "3栋501".into() };
+    assert!(refused(&rows, &elsewhere).contains("no household"));
+
+    let left = done(&rows, &at(Leave { from: NOW, until: None }));
+    assert_eq!(left.households[0].leave, Some(Leave { from: NOW, until: None }));
+    assert_eq!(
+        at(Leave { from: NOW, until: None }).apply(&left, NOW),
+        Ok(None),
+        "the same again changes nothing"
+    );
+    let back = done(&left, &home);
+    assert_eq!(back.households[0].leave, Some(Leave { from: NOW, until: Some(NOW + DAY) }), "it was a leave");
+    let planned = done(&rows, &at(Leave { from: NOW + DAY + DAY, until: None }));
+    assert_eq!(done(&planned, &home).households[0].leave, None, "it never began");
+}

@@ -76,6 +76,7 @@ const ADDRESSES: &[&str] = &[
     "meokon",
     "hikvision",
     "dahua",
+    "onvif",
     "sparkplug",
 ];
 
@@ -149,7 +150,7 @@ fn address(table: &mut Table<'_>, row: &[Field], id: &str) -> Placed<String> {
         field.text.split_once(':').filter(|(path, rest)| ADDRESSES.contains(path) && !rest.is_empty());
     if known.is_none() {
         let message = format!(
-            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>`, `hikvision:<name, MAC or IP>`, `dahua:<name>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>`, `meokon:<number>` or `modbus:<bus>/<unit>`",
+            "`{}` is no address; write `native:<id>`, `z2m:<base topic>/<name>`, `lora:<DevEUI>`, `frigate:<camera>`, `mqtt:<as its profile says>`, `imei:<IMEI>`, `ctwing:<id>`, `huawei:<id>`, `hikvision:<name, MAC or IP>`, `dahua:<name>`, `onvif:<name>`, `gbt26875:<device>/<system type>.<system>/<zone>.<point>`, `meokon:<number>` or `modbus:<bus>/<unit>`",
             field.text
         );
         table.wrong(field.at, message);

@@ -128,7 +128,7 @@ test('from the map into the building and to the floor, by keys alone, and back',
   assert.ok(Math.abs((await wide()) - whole) < 1, 'as it was');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#floor', { state: 'detached' });
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'map', 'the map has the keys again');
+  await page.waitForFunction(() => document.activeElement.id === 'map'); // The map has the keys again.
   // A wheel goes in and comes out again.
   await page.fill('.find input', 'SD-1');
   await page.keyboard.press('Enter');

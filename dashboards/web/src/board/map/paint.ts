@@ -254,7 +254,6 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     context.lineWidth = (trouble.outline.leaf ? 2 : 3) * colours.px;
     context.stroke();
   }
-  if (layers.has('names')) paintCovered(context, alive.wrong, view, size, colours);
   const chosen = alive.chosen === null ? undefined : ground.byCode.get(alive.chosen);
   if (chosen) {
     context.beginPath();
@@ -276,6 +275,8 @@ export function paintAlive(context: CanvasRenderingContext2D, ground: Ground, vi
     context.lineWidth = colours.rem * 0.2;
     context.stroke();
   }
+  // Over the devices: red upon red they would eat the letters.
+  if (layers.has('names')) paintCovered(context, alive.wrong, view, size, colours);
   if (layers.has('hydrants') && view.scale > 0.5) paintPressures(context, ground, view, size, alive, colours);
   if (layers.has('workers')) for (const worker of alive.workers) paintWorker(context, worker, view, size, colours);
   const [calm, burning] = view.scale > HOUSES ? sorted(ground.houses, alive.alarmed) : [[], []];

@@ -185,14 +185,18 @@ fn by_identity_of(were: &[Was]) -> BTreeMap<&Identity, Vec<&Was>> {
 }
 
 fn ended_before(one: &Raised, other: &Raised) -> bool {
-    one.closed.is_some_and(|closed| closed < other.at)
+    end(one.at, one.closed) < other.at
+}
+
+/// Until when it stood. A clock that was set back meanwhile does not end what had not begun.
+fn end(raised: Timestamp, closed: Option<Timestamp>) -> Timestamp {
+    closed.map_or(Timestamp(i64::MAX), |closed| closed.max(raised))
 }
 
 fn line(raised: &Raised, at: Timestamp, by: Millis, were: &[&Was]) -> Line {
-    let was = were.iter().find(|was| {
-        was.raised <= raised.closed.unwrap_or(Timestamp(i64::MAX))
-            && was.closed.is_none_or(|closed| raised.at <= closed)
-    });
+    let was = were
+        .iter()
+        .find(|was| was.raised <= end(raised.at, raised.closed) && raised.at <= end(was.raised, was.closed));
     Line {
         rule: raised.identity.rule.clone(),
         class: raised.class,
@@ -269,6 +273,8 @@ mod tests {
                 [0, 2, 0, 0, 1],
             ),
             (vec![one(10, Some(20)), one(30, Some(40)), one(50, None)], vec![one(10, None)], [2, 0, 0, 0, 1]),
+            // The clock was set back between its beginning and its end.
+            (vec![one(30, Some(20))], vec![one(30, Some(20))], [0, 0, 0, 0, 1]),
             // The other device's does not count.
             (vec![one(10, None)], vec![raised(SignalClass::Trouble, 2, 10, None)], [1, 1, 0, 0, 0]),
         ] {

@@ -103,6 +103,10 @@ impl Run {
 
     /// One batch of the journal; `known` are the alarms that were, by number.
     pub fn step(&mut self, batch: &Batch, known: &BTreeMap<AlarmId, Was>) -> Applied {
+        // What is due at this very moment goes before a deed, as in the engine: it may be what the deed is done to.
+        if batch.events.iter().any(|event| matches!(event, Event::Action(_))) {
+            self.apply(&Batch { seq: batch.seq, now: batch.now, events: Vec::new() });
+        }
         let events = batch.events.iter().map(|event| self.event(event, batch.now.wall, known));
         let batch = Batch { seq: batch.seq, now: batch.now, events: events.collect() };
         self.apply(&batch)

@@ -210,6 +210,17 @@ fn deeds_find_their_alarm_under_another_number() {
     assert_eq!((difference.gone, difference.same, difference.fires_missed), (1, 2, 0), "{difference:#?}");
 }
 
+/// Raised by the timer in the batch in which it is answered.
+#[test]
+fn a_deed_at_the_moment_of_the_alarm_is_done_to_it() {
+    let script = [low(0, 80.0), (10_000, Does::Acks(1)), low(11, 200.0), low(12, 80.0), smoke(22, false)];
+    let (batches, were) = lived(&script, &[]);
+    assert_eq!(were.len(), 2, "answered and over: what follows is another");
+    let difference = rehearsed(&batches, were, RULES).differences(ALL).remove(0);
+    assert!(difference.is_none(), "{difference:#?}");
+    assert_eq!(difference.same, 2);
+}
+
 /// An hour down: nobody is blamed for silence, under no rules.
 #[test]
 fn while_the_gateway_was_away_nobody_was_silent() {

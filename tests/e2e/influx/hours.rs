@@ -27,7 +27,8 @@ async fn six_hours_of_refusal_are_some_hundred_calls_to_influxdb() {
     };
     assert!(ended.is_none(), "it goes on trying");
     let calls = server.calls();
-    // Pauses of 15 to 30 s, and at the start the questions of the set-up.
-    assert!((500..1_500).contains(&calls), "{calls} calls");
+    // Pauses of 15 to 30 s, and at the start the questions of the set-up. On a busy machine virtual time runs on while a call is on its way, up to its time-outs: of 10 s, to
+    // connect and for the whole.
+    assert!((6 * 3600 / 50..1_500).contains(&calls), "{calls} calls");
     println!("{calls} calls to InfluxDB in 6 h");
 }

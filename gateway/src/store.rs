@@ -23,6 +23,7 @@ pub mod journal;
 mod mark;
 pub mod orders;
 pub mod outbox;
+mod parts;
 pub mod plans;
 pub mod points;
 pub mod proposals;

@@ -1,16 +1,14 @@
 //! Photos and voice notes of alarms: in the one file, so that a backup has them and a crash leaves a whole one or none.
 //!
-//! A large one comes in parts, each a transaction of its own, so that an alarm waits behind [`PART_BYTES`] at the most; nobody sees it before the last. What a crash left
-//! half done is cleared away by [`clear`]. Bounded by age and by size: what makes room are the oldest of closed alarms; when only those of open ones are left, a new one is refused.
+//! A large one comes in parts ([`super::parts`]); what a crash left half done is cleared away by [`clear`]. Bounded by age and by size: what makes room are the oldest of closed alarms; when only those of open ones are left, a new one is refused.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::parts::{ATTACHMENTS, joined, remove};
 use super::{Problem, Store, StoreError, int, unint};
 use crate::model::AlarmId;
 use crate::units::{Millis, Now, Timestamp};
 
-/// One transaction's share.
-pub const PART_BYTES: usize = 64 << 10;
 /// Of one alarm.
 pub const EACH_MAX: u32 = 30;
 /// One that is not whole after so long never will be.
@@ -83,27 +81,7 @@ impl Store {
             Stored::New(number) => number,
             other @ (Stored::Before(_) | Stored::TooMany | Stored::Full) => return Ok(other),
         };
-        for (place, part) in bytes.chunks(PART_BYTES).enumerate() {
-            let part = part.to_vec();
-            self.write(move |writing| {
-                writing
-                    .connection
-                    .prepare_cached(
-                        "INSERT INTO attachment_parts (attachment, place, bytes) VALUES (?1, ?2, ?3)",
-                    )?
-                    .execute(params![int(number), place as i64, part])?;
-                Ok(())
-            })
-            .await?;
-        }
-        self.write(move |writing| {
-            writing
-                .connection
-                .prepare_cached("UPDATE attachments SET whole = 1 WHERE number = ?1")?
-                .execute([int(number)])?;
-            Ok(())
-        })
-        .await?;
+        self.put_parts(ATTACHMENTS, number, bytes).await?;
         Ok(Stored::New(number))
     }
 
@@ -129,17 +107,7 @@ impl Store {
                 .query_row([int(number)], attachment)
                 .optional()?;
             let Some(found) = found else { return Ok(None) };
-            let mut statement = connection
-                .prepare_cached("SELECT bytes FROM attachment_parts WHERE attachment = ?1 ORDER BY place")?;
-            let mut rows = statement.query([int(number)])?;
-            let mut bytes = Vec::with_capacity(usize::try_from(found.bytes).unwrap_or(0));
-            while let Some(row) = rows.next()? {
-                bytes.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
-            }
-            if bytes.len() as u64 != found.bytes {
-                let what = format!("attachment {number} has {} of {} bytes", bytes.len(), found.bytes);
-                return Err(StoreError::Damaged(what).into());
-            }
+            let bytes = joined(connection, ATTACHMENTS, number, found.bytes)?;
             Ok(Some((found, bytes)))
         })
         .await
@@ -207,15 +175,9 @@ fn make_room(connection: &Connection, size: u64, bytes_max: u64, of: Option<&str
             .optional()?;
         match oldest {
             None => return Ok(false),
-            Some(number) => remove(connection, number)?,
+            Some(number) => remove(connection, ATTACHMENTS, number)?,
         }
     }
-}
-
-fn remove(connection: &Connection, number: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM attachment_parts WHERE attachment = ?1")?.execute([number])?;
-    connection.prepare_cached("DELETE FROM attachments WHERE number = ?1")?.execute([number])?;
-    Ok(())
 }
 
 /// Takes away some that are too old, or never became whole. Says how many.
@@ -230,7 +192,7 @@ pub(super) fn clear(connection: &Connection, now: Now, limits: Limits) -> rusqli
         .query_map(params![before(HALF_DONE_FOR), before(age), STEP_MAX], |row| row.get(0))?
         .collect::<Result<Vec<i64>, _>>()?;
     for &number in &doomed {
-        remove(connection, number)?;
+        remove(connection, ATTACHMENTS, number)?;
     }
     Ok(doomed.len() as u32)
 }

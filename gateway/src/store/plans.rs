@@ -1,14 +1,12 @@
 //! The bytes of floor plans and pictures of the ground: in the one file, so that a backup has them. What they show stands in the registry ([`crate::grid::plan`]).
 //!
-//! A picture comes in parts, each a transaction of its own, so that an alarm never waits behind a whole one. Whatever no plan names is cleared away before the next one is taken in: what a crash
+//! A picture comes in parts ([`super::parts`]). Whatever no plan names is cleared away before the next one is taken in: what a crash
 //! left half done, and what another picture replaced. Whoever takes pictures in does it one at a time.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
+use super::parts::{PLANS, joined, remove};
 use super::{Store, StoreError, int, unint};
-
-/// One transaction's share.
-const PART_BYTES: usize = 64 << 10;
 
 impl Store {
     /// Returns its number when all of it is on disk. Those beside it that are not `named` go.
@@ -22,27 +20,9 @@ impl Store {
                 .execute([int(size)])?;
             Ok(writing.connection.last_insert_rowid())
         });
-        let number = number.await?;
-        for (place, part) in bytes.chunks(PART_BYTES).enumerate() {
-            let part = part.to_vec();
-            self.write(move |writing| {
-                writing
-                    .connection
-                    .prepare_cached("INSERT INTO plan_parts (picture, place, bytes) VALUES (?1, ?2, ?3)")?
-                    .execute(params![number, place as i64, part])?;
-                Ok(())
-            })
-            .await?;
-        }
-        self.write(move |writing| {
-            writing
-                .connection
-                .prepare_cached("UPDATE plan_pictures SET whole = 1 WHERE number = ?1")?
-                .execute([number])?;
-            Ok(())
-        })
-        .await?;
-        Ok(unint(number))
+        let number = unint(number.await?);
+        self.put_parts(PLANS, number, bytes).await?;
+        Ok(number)
     }
 
     /// One picture; `None`: there is none of this number, or it is not whole.
@@ -53,18 +33,7 @@ impl Store {
                 .query_row([int(number)], |row| row.get(0))
                 .optional()?;
             let Some(size) = size.map(unint) else { return Ok(None) };
-            let mut statement = connection
-                .prepare_cached("SELECT bytes FROM plan_parts WHERE picture = ?1 ORDER BY place")?;
-            let mut rows = statement.query([int(number)])?;
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            while let Some(row) = rows.next()? {
-                bytes.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
-            }
-            if bytes.len() as u64 != size {
-                let what = format!("the picture {number} of a plan has {} of {size} bytes", bytes.len());
-                return Err(StoreError::Damaged(what).into());
-            }
-            Ok(Some(bytes))
+            Ok(Some(joined(connection, PLANS, number, size)?))
         })
         .await
     }
@@ -78,15 +47,7 @@ impl Store {
             })
             .await?;
         for number in found.into_iter().filter(|number| !named.contains(number)).map(int) {
-            self.write(move |writing| {
-                let connection = &writing.connection;
-                connection.prepare_cached("DELETE FROM plan_parts WHERE picture = ?1")?.execute([number])?;
-                connection
-                    .prepare_cached("DELETE FROM plan_pictures WHERE number = ?1")?
-                    .execute([number])?;
-                Ok(())
-            })
-            .await?;
+            self.write(move |writing| Ok(remove(writing.connection, PLANS, number)?)).await?;
         }
         Ok(())
     }

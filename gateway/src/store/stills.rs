@@ -4,12 +4,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::parts::{STILLS, joined, remove};
 use super::{Store, StoreError, int, unint};
 use crate::model::{DeviceIx, Metric};
 use crate::units::{Millis, Now, Timestamp};
 
-/// One transaction's share.
-const PART_BYTES: usize = 64 << 10;
 /// One that is not whole after so long never will be.
 const HALF_DONE_FOR: Millis = Millis::from_secs(600);
 /// How many go in one step.
@@ -70,27 +69,9 @@ impl Store {
                 .execute(params![device.0, at.0, int(now.steady.0), event.name(), kind, int(size)])?;
             Ok(writing.connection.last_insert_rowid())
         });
-        let number = number.await?;
-        for (place, part) in bytes.chunks(PART_BYTES).enumerate() {
-            let part = part.to_vec();
-            self.write(move |writing| {
-                writing
-                    .connection
-                    .prepare_cached("INSERT INTO still_parts (still, place, bytes) VALUES (?1, ?2, ?3)")?
-                    .execute(params![number, place as i64, part])?;
-                Ok(())
-            })
-            .await?;
-        }
-        self.write(move |writing| {
-            writing
-                .connection
-                .prepare_cached("UPDATE stills SET whole = 1 WHERE number = ?1")?
-                .execute([number])?;
-            Ok(())
-        })
-        .await?;
-        Ok(Some(unint(number)))
+        let number = unint(number.await?);
+        self.put_parts(STILLS, number, bytes).await?;
+        Ok(Some(number))
     }
 
     /// Newest first.
@@ -126,18 +107,7 @@ impl Store {
     pub async fn still_bytes(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(move |connection| {
             let Some(found) = one(connection, number)? else { return Ok(None) };
-            let mut statement =
-                connection.prepare_cached("SELECT bytes FROM still_parts WHERE still = ?1 ORDER BY place")?;
-            let mut rows = statement.query([int(number)])?;
-            let mut bytes = Vec::with_capacity(usize::try_from(found.bytes).unwrap_or(0));
-            while let Some(row) = rows.next()? {
-                bytes.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
-            }
-            if bytes.len() as u64 != found.bytes {
-                let what = format!("still {number} has {} of {} bytes", bytes.len(), found.bytes);
-                return Err(StoreError::Damaged(what).into());
-            }
-            Ok(Some(bytes))
+            Ok(Some(joined(connection, STILLS, number, found.bytes)?))
         })
         .await
     }
@@ -155,7 +125,7 @@ impl Store {
                 rows.collect::<Result<Vec<i64>, _>>()?
             };
             for &number in &doomed {
-                remove(writing.connection, number)?;
+                remove(writing.connection, STILLS, number)?;
             }
             Ok(doomed.len() as u32 == STEP_MAX)
         })
@@ -193,14 +163,8 @@ fn make_room(connection: &Connection, size: u64, limits: Limits) -> rusqlite::Re
             .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((number, bytes)) = oldest else { break };
-        remove(connection, number)?;
+        remove(connection, STILLS, number)?;
         kept = kept.saturating_sub(unint(bytes));
     }
-    Ok(())
-}
-
-fn remove(connection: &Connection, number: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM still_parts WHERE still = ?1")?.execute([number])?;
-    connection.prepare_cached("DELETE FROM stills WHERE number = ?1")?.execute([number])?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Photos in parts: whole or not there, once, within their limits; and what may come twice, once.
 
 use super::*;
-use crate::store::attachments::{EACH_MAX, NewAttachment, PART_BYTES, RESIDENT, Stored, clear};
+use crate::store::attachments::{EACH_MAX, NewAttachment, RESIDENT, Stored, clear};
+use crate::store::parts::PART_BYTES;
 use crate::store::repeats::{Answered, Done, KEPT_EACH, Repeatable};
 
 fn photo(alarm: u64, fill: u8, bytes: usize) -> NewAttachment {

@@ -245,7 +245,8 @@ async fn dead_units_do_not_slow_the_live_ones() {
                 "serial {serial}, {dead} of 10 dead: {slowest} polls where the healthy bus has {healthy}; all heard after {first:?}"
             );
             assert!(healthy * 95 / 100 <= slowest + 1, "{dead} dead: {counts:?}, healthy {healthy}");
-            assert!(*first < Duration::from_secs(8), "the live units were found after {first:?}");
+            // A busy machine may miss a unit's first answers, and then it is asked again after half a minute.
+            assert!(*first < Duration::from_secs(60), "the live units were found after {first:?}");
         }
     }
 }

@@ -162,8 +162,8 @@ pub async fn one(
 /// As a file of its kind, or of none that a browser would run.
 pub(super) fn served(kind: &str, bytes: Vec<u8>) -> ([(HeaderName, &'static str); 2], Vec<u8>) {
     let kind = Kind::ALL.into_iter().map(Kind::media_type).find(|known| *known == kind);
-    let kind = kind.unwrap_or("application/octet-stream");
-    ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, "inline")], bytes)
+    let as_file = (header::CONTENT_DISPOSITION, "inline");
+    ([(header::CONTENT_TYPE, kind.unwrap_or("application/octet-stream")), as_file], bytes)
 }
 
 fn view(api: &Api, one: &Attachment) -> AttachmentView {

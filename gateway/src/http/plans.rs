@@ -15,6 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::alarms::{allowed, parse};
+use super::aside::aside;
+use super::attachments::served;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params};
 use super::model::{Changed, Page};
@@ -170,10 +172,7 @@ pub async fn picture(
         return Ok((StatusCode::NOT_MODIFIED, keep).into_response());
     }
     let bytes = api.store.plan_picture(plan.picture.number).await?.ok_or_else(unknown)?;
-    let known = [picture::Kind::Jpeg, picture::Kind::Png, picture::Kind::Webp].map(picture::Kind::media_type);
-    let kind = known.into_iter().find(|kind| *kind == plan.picture.kind);
-    let kind = (header::CONTENT_TYPE, kind.unwrap_or("application/octet-stream"));
-    Ok((keep, [kind, (header::CONTENT_DISPOSITION, "inline")], bytes).into_response())
+    Ok((keep, served(&plan.picture.kind, bytes)).into_response())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -247,10 +246,7 @@ pub async fn put(
     })?;
     let taken = match bytes.is_empty() {
         true => None,
-        false => {
-            let taken = tokio::task::spawn_blocking(move || take(&bytes)).await;
-            Some(taken.map_err(anyhow::Error::from).map_err(ApiError::Internal)??)
-        }
+        false => Some(aside(move || take(&bytes)).await??),
     };
     // One at a time: whatever no plan names is cleared away.
     let _alone = api.own.plans.acquire().await.map_err(anyhow::Error::from).map_err(ApiError::Internal)?;
@@ -358,8 +354,7 @@ async fn change(api: &Api, caller: &Caller, change: Change) -> Result<Json<Chang
         let before = rows.version();
         let asked = change.clone();
         // A city's rows are copied for it.
-        let applied = tokio::task::spawn_blocking(move || asked.apply(rows.rows())).await;
-        let Some(next) = sound(applied.map_err(|fault| ApiError::Internal(fault.into()))?)? else {
+        let Some(next) = sound(aside(move || asked.apply(rows.rows())).await?)? else {
             return Ok(Json(Changed { version: before, changed: false }));
         };
         if api.store.save_plans(&next, audit(api, caller, &change, &next)).await? {

@@ -38,6 +38,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::worker::Worker;
 use crate::card::Card;
+use crate::decode::bytes::hex;
 use crate::grid::Registry;
 use crate::model::SignalClass;
 use crate::store::outbox::Row;
@@ -269,10 +270,6 @@ impl Notice {
             None => format!("the step found nobody, and the channel `{channel}` tells only persons"),
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::rules::Rules;
 use super::shape::Page;
 use super::{Config, check};
 use crate::clock;
+use crate::decode::bytes::hex;
 use crate::decode::camera::{Meanings, Named};
 use crate::decode::profile::Profiles;
 use crate::grid::import::{Parsed, Read, merge};
@@ -344,8 +345,4 @@ fn read_registry(
             (None, Rows::default())
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// In small letters, without anything between.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Two hexadecimal digits a byte, with any white space between.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> =
@@ -30,6 +35,7 @@ mod tests {
     fn hexadecimal_text_has_two_digits_a_byte() {
         assert_eq!(from_hex("a5 5A\n01"), Some(vec![0xa5, 0x5a, 1]));
         assert_eq!(from_hex(""), Some(Vec::new()));
+        assert_eq!(hex(&[0xa5, 0x5a, 1]), "a55a01");
         for odd in ["a55", "a5 5", "0x01", "烟"] {
             assert_eq!(from_hex(odd), None, "{odd}");
         }

@@ -15,7 +15,7 @@ use super::model::Page;
 use super::problem::ApiError;
 use super::rights::Right;
 use crate::accounts;
-use crate::decode::bytes::from_hex;
+use crate::decode::bytes::{from_hex, hex};
 use crate::decode::profile::Profiles;
 use crate::grid::Registry;
 use crate::io::orders::SCHEME;
@@ -95,10 +95,6 @@ impl OrderView {
             until: order.until.rfc3339(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Tell a LoRaWAN device something that it must confirm, such as how often it reports.

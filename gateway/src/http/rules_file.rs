@@ -18,6 +18,7 @@ use super::auth::Actor;
 use super::extract::Body;
 use super::problem::ApiError;
 use crate::config::difference;
+use crate::decode::bytes::hex;
 use crate::engine::rules::RuleBook;
 use crate::learning::preview::{self, DAYS_MAX, Tried};
 use crate::problem::{Problems, Severity};
@@ -320,7 +321,7 @@ fn may_save(tried: &Tried, named: &[String]) -> Result<String, ApiError> {
 }
 
 fn version(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes())[..16])
 }
 
 fn wrong(first: &RuleProblem) -> ApiError {

@@ -17,6 +17,7 @@ use super::post::{Answer, Post};
 use super::{Channel, Notice, Sent};
 use crate::clock;
 use crate::config;
+use crate::decode::bytes::hex;
 
 pub struct Webhook {
     name: String,
@@ -87,7 +88,7 @@ pub fn sign(secret: &str, stamp: i64, body: &[u8]) -> String {
     mac.update(stamp.to_string().as_bytes());
     mac.update(b".");
     mac.update(body);
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&mac.finalize().into_bytes())
 }
 
 /// What the answer means, and whether another try makes sense.

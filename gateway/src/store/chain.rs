@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::{Problem, Store, StoreError, unint};
+use crate::decode::bytes::hex;
 
 type Hash = [u8; 32];
 
@@ -169,10 +170,6 @@ fn add(hash: &mut Sha256, text: Option<&str>) {
             hash.update(text);
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Chains the rows of a file from before there were chains; does nothing once a chain has its anchor. In the migration's transaction.

@@ -6,6 +6,8 @@
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+use crate::decode::bytes::hex;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Algorithm {
     Md5,
@@ -14,7 +16,6 @@ enum Algorithm {
 
 impl Algorithm {
     fn hash(self, text: &str) -> String {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
             Self::Md5 => hex(&Md5::digest(text)),
             Self::Sha256 => hex(&Sha256::digest(text)),

@@ -297,24 +297,19 @@ impl App {
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));
         }
+        let ends = |check: String| camera::Ends {
+            world: world.clone(),
+            inlet: inlet.clone(),
+            clock,
+            stills: stills.clone(),
+            check: health.informative(check),
+        };
         for camera in &config.cameras {
-            let ends = camera::Ends {
-                world: world.clone(),
-                inlet: inlet.clone(),
-                clock,
-                stills: stills.clone(),
-                check: health.informative(format!("camera:{}", camera.name.get_ref())),
-            };
+            let ends = ends(format!("camera:{}", camera.name.get_ref()));
             tasks.spawn("camera", camera::Camera::new(camera, folder, ends)?.run(stop.clone()));
         }
         for device in &config.onvif {
-            let ends = camera::Ends {
-                world: world.clone(),
-                inlet: inlet.clone(),
-                clock,
-                stills: stills.clone(),
-                check: health.informative(format!("onvif:{}", device.name.get_ref())),
-            };
+            let ends = ends(format!("onvif:{}", device.name.get_ref()));
             tasks.spawn("onvif", PullPoint::new(device, folder, ends)?.run(stop.clone()));
         }
         if let Some(sparkplug) = &config.sparkplug {

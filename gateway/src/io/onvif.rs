@@ -5,35 +5,30 @@
 
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url, header};
+use reqwest::{Client, Method, Url, header};
 use roxmltree::Document;
 use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::camera::digest::{Session, Verdict};
+use super::camera::asking::{ANSWER_WITHIN, NotAnswered, ask, body, client};
+use super::camera::behind::Behind;
+use super::camera::digest::Session;
+use super::camera::pictures::Pictures;
+use super::camera::tries::Tries;
 use super::camera::{CameraError, Ends};
-use super::inlet::Inbound;
 use super::intake::inbound;
 use crate::config;
-use crate::decode::camera::{PICTURE_BYTES_MAX, Still, Wanted};
 use crate::decode::onvif::{NOTIFICATIONS_MAX, take};
 use crate::decode::{Message, Outcome};
-use crate::engine::backoff::Backoff;
-use crate::model::Event;
 use crate::units::Timestamp;
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// An answer with so many bytes is no list of events.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// So long the camera may wait for something to happen.
 const PULL_S: u64 = 10;
 /// A pull point that nobody renews ends by itself.
 const STANDS_S: u64 = 60;
-/// Cameras lock an account for up to half an hour.
-const LOCKED_FOR: Duration = Duration::from_secs(1_800);
 const UNSUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
 
 const DEVICE_SERVICE: &str = "/onvif/device_service";
@@ -43,18 +38,10 @@ const SUBSCRIPTIONS: &str = "http://docs.oasis-open.org/wsn/bw-2/SubscriptionMan
 /// Why following ended; each is followed by another try.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
-    #[error("the camera cannot be reached: {0}")]
-    Unreachable(String),
     #[error(
-        "the camera answers {0} to {1}; check `url`, the rights of `user`, and that ONVIF is switched on in the camera"
+        "{1} (asked for {0}; ONVIF is switched on in the camera by itself, and often has users of its own)"
     )]
-    Refused(StatusCode, &'static str),
-    #[error(
-        "the camera refuses user or password; the next try is in half an hour, because cameras lock an account after a few: correct them in station.toml and restart. ONVIF often has users of its own"
-    )]
-    WrongPassword,
-    #[error("the camera offers no Digest authentication; switch it on for ONVIF in the camera")]
-    NoDigest,
+    NotAnswered(&'static str, #[source] NotAnswered),
     #[error("the camera's answer to {0} cannot be read: {1}")]
     Broken(&'static str, String),
     #[error("the gateway is stopping")]
@@ -68,6 +55,8 @@ pub struct PullPoint {
     snapshot: Option<Url>,
     session: Session,
     client: Client,
+    behind: Behind,
+    pictures: Pictures,
     ends: Ends,
 }
 
@@ -146,55 +135,40 @@ impl PullPoint {
         let url = |text: &str| Url::parse(text).map_err(|_| CameraError::Url(name.clone()));
         let base = url(config.url.get_ref())?;
         let snapshot = config.snapshot_url.as_ref().map(|text| url(text.get_ref())).transpose()?;
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .connect_timeout(CONNECT_WITHIN)
-            .redirect(Policy::none())
-            .user_agent(concat!("gridwarden/", env!("CARGO_PKG_VERSION")))
-            .build()?;
         Ok(Self {
             session: Session::new(config.user.get_ref().clone(), password),
+            behind: Behind::new(format!("onvif:{name}")),
             name,
             base,
             snapshot,
-            client,
+            client: client()?,
+            pictures: Pictures::default(),
             ends,
         })
     }
 
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::default();
-        let mut told = false;
+        let mut tries = Tries::default();
         loop {
             let (mut heard, mut point) = (None, None);
             let ended = select! {
                 () = stop.cancelled() => Ended::Stopping,
                 ended = self.follow(&mut heard, &mut point) => ended,
             };
-            if let Ended::Stopping = ended {
-                if let Some(point) = point {
-                    let _ = timeout(UNSUBSCRIBE_WITHIN, self.call(&point, &Ask::unsubscribe())).await; // It ends by itself, too.
+            let locked = match ended {
+                Ended::Stopping => {
+                    if let Some(point) = point {
+                        let _ = timeout(UNSUBSCRIBE_WITHIN, self.call(&point, &Ask::unsubscribe())).await; // It ends by itself, too.
+                    }
+                    return Ok(());
                 }
-                return Ok(());
-            }
-            metrics::counter!("gridwarden_camera_reconnects_total", "camera" => self.name.clone())
-                .increment(1);
-            self.ends.check.wrong(ended.to_string());
-            if let Some(since) = heard {
-                (told, backoff) = (false, Backoff::default());
-                self.gone(since).await;
-            }
-            if !std::mem::replace(&mut told, true) {
-                tracing::warn!(camera = %self.name, reason = %ended, "the events of a camera are not heard; trying again until they are");
-            }
-            let wait = match ended {
-                Ended::WrongPassword => LOCKED_FOR,
-                Ended::Unreachable(_)
-                | Ended::Refused(..)
-                | Ended::NoDigest
-                | Ended::Broken(..)
-                | Ended::Stopping => backoff.failed(fastrand::f64()).as_duration(),
+                Ended::NotAnswered(_, NotAnswered::WrongPassword) => true,
+                Ended::NotAnswered(..) | Ended::Broken(..) => false,
             };
+            if let Some(since) = heard {
+                self.behind.gone(since, &self.ends).await;
+            }
+            let wait = tries.ended(&self.name, &ended, locked, heard.is_some(), &self.ends.check);
             select! {
                 () = stop.cancelled() => return Ok(()),
                 () = sleep(wait) => (),
@@ -230,6 +204,7 @@ impl PullPoint {
             if heard.is_none() {
                 self.ends.check.fine();
                 tracing::info!(camera = %self.name, "the events of a camera are heard");
+                self.behind.back(&self.ends).await.map_err(|_| Ended::Stopping)?;
             }
             *heard = Some(self.ends.clock.now().wall);
             self.hand_on(&answer).await?;
@@ -252,25 +227,12 @@ impl PullPoint {
         };
         let inbound = inbound(&format!("onvif:{}", self.name), &message, decoded);
         self.ends.inlet.send(inbound).await.map_err(|_| Ended::Stopping)?;
-        self.keep_picture(wanted).await;
-        Ok(())
-    }
-
-    /// After the event: no alarm waits for it. A camera that cannot show one is followed all the same.
-    async fn keep_picture(&mut self, wanted: Wanted) {
-        let (Some((device, event, at)), Some(url)) = (wanted, self.snapshot.clone()) else { return };
-        let picture =
-            timeout(ANSWER_WITHIN, self.answered(&url, None, "the picture", PICTURE_BYTES_MAX)).await;
-        if let Ok(Ok(bytes)) = picture {
-            self.ends.stills.keep_beside(vec![Still { device, event, at, bytes }]);
+        // A camera that cannot show one is followed all the same.
+        if let (Some(wanted), Some(url)) = (wanted, self.snapshot.clone()) {
+            let with = (self.client.clone(), self.session.clone());
+            self.pictures.ask(wanted, self.ends.clock.now().steady, url, with, self.ends.stills.clone());
         }
-    }
-
-    async fn gone(&self, since: Timestamp) {
-        let device = self.ends.world.load().registry.device_by_address(&format!("onvif:{}", self.name));
-        let Some(device) = device else { return };
-        let event = Event::Gone { device, since, received: self.ends.clock.now().wall };
-        let _ = self.ends.inlet.send(Inbound { events: vec![event], ..Inbound::default() }).await; // Else everything ends.
+        Ok(())
     }
 
     /// The camera at the address that we know, by the path that it gave.
@@ -283,66 +245,20 @@ impl PullPoint {
         Ok(url)
     }
 
-    async fn call(&mut self, url: &Url, ask: &Ask) -> Result<String, Ended> {
+    async fn call(&mut self, url: &Url, asked: &Ask) -> Result<String, Ended> {
+        let not = |why| Ended::NotAnswered(asked.name, why);
         let within = ANSWER_WITHIN + Duration::from_secs(PULL_S);
-        let answer = timeout(within, self.answered(url, Some(ask), ask.name, ANSWER_BYTES_MAX));
-        let bytes = answer.await.map_err(|_| {
-            Ended::Unreachable(format!("no answer to {} within {} s", ask.name, within.as_secs()))
-        })??;
-        String::from_utf8(bytes).map_err(|error| Ended::Broken(ask.name, error.to_string()))
-    }
-
-    /// With the answer to the camera's challenge, when there is one.
-    async fn answered(
-        &mut self,
-        url: &Url,
-        ask: Option<&Ask>,
-        name: &'static str,
-        bytes_max: usize,
-    ) -> Result<Vec<u8>, Ended> {
-        let uri = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
+        let whole = |request: reqwest::RequestBuilder| {
+            let kind = format!("application/soap+xml; charset=utf-8; action=\"{}\"", asked.action);
+            request.header(header::CONTENT_TYPE, kind).body(asked.envelope(url.as_str()))
         };
-        for _ in 0..3 {
-            let cnonce = format!("{:016x}", fastrand::u64(..));
-            let (method, mut request) = match ask {
-                Some(ask) => {
-                    let kind = format!("application/soap+xml; charset=utf-8; action=\"{}\"", ask.action);
-                    let request = self.client.post(url.clone()).header(header::CONTENT_TYPE, kind);
-                    ("POST", request.body(ask.envelope(url.as_str())))
-                }
-                None => ("GET", self.client.get(url.clone())),
-            };
-            if let Some(answer) = self.session.authorization(method, &uri, &cnonce) {
-                request = request.header(header::AUTHORIZATION, answer);
-            }
-            let unreachable = |error: reqwest::Error| {
-                Ended::Unreachable(super::driver::Chain(&error.without_url()).to_string())
-            };
-            let mut response = request.send().await.map_err(unreachable)?;
-            match response.status() {
-                StatusCode::OK => {
-                    let mut bytes = Vec::new();
-                    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-                        if bytes_max < bytes.len() + chunk.len() {
-                            return Err(Ended::Broken(name, format!("it has more than {bytes_max} bytes")));
-                        }
-                        bytes.extend_from_slice(&chunk);
-                    }
-                    return Ok(bytes);
-                }
-                StatusCode::UNAUTHORIZED => (),
-                status => return Err(Ended::Refused(status, name)),
-            }
-            let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
-            match self.session.challenged(challenges.iter().filter_map(|value| value.to_str().ok())) {
-                Verdict::Answer => (),
-                Verdict::WrongPassword => return Err(Ended::WrongPassword),
-                Verdict::NoDigest => return Err(Ended::NoDigest),
-            }
-        }
-        Err(Ended::WrongPassword)
+        let answer = timeout(within, async {
+            let response = ask(&self.client, &mut self.session, (Method::POST, url), within, whole).await?;
+            body(response, ANSWER_BYTES_MAX).await
+        });
+        let late = |_| NotAnswered::Unreachable(format!("no answer within {} s", within.as_secs()));
+        let bytes = answer.await.map_err(late).map_err(not)?.map_err(not)?;
+        String::from_utf8(bytes).map_err(|error| Ended::Broken(asked.name, error.to_string()))
     }
 }
 

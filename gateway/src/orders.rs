@@ -77,10 +77,6 @@ impl Order {
         if self.stage.is_open() && self.until <= now { "unconfirmed" } else { self.stage.name() }
     }
 
-    pub fn is_open(&self, now: Timestamp) -> bool {
-        self.stage.is_open() && now < self.until
-    }
-
     /// Answers come twice and out of order; whether it came further. What the device itself says is the last word, also after the end and after a failure: some servers try again.
     pub fn hear(&mut self, said: &Said, at: Timestamp) -> bool {
         let (stage, note) = match (said, self.stage) {
@@ -99,9 +95,11 @@ impl Order {
         true
     }
 
-    /// It could not be handed over, and waits.
-    pub fn stays(&mut self, why: String) {
+    /// It could not be handed over, and waits; whether that is for another reason than before.
+    pub fn stays(&mut self, why: String) -> bool {
+        let new = self.note != why;
         self.note = why;
+        new
     }
 }
 

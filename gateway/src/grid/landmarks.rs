@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 
 use super::Device;
+use super::locate::DEGREE_M;
 use crate::model::{CellIx, DeviceIx, DeviceKind};
 
 /// Side of a square in degrees; about 550 m from south to north.
 const SQUARE_DEG: f64 = 0.005;
-const DEGREE_M: f64 = 111_320.0;
 /// Near the poles a degree of longitude is nothing: there the search goes no further than from here.
 const LATITUDE_MAX_DEG: f64 = 85.0;
 
@@ -64,22 +64,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::units::Timestamp;
 
     fn hydrant(number: u32, position: Option<[f64; 2]>) -> Device {
-        Device {
-            ix: DeviceIx(number),
-            id: format!("H-{number}"),
-            kind: DeviceKind::Hydrant,
-            name: String::new(),
-            address: String::new(),
-            cells: Vec::new(),
-            place: String::new(),
-            position,
-            silent_after: None,
-            registered: Timestamp(0),
-            retired: number == 0,
-        }
+        let bare = Device::bare(DeviceIx(number), DeviceKind::Hydrant, format!("H-{number}"));
+        Device { position, retired: number == 0, ..bare }
     }
 
     proptest! {

@@ -210,10 +210,12 @@ impl<'a> Locator<'a> {
     }
 }
 
+/// Of latitude, and of longitude at the equator.
+pub(super) const DEGREE_M: f64 = 111_320.0;
+
 fn in_metres(area: &MultiPolygon, origin: Coord) -> MultiPolygon {
-    const METRES_PER_DEGREE: f64 = 111_320.0;
-    let east = METRES_PER_DEGREE * origin.y.to_radians().cos();
-    area.map_coords(|at| Coord { x: (at.x - origin.x) * east, y: (at.y - origin.y) * METRES_PER_DEGREE })
+    let east = DEGREE_M * origin.y.to_radians().cos();
+    area.map_coords(|at| Coord { x: (at.x - origin.x) * east, y: (at.y - origin.y) * DEGREE_M })
 }
 
 #[cfg(test)]

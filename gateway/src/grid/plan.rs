@@ -4,6 +4,8 @@
 //! ([`crate::store::plans`]); here is only what it shows and where on it the devices are, in parts of its width and height, so that a better picture of the same floor moves nothing.
 //! A device has one pin at the most.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Rows;
@@ -102,12 +104,13 @@ impl Change {
             }
             Self::Hang { code, devices } => {
                 known(code)?;
-                next.pins.retain(|pin| {
-                    pin.plan != *code && devices.iter().all(|(device, _)| *device != pin.device)
-                });
+                let asked: HashSet<&str> = devices.iter().map(|(device, _)| device.as_str()).collect();
+                next.pins.retain(|pin| pin.plan != *code && !asked.contains(pin.device.as_str()));
+                let ids = rows.devices.iter().map(|device| device.id.as_str());
+                let known: HashSet<&str> = ids.filter(|id| asked.contains(id)).collect();
                 let mut wrong = Vec::new();
                 for (device, at) in devices {
-                    if !rows.devices.iter().any(|known| known.id == *device) {
+                    if !known.contains(device.as_str()) {
                         wrong.push(format!("there is no device `{device}`"));
                     }
                     match Pin::rounded(*at) {

@@ -19,6 +19,7 @@ use super::problem::ApiError;
 use super::rights::{Area, Concern, Reach, Right};
 use crate::card::{Card, Still};
 use crate::grid::Registry;
+use crate::live::StillRef;
 use crate::model::{Action, Alarm, AlarmId, AlarmState, Deed, SignalClass};
 use crate::store::alarms::{Query, Seen};
 use crate::units::{Millis, Timestamp};
@@ -29,8 +30,6 @@ pub(super) const NOTE_CHARACTERS_MAX: usize = 1000;
 const TEXT_CHARACTERS_MAX: usize = 200;
 /// A picture so near an alarm of the same camera is of what raised it.
 const STILL_WITHIN: Millis = Millis::from_secs(60);
-/// Of the newest pictures of a camera; one a minute of each event is kept.
-const STILLS_LOOKED_AT: u32 = 50;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -187,13 +186,10 @@ async fn with_late_still(api: &Api, alarm: &Alarm, mut card: Card) -> Result<Car
     if shown.is_some_and(|at| alarm.raised <= at + STILL_WITHIN) {
         return Ok(card);
     }
-    let newest = api.store.stills(device, STILLS_LOOKED_AT).await?;
-    let late = newest
-        .iter()
-        .rev()
-        .find(|still| alarm.raised <= still.at + STILL_WITHIN && still.at <= alarm.raised + STILL_WITHIN);
-    if let Some(still) = late {
-        camera.still = Some(Still { id: format!("S-{}", still.number), at: still.at.rfc3339() });
+    let (from, to) = (alarm.raised - STILL_WITHIN, alarm.raised + STILL_WITHIN);
+    if let Some(still) = api.store.first_still(device, from, to).await? {
+        let id = StillRef { number: still.number, at: still.at }.id();
+        camera.still = Some(Still { id, at: still.at.rfc3339() });
     }
     Ok(card)
 }

@@ -312,10 +312,18 @@ impl Feed {
         let alarms = &self.sight.alarms;
         // A department was perhaps only called for it.
         let seen = alarms.has(alarm, &world.registry)
-            || self.api.store.is_case(alarms.people.clone(), alarm.id).await.unwrap_or_else(|error| {
-                tracing::warn!(error = %anyhow::Error::from(error), alarm = %alarm.id, "an event is not shown to somebody who may have been called: the store does not answer");
-                false
-            });
+            || match tokio::time::timeout(
+                ANSWER_WITHIN,
+                self.api.store.is_case(alarms.people.clone(), alarm.id),
+            )
+            .await
+            {
+                Ok(Ok(case)) => case,
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!(alarm = %alarm.id, "an event is not shown to somebody who may have been called: the store does not answer");
+                    false
+                }
+            };
         if !seen {
             return;
         }

@@ -160,7 +160,7 @@ pub async fn give(
             TooMany::OfAll => format!("{OPEN_MAX} orders are not confirmed: is the network server there?"),
         })
     })?;
-    api.inlet.ways.ring();
+    api.inlet.ways.ring(order.device);
     Ok((StatusCode::ACCEPTED, Json(OrderView::of(number, &order, &world.registry, now))))
 }
 

@@ -39,21 +39,23 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     router
 }
 
+/// Whether this is one of what the reader has or takes.
+pub(super) fn asks(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().trim_start_matches("W/").split(';').next() == Some(wanted))
+}
+
 fn answer(file: &'static File, headers: &HeaderMap) -> Response {
-    let asks = |name: HeaderName, wanted: &str| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values
-            .flat_map(|value| value.split(','))
-            .any(|part| part.trim().trim_start_matches("W/").split(';').next() == Some(wanted))
-    };
     let keep =
         if file.address.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let about = [(header::ETAG, file.tag), (header::CACHE_CONTROL, keep), (header::VARY, "accept-encoding")];
-    if asks(header::IF_NONE_MATCH, file.tag) {
+    if asks(headers, header::IF_NONE_MATCH, file.tag) {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
     match file.gzip {
-        Some(small) if asks(header::ACCEPT_ENCODING, "gzip") => {
+        Some(small) if asks(headers, header::ACCEPT_ENCODING, "gzip") => {
             (about, [(header::CONTENT_TYPE, file.kind), (header::CONTENT_ENCODING, "gzip")], small)
                 .into_response()
         }

@@ -3,6 +3,7 @@
 //! The body is the picture itself; what it is is told by its first bytes ([`crate::picture`]), never by what the request says. SVG is refused: it can carry script, and what a browser draws from it
 //! is not bounded. What a plan may say is decided in [`crate::grid::plan`]; the station takes it over as it takes over an import, within two seconds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -20,12 +21,13 @@ use super::attachments::served;
 use super::auth::{Actor, Caller};
 use super::extract::{self, Body, Params};
 use super::model::{Changed, Page};
+use super::page::asks;
 use super::problem::ApiError;
 use super::registry::{TRIES, changed_meanwhile, newest};
 use super::rights::Right;
+use crate::grid::Rows;
 use crate::grid::edit::Refused;
-use crate::grid::plan::{Change, Picture, Plan, Shows};
-use crate::grid::{Registry, Rows};
+use crate::grid::plan::{Change, Picture, Pin, Plan, Shows};
 use crate::picture;
 use crate::store::Audit;
 
@@ -74,13 +76,12 @@ pub struct Hanging {
 }
 
 impl PlanView {
-    fn of(plan: &Plan, registry: &Registry) -> Self {
+    fn of(plan: &Plan, here: &[&Pin]) -> Self {
         let Plan { code, cell, name, shows, picture } = plan;
         let (building, floor, corners) = match shows {
             Shows::Floor { building, floor } => (Some(building.clone()), Some(*floor), None),
             Shows::Ground { corners } => (None, None, Some(*corners)),
         };
-        let here = registry.rows().pins.iter().filter(|pin| pin.plan == *code);
         Self {
             code: code.clone(),
             cell: cell.clone(),
@@ -92,7 +93,7 @@ impl PlanView {
             height: picture.height,
             bytes: picture.bytes,
             path: format!("/api/v1/plans/{code}/picture?v={}", picture.number),
-            devices: here.map(|pin| Hanging { device: pin.device.clone(), at: pin.at }).collect(),
+            devices: here.iter().map(|pin| Hanging { device: pin.device.clone(), at: pin.at }).collect(),
         }
     }
 }
@@ -119,12 +120,17 @@ pub async fn list(
     let registry = api.world.load().registry.clone();
     let limit = extract::limit(filter.limit, PAGE_MAX)?;
     let area = caller.area(Right::Cells, &registry, api.clock.now().wall);
+    let mut pins: HashMap<&str, Vec<&Pin>> = HashMap::new();
+    for pin in &registry.rows().pins {
+        pins.entry(&pin.plan).or_default().push(pin);
+    }
+    let on = |plan: &Plan| pins.get(plan.code.as_str()).map(Vec::as_slice).unwrap_or_default();
     let plans = registry.rows().plans.iter();
     let found = plans
         .filter(|plan| filter.after.as_ref().is_none_or(|after| *after < plan.code))
         .filter(|plan| area.has_code(&plan.cell, &registry))
         .take(limit as usize + 1)
-        .map(|plan| PlanView::of(plan, &registry))
+        .map(|plan| PlanView::of(plan, on(plan)))
         .collect();
     Ok(Json(Page::cut(found, limit, |plan: &PlanView| plan.code.clone())))
 }
@@ -165,7 +171,7 @@ pub async fn picture(
         }
     }
     let tag = format!("\"plan-{}\"", plan.picture.number);
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let known = asks(&headers, header::IF_NONE_MATCH, &tag);
     // Kept by the browser and asked for again each time: whoever may no longer look gets nothing.
     let keep = [(header::ETAG, tag), (header::CACHE_CONTROL, "private, no-cache".into())];
     if known {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use super::Api;
+use super::aside::aside;
 use super::problem::ApiError;
 use crate::grid::Registry;
 
@@ -17,7 +18,8 @@ pub async fn newest(api: &Api) -> Result<Arc<Registry>, ApiError> {
     if api.store.registry_version().await? == known.version() {
         return Ok(known);
     }
-    Ok(Registry::build(api.store.load_registry().await?))
+    let rows = api.store.load_registry().await?;
+    aside(move || Registry::build(rows)).await
 }
 
 pub fn changed_meanwhile() -> ApiError {

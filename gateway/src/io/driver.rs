@@ -457,7 +457,7 @@ impl<D: Disk> Driver<D> {
             && gathered.orders.is_empty()
             && snapshot.is_none();
         if batch.is_none() && nothing {
-            gathered.tickets.into_iter().for_each(Ticket::done);
+            Ticket::all_done(&gathered.tickets);
             return None;
         }
         if snapshot.is_some() {

@@ -23,42 +23,45 @@ pub const SCHEME: &str = "lora:";
 /// Where LoRaWAN devices were heard last, since the start. As many as the registry has.
 #[derive(Default)]
 pub struct Ways {
-    heard: Mutex<BTreeMap<DeviceIx, Way>>,
-    /// Devices for which an order waits.
-    wanted: Mutex<BTreeSet<DeviceIx>>,
+    known: Mutex<Known>,
     bell: Notify,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Default)]
+struct Known {
+    heard: BTreeMap<DeviceIx, Way>,
+    /// Devices for which an order waits.
+    wanted: BTreeSet<DeviceIx>,
+    /// Those of them that were heard since they were tried last, or have a new order.
+    ready: BTreeSet<DeviceIx>,
 }
 
 impl Ways {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A message on `topic` became these events.
     pub fn hear(&self, topic: &str, events: &[Event]) {
         let Some(Event::Report(report)) = events.first() else { return };
         if !topic.ends_with("/up") {
             return;
         }
-        {
-            let mut heard = lock(&self.heard);
-            if !heard.get(&report.device).is_some_and(|way| way.is_of(topic)) {
-                let Some(way) = Way::heard(topic) else { return };
-                heard.insert(report.device, way);
-            }
+        let mut known = self.known();
+        if !known.heard.get(&report.device).is_some_and(|way| way.is_of(topic)) {
+            let Some(way) = Way::heard(topic) else { return };
+            known.heard.insert(report.device, way);
         }
-        if lock(&self.wanted).contains(&report.device) {
+        if known.wanted.contains(&report.device) {
+            known.ready.insert(report.device);
             self.bell.notify_one();
         }
     }
 
-    /// There is a new order.
-    pub fn ring(&self) {
+    /// There is a new order for this device.
+    pub fn ring(&self, device: DeviceIx) {
+        self.known().ready.insert(device);
         self.bell.notify_one();
-    }
-
-    fn of(&self, device: DeviceIx) -> Option<Way> {
-        lock(&self.heard).get(&device).cloned()
     }
 }
 
@@ -84,27 +87,21 @@ impl Orders {
         }
     }
 
-    /// Every order that waits and whose device was heard.
+    /// The orders that wait for devices that are ready; one that fails waits until its device is heard again.
     async fn hand_over(&self) -> anyhow::Result<()> {
+        let ready = std::mem::take(&mut self.ways.known().ready);
         let waiting = self.store.orders_waiting(self.clock.now().wall).await?;
-        *lock(&self.ways.wanted) = waiting.iter().map(|(_, order)| order.device).collect();
-        let mut left = BTreeSet::new();
-        for (number, order) in waiting {
-            let Some(way) = self.ways.of(order.device) else {
-                left.insert(order.device);
-                continue;
-            };
+        self.ways.known().wanted = waiting.iter().map(|(_, order)| order.device).collect();
+        for (number, order) in waiting.into_iter().filter(|(_, order)| ready.contains(&order.device)) {
+            let way = self.ways.known().heard.get(&order.device).cloned();
+            let Some(way) = way else { continue };
             let handed = self.send(&order, &way).await;
             match &handed {
                 Ok(()) => tracing::info!(number, "the network server has the order"),
-                Err(why) => {
-                    tracing::warn!(number, why, "the order waits until the device is heard again");
-                    left.insert(order.device);
-                }
+                Err(why) => tracing::warn!(number, why, "the order waits until the device is heard again"),
             }
             self.store.order_handed(order.id, handed, self.clock.now().wall).await?;
         }
-        *lock(&self.ways.wanted) = left;
         Ok(())
     }
 

@@ -83,10 +83,7 @@ impl Store {
         self.write(move |writing| {
             change(writing.connection, &id, |order| match handed {
                 Ok(()) => order.hear(&Said::Queued, at),
-                Err(why) => {
-                    order.stays(why);
-                    true
-                }
+                Err(why) => order.stays(why),
             })
         })
         .await

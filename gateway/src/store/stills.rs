@@ -86,6 +86,22 @@ impl Store {
         .await
     }
 
+    /// The first one that came of what a camera saw from one moment to another, both counted.
+    pub async fn first_still(
+        &self,
+        device: DeviceIx,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Option<Still>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "{COLUMNS} WHERE device = ?1 AND whole = 1 AND at BETWEEN ?2 AND ?3 ORDER BY number LIMIT 1"
+            ))?;
+            Ok(statement.query_row(params![device.0, from.0, to.0], still).optional()?)
+        })
+        .await
+    }
+
     /// The newest of each camera.
     pub async fn newest_stills(&self) -> Result<Vec<Still>, StoreError> {
         self.read(move |connection| {

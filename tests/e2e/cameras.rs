@@ -19,14 +19,11 @@ fn site(receiver: &Receiver, more: &str) -> Site {
     ));
     site.write("door", SECRET);
     site.write("camera-password", PASSWORD);
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write(
+    site.append(
         "devices.csv",
-        &format!(
-            "{devices}CAM-1,camera,东门摄像头,hikvision:44:19:b6:00:00:01,S1-C1-G1,东门,118.905,32.11,\n\
+        "CAM-1,camera,东门摄像头,hikvision:44:19:b6:00:00:01,S1-C1-G1,东门,118.905,32.11,\n\
              CAM-2,camera,西门摄像头,hikvision:gate,S1-C1-G1,西门,118.906,32.11,\n\
-             DOOR-1,access_camera,1栋门禁,hikvision:192.168.1.31,S1-C1-G1,1栋,118.904,32.11,\n"
-        ),
+             DOOR-1,access_camera,1栋门禁,hikvision:192.168.1.31,S1-C1-G1,1栋,118.904,32.11,\n",
     );
     let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
     let rule = |name: &str, flag: &str| {
@@ -140,11 +137,7 @@ async fn a_picture_that_is_too_large_costs_no_event() {
 async fn a_snapshot_of_frigate_stands_on_the_card_of_the_alarm_before_it() {
     let receiver = Receiver::start().await;
     let site = site(&receiver, "[[topic]]\nfilter = \"frigate/#\"\ndecoder = \"frigate\"\n");
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write(
-        "devices.csv",
-        &format!("{devices}CAM-3,camera,车棚摄像头,frigate:shed,S1-C1-G1,车棚,118.905,32.11,\n"),
-    );
+    site.append("devices.csv", "CAM-3,camera,车棚摄像头,frigate:shed,S1-C1-G1,车棚,118.905,32.11,\n");
     let station = site.start().await;
     let mut client = Mad::connect(station.mqtt_port, "frigate").await.unwrap();
     client.publish_safe("frigate/shed/person/snapshot", &picture()).await.unwrap();

@@ -84,11 +84,7 @@ fn site(centre: &str, forward: &str) -> Site {
     ));
     let rules = std::fs::read_to_string(root().join("config/rules.toml")).unwrap();
     site.write("rules.toml", &rules.replace("\"duty\"", "\"mqtt\""));
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write(
-        "devices.csv",
-        &(devices + "SD-5,smoke_detector,厨房烟感,,S1-C1-G2,2栋1单元201,118.915,32.11,\n"),
-    );
+    site.append("devices.csv", "SD-5,smoke_detector,厨房烟感,,S1-C1-G2,2栋1单元201,118.915,32.11,\n");
     site
 }
 

@@ -299,8 +299,7 @@ async fn a_store_that_cannot_be_read_does_not_end_the_station() {
     disk.refuses_reads(EIO);
     let mut routine = running.publisher("gridwarden/up/SD-4", &json!({"values": {"battery": 42}}));
     let mut fire = running.publisher("gridwarden/up/SD-1", &json!({"values": {"smoke": true}}));
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write("devices.csv", &format!("{devices}SD-9,smoke_detector,新烟感,,S1-C1-G2,3栋,118.915,32.11,\n"));
+    site.append("devices.csv", "SD-9,smoke_detector,新烟感,,S1-C1-G2,3栋,118.915,32.11,\n");
     running.signal("HUP").await;
     eventually("some task cannot read", 40, || async {
         let log = running.log();

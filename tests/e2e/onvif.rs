@@ -12,17 +12,10 @@ fn site(receiver: &Receiver, device: &Onvif, password: &str) -> Site {
         device.port
     ));
     site.write("onvif-password", password);
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write(
-        "devices.csv",
-        &format!("{devices}CAM-1,camera,东门摄像头,onvif:gate,S1-C1-G1,东门,118.905,32.11,\n"),
-    );
-    let rules = std::fs::read_to_string(site.file("rules.toml")).unwrap();
-    site.write(
+    site.append("devices.csv", "CAM-1,camera,东门摄像头,onvif:gate,S1-C1-G1,东门,118.905,32.11,\n");
+    site.append(
         "rules.toml",
-        &format!(
-            "{rules}\n[[rule]]\nname = \"lane\"\nclass = \"supervisory\"\ntext = \"{{place}}\"\nkinds = [\"camera\"]\nstate = {{ flag = \"fire_lane_blocked\" }}\nladder = \"fire\"\nclose = \"returned\"\n"
-        ),
+        "\n[[rule]]\nname = \"lane\"\nclass = \"supervisory\"\ntext = \"{place}\"\nkinds = [\"camera\"]\nstate = { flag = \"fire_lane_blocked\" }\nladder = \"fire\"\nclose = \"returned\"\n",
     );
     site
 }

@@ -1,49 +1,33 @@
 //! Orders to LoRaWAN devices through a network server that speaks by ChirpStack's own published messages, on a real broker: waiting, handed over, sent, confirmed, and not.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use gateway::store::Store;
 use serde_json::{Value, json};
 use tests::neighbours::{Neighbour, eventually, mosquitto, publish, python, root};
 use tests::site::{Receiver, Site, Station};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tests::talker::Talker;
+use tokio::process::Command;
 
 const UPLINK: &str = "up 017564037B0A00";
 
-struct ChirpStack {
-    _child: Child,
-    commands: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
-}
+struct ChirpStack(Talker);
 
 impl ChirpStack {
     async fn start(broker: &Neighbour) -> Self {
-        let mut child = Command::new(python())
-            .arg(root().join("tests/neighbours/chirpstack.py"))
-            .arg(broker.port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("`make setup-test` installs it");
-        let commands = child.stdin.take().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut server = Self { _child: child, commands, lines };
+        let mut program = Command::new(python());
+        program.arg(root().join("tests/neighbours/chirpstack.py")).arg(broker.port.to_string());
+        let mut server = Self(Talker::start(&mut program));
         assert_eq!(server.says().await, "ready");
         server
     }
 
     async fn says(&mut self) -> String {
-        let line = tokio::time::timeout(Duration::from_secs(20), self.lines.next_line()).await;
-        line.expect("it speaks").unwrap().expect("`make setup-test` installs its packages")
+        self.0.line(20).await
     }
 
     /// Something happens, and then it was told what it says; both in any order.
     async fn happens(&mut self, what: &str, told: &[&str]) {
-        self.commands.write_all(format!("{what}\n").as_bytes()).await.unwrap();
+        self.0.tell(what).await;
         let mut said = Vec::new();
         while said.len() <= told.len() {
             said.push(self.says().await);
@@ -65,10 +49,9 @@ async fn site(commands: bool) -> (Neighbour, ChirpStack, Site) {
         receiver.config(),
         broker.port
     ));
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write(
+    site.append(
         "devices.csv",
-        &format!("{devices}HY-9,hydrant,东门消火栓,lora:24e124136b502217,S1-C1-G1,东门,118.905,32.11,\n"),
+        "HY-9,hydrant,东门消火栓,lora:24e124136b502217,S1-C1-G1,东门,118.905,32.11,\n",
     );
     (broker, server, site)
 }

@@ -13,8 +13,7 @@ async fn a_reload_takes_over_changed_files_of_the_registry() {
     let ports = fix_ports(&site);
     let station = Running::start(&site, ports, &[]).await;
     station.publish("gridwarden/up/SD-9", &json!({"values": {"smoke": false}})).await; // A stranger: it waits.
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
-    site.write("devices.csv", &format!("{devices}SD-9,smoke_detector,新烟感,,S1-C1-G2,3栋,118.915,32.11,\n"));
+    site.append("devices.csv", "SD-9,smoke_detector,新烟感,,S1-C1-G2,3栋,118.915,32.11,\n");
     let people = std::fs::read_to_string(site.file("people.csv")).unwrap();
     site.write(
         "people.csv",

@@ -1,53 +1,32 @@
 //! The gateway as a Sparkplug host, beside an edge node that somebody else's library speaks for, on a real broker.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tests::neighbours::{eventually, mosquitto, root};
 use tests::running::{Running, fix_ports};
 use tests::site::{Receiver, Site, Station};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tests::talker::Talker;
+use tokio::process::Command;
 
-struct Node {
-    child: Child,
-    commands: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
+struct Node(Talker);
 
 impl Node {
     fn start(port: u16) -> Self {
-        let mut child = Command::new(root().join(".run/sparkplug/bin/python"))
-            .args([
-                &root().join("tests/neighbours/sparkplug_node.py").display().to_string(),
-                &port.to_string(),
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("`make setup-test` installs it");
-        let commands = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, commands, lines }
+        let mut program = Command::new(root().join(".run/sparkplug/bin/python"));
+        program.arg(root().join("tests/neighbours/sparkplug_node.py")).arg(port.to_string());
+        Self(Talker::start(&mut program))
     }
 
     async fn tell(&mut self, command: &str) {
-        let commands = self.commands.as_mut().expect("it lives");
-        commands.write_all(format!("{command}\n").as_bytes()).await.unwrap();
-        commands.flush().await.unwrap();
+        self.0.tell(command).await;
     }
 
     async fn says(&mut self, wanted: &str) {
-        let line = tokio::time::timeout(Duration::from_secs(20), self.lines.next_line()).await;
-        assert_eq!(line.expect(wanted).unwrap().as_deref(), Some(wanted));
+        assert_eq!(self.0.line(20).await, wanted);
     }
 
     /// Without a word.
     async fn dies(&mut self) {
-        self.commands = None;
-        self.child.wait().await.unwrap();
+        self.0.dies().await;
     }
 }
 
@@ -91,9 +70,8 @@ async fn a_node_that_was_born_before_is_asked_and_its_fire_calls() {
         receiver.config(),
         broker.port
     ));
-    let devices = std::fs::read_to_string(site.file("devices.csv")).unwrap();
     let row = "SP-1,smoke_detector,门厅烟感,sparkplug:fire/block-3/hall,S1-C1-G1,3栋门厅,118.905,32.11,\n";
-    site.write("devices.csv", &format!("{devices}{row}"));
+    site.append("devices.csv", row);
 
     let mut node = Node::start(broker.port);
     node.says("born").await; // Nobody listened.

@@ -3,7 +3,6 @@
 //! What the radio says is chosen by the maker's definition (`tests/neighbours/zigbee`), so a property that the decoder does not know shows here as a danger that nobody heard of.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -11,8 +10,8 @@ use gateway::decode::profile::shape::Over;
 use serde_json::{Value, json};
 use tests::neighbours::{Neighbour, eventually, mosquitto, root};
 use tests::site::{Receiver, Site, Station};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tests::talker::Talker;
+use tokio::process::Command;
 
 #[derive(serde::Deserialize)]
 struct Detector {
@@ -35,37 +34,22 @@ impl Detector {
 
 /// In the place of Zigbee2MQTT.
 struct Bridge {
-    _child: Child,
-    commands: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
+    talker: Talker,
     detectors: Vec<Detector>,
 }
 
 impl Bridge {
     async fn start(broker: &Neighbour) -> Self {
-        let mut child = Command::new("node")
-            .arg(root().join("tests/neighbours/zigbee/bridge.mjs"))
-            .arg(broker.port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("`make setup-test` installs it");
-        let commands = child.stdin.take().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut bridge = Self { _child: child, commands, lines, detectors: Vec::new() };
-        bridge.detectors = serde_json::from_str(&bridge.line().await).unwrap();
-        bridge
-    }
-
-    async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(Duration::from_secs(60), self.lines.next_line()).await;
-        line.expect("the bridge speaks").unwrap().expect("`make setup-test` installs its packages")
+        let mut program = Command::new("node");
+        program.arg(root().join("tests/neighbours/zigbee/bridge.mjs")).arg(broker.port.to_string());
+        let mut talker = Talker::start(&mut program);
+        let detectors = serde_json::from_str(&talker.line(60).await).unwrap();
+        Self { talker, detectors }
     }
 
     async fn play(&mut self, words: &str) {
-        self.commands.write_all(format!("{words}\n").as_bytes()).await.unwrap();
-        assert_eq!(self.line().await, "done");
+        self.talker.tell(words).await;
+        assert_eq!(self.talker.line(60).await, "done");
     }
 }
 

@@ -20,3 +20,4 @@ pub mod running;
 pub mod site;
 pub mod standin;
 pub mod station;
+pub mod talker;

@@ -79,6 +79,12 @@ decoder = "zigbee2mqtt"
         std::fs::write(self.folder.path().join(name), text).expect("writable");
     }
 
+    /// Puts more behind what is in a file.
+    pub fn append(&self, name: &str, text: &str) {
+        let before = std::fs::read_to_string(self.file(name)).expect("it is there");
+        self.write(name, &(before + text));
+    }
+
     /// Adds an account to the store of a station that has run, with a personal token, as of this moment.
     pub async fn token_of(&self, account: Account, at: Timestamp) -> String {
         let store = Store::open_beside(&self.file("data/station.db")).expect("the station has run");

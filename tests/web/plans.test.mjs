@@ -2,24 +2,23 @@
 // The tests stand in this order: the first makes the plan that the others look at.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open, serious, token, url } from './browser.mjs';
+import { api, launch, open, serious, until } from './browser.mjs';
+import { phone } from './phone.mjs';
 
 const { ALARM, CELL } = process.env;
 const picture = (name) => new URL(`../../config/demo/plans/${name}.png`, import.meta.url).pathname;
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 let browser;
 before(async () => (browser = await launch()));
 after(() => browser.close());
 
-const plansNow = async () => (await (await fetch(`${url}/api/v1/plans`, { headers: { Authorization: `Bearer ${token}` } })).json()).items;
+const planNow = async (code) => (await api('GET', '/api/v1/plans')).items.find((one) => one.code === code);
 /** Stored is not yet in force. */
 async function hanging(wanted) {
-  for (let tries = 0; tries < 150; tries += 1) {
-    const found = (await plansNow()).find((one) => one.code === 'G1-1F')?.devices ?? [];
-    if (found.map(({ device }) => device).join() === wanted) return Object.fromEntries(found.map(({ device, at }) => [device, at]));
-    await new Promise((wake) => setTimeout(wake, 200));
-  }
-  assert.fail(`not within 30 s: ${wanted}`);
+  const found = await until(`${wanted} on the plan`, async () => {
+    const devices = (await planNow('G1-1F'))?.devices ?? [];
+    return devices.map(({ device }) => device).join() === wanted && devices;
+  });
+  return Object.fromEntries(found.map(({ device, at }) => [device, at]));
 }
 const drawn = (page, where) => page.waitForFunction((within) => document.querySelector(`${within} .picture img`)?.naturalWidth > 0, where);
 
@@ -86,7 +85,7 @@ test('a picture of the ground is laid under the cells by its corners', async () 
   assert.deepEqual(await serious(page, '.panel'), []);
   await form.locator('button.first').click();
   await page.locator('.rows button[aria-current=true]', { hasText: 'GROUND' }).waitFor({ timeout: 15_000 });
-  const plan = (await plansNow()).find((one) => one.code === 'GROUND');
+  const plan = await planNow('GROUND');
   assert.ok(plan.corners[0][0] < 118.9 && Math.abs(plan.corners[1][0] - 118.94) < 1e-6 && Math.abs(plan.corners[2][1] - 32.1) < 1e-6, JSON.stringify(plan.corners));
   // On the board it lies under the cells, and can be taken away.
   await page.evaluate(() => (location.hash = 'page=board'));
@@ -163,11 +162,7 @@ for (const [width, height, language, theme] of [[390, 844, 'zh', 'light'], [1280
 }
 
 test('the phone shows where on the floor it hangs, and larger', async () => {
-  const context = await browser.newContext({ ...PHONE, serviceWorkers: 'block' }), page = await context.newPage(), complaints = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  await context.addInitScript(() => localStorage.setItem('gridwarden-language', 'zh'));
-  await page.goto(`${url}/worker/#token=${token}`);
-  await page.waitForSelector('#main');
+  const { page, context, complaints } = await phone(browser, { theme: 'light', worker: 'block' });
   await page.evaluate((id) => (location.hash = `alarm=${id}`), ALARM);
   await drawn(page, '#plan');
   const pin = page.locator('#plan .pin.fire'), sheet = await page.locator('#plan .picture').boundingBox(), at = await pin.boundingBox();

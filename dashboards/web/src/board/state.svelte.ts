@@ -3,6 +3,7 @@
 // `#alarm=A-17` is one alarm, also as a link and before the log-in; `#page=hydrants` another page; without either the board.
 import { live } from '../lib/live.svelte';
 import type { Level } from './map/building';
+import { buildingOf } from './map/known';
 import type { Alarm } from '../lib/types';
 
 export interface WorkerSpot { id: string; name: string; lon: number; lat: number; old: boolean }
@@ -20,7 +21,7 @@ class Board {
   wanted = $state.raw<{ cell?: string; device?: string } | null>(null);
 
   show(alarm: Alarm): void {
-    if (this.floor !== null && !alarm.device?.place.startsWith(this.floor.building)) this.floor = null;
+    if (this.floor !== null && (!alarm.device || buildingOf()(alarm.device, this.floor.cell) !== this.floor.building)) this.floor = null;
     this.wanted = { cell: alarm.cell.code, ...(alarm.device && live.devices.get(alarm.device.id)?.position ? { device: alarm.device.id } : {}) };
   }
 }

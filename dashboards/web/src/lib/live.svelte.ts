@@ -33,6 +33,8 @@ class Live {
   readonly onAlarm = new Set<(change: AlarmChange) => void>();
   readonly onReading = new Set<(reading: ReadingEvent) => void>();
   readonly onBegin = new Set<() => void>();
+  /** Told of every registry that cells and devices are of from now on; of 0 when nobody looks any more. */
+  readonly onRegistry = new Set<(version: number) => void>();
   unknown: () => void = () => {};
   #awaited: { version: number; wake: () => void }[] = [];
   /** The newest version that was told. */
@@ -85,7 +87,8 @@ class Live {
     this.stream.stop();
     this.link = 'waiting';
     for (const map of [this.cells, this.alarms, this.devices]) map.clear();
-    [this.registry, this.#newest, this.#awaited] = [0, 0, []];
+    [this.#newest, this.#awaited] = [0, []];
+    this.#reached(0);
     this.#visit += 1;
     this.cellsAt += 1;
     this.alarmsAt += 1;
@@ -106,9 +109,13 @@ class Live {
     return [...this.alarms.values()].filter((alarm) => alarm.open);
   }
 
-  /** In the cell, or in one below it. */
-  within(alarm: Alarm, code: string): boolean {
-    return alarm.cell.code === code || (this.cells.get(alarm.cell.code)?.path.includes(code) ?? false);
+  /** The cell, or one below it. */
+  isIn(code: string, cell: string): boolean {
+    return code === cell || (this.cells.get(code)?.path.includes(cell) ?? false);
+  }
+
+  within(alarm: Alarm, cell: string): boolean {
+    return this.isIn(alarm.cell.code, cell);
   }
 
   /** What was stored as this version counts, and is what is shown. A change takes the gateway up to two seconds; after a broken connection it is looked at anew. */
@@ -141,6 +148,7 @@ class Live {
     this.registry = version;
     for (const { wake } of this.#awaited.filter((one) => one.version <= version)) wake();
     this.#awaited = this.#awaited.filter((one) => version < one.version);
+    this.onRegistry.forEach((tell) => tell(version));
   }
 
   async #fetchPlaces(): Promise<void> {

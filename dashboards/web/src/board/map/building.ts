@@ -11,7 +11,7 @@ export interface Level { cell: string; building: string; floor: number | null }
 
 const BUILDING = /^(.*?\d+\s*(?:栋|幢|座|号楼))\s*(.*)$/, ROOM = /(?:^|\D)(\d{1,2})(\d{2})(?!\d)/, FLOOR = /(?:^|\D)(\d{1,2})\s*(?:层|楼|F)/;
 
-export function door(place: string): Door {
+function door(place: string): Door {
   const found = BUILDING.exec(place);
   return found ? inside(found[1]!, found[2]!, place) : { building: null, floor: null, rest: place };
 }
@@ -22,7 +22,7 @@ function inside(building: string, rest: string, place: string): Door {
 }
 
 /** A plan knows best; then a building that has plans and that the place begins with; then the place alone. */
-export function whereIs(device: Device, plans: readonly Plan[], on: Plan | undefined): Door {
+export function whereIs(device: Pick<Device, 'id' | 'name' | 'place'>, plans: readonly Plan[], on: Plan | undefined): Door {
   const place = device.place || device.name || device.id;
   const known = plans.find(({ building }) => building !== null && place.startsWith(building) && !/^\d/.test(place.slice(building.length)));
   const said = known ? inside(known.building!, place.slice(known.building!.length).trim(), place) : door(place);

@@ -127,7 +127,7 @@ function paintBackdrop(context: CanvasRenderingContext2D, { image, corners }: Ba
   context.restore();
 }
 
-function layerOf(kind: string): Layer {
+export function layerOf(kind: string): Layer {
   if (kind === 'hydrant' || kind === 'water_tank' || kind === 'pump') return 'hydrants';
   return kind === 'camera' || kind === 'access_camera' ? 'cameras' : 'devices';
 }

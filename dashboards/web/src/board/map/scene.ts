@@ -1,7 +1,6 @@
 // What the map shows, in metres on a flat sheet: cells as outlines, devices as points, and what is wrong with either. Pure; drawing is paint.ts.
 import { CLASSES, unanswered, worst } from '../../lib/alarms';
 import type { Alarm, Cell, Device, SignalClass } from '../../lib/types';
-import { door } from './building';
 
 const DEGREE_M = 111_320;
 
@@ -63,9 +62,12 @@ export interface Ground {
   box: Box | null;
 }
 
+/** In which building of a cell a device hangs. */
+export type BuildingOf = (device: Device, cell: string) => string | null;
+
 export const schemes = (cells: Iterable<Cell>): string[] => [...new Set([...cells].map((cell) => cell.scheme))];
 
-export function ground(cells: Iterable<Cell>, devices: Iterable<Device>, scheme: string | null): Ground {
+export function ground(cells: Iterable<Cell>, devices: Iterable<Device>, scheme: string | null, buildingOf: BuildingOf): Ground {
   const drawn = [...cells].filter((cell) => cell.scheme === scheme && cell.geometry).sort((a, b) => a.path.length - b.path.length);
   const first = drawn[0]?.geometry?.coordinates[0]?.[0]?.[0] ?? [0, 0];
   const sheet = new Sheet(first[0], first[1]);
@@ -78,14 +80,14 @@ export function ground(cells: Iterable<Cell>, devices: Iterable<Device>, scheme:
     spots.push({ device, x, y });
   }
   const box = outlines.length === 0 ? null : outlines.map((one) => one.box).reduce(around);
-  return { sheet, scheme, outlines, byCode: new Map(outlines.map((one) => [one.cell.code, one])), spots, houses: houses(spots), box };
+  return { sheet, scheme, outlines, byCode: new Map(outlines.map((one) => [one.cell.code, one])), spots, houses: houses(spots, buildingOf), box };
 }
 
-function houses(spots: Spot[]): House[] {
+function houses(spots: Spot[], buildingOf: BuildingOf): House[] {
   const found = new Map<string, House>();
   for (const { device, x, y } of spots) {
-    const { building } = door(device.place), cell = device.cells[0];
-    if (building === null || cell === undefined) continue;
+    const cell = device.cells[0], building = cell === undefined ? null : buildingOf(device, cell);
+    if (cell === undefined || building === null) continue;
     const key = `${cell} ${building}`, known = found.get(key) ?? { name: building, cell, x: 0, y: 0, devices: [] };
     known.devices.push(device.id);
     known.x += (x - known.x) / known.devices.length;

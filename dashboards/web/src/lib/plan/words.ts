@@ -1,5 +1,5 @@
 // Words for floor plans. English must have what Chinese has, or the build fails.
-import { speech } from '../words.svelte';
+import { speech, type Like } from '../words.svelte';
 
 const zh = {
   plan: '平面图', ground: '底图', gone: '平面图已撤下，或本账号不可查看。', noPlan: '这一层还没有平面图。', addPlan: '上传平面图', unplaced: '本层尚未标到图上', onPlan: '在平面图上看', larger: '放大', smaller: '缩小', here: '在这里',
@@ -8,7 +8,6 @@ const zh = {
   name: '这一层的哪一部分', file: '图片', corners: '把图对准网格：拖动三个角点，或用方向键微调。', corner: ['左上角', '右上角', '左下角'], save: '保存', saved: '已保存。', waiting: '正在生效……', remove: '撤下这张图', removeSure: '图上的设备位置也会一起删除。确定吗？', mayNot: '本账号可以查看平面图，不能修改。',
   place: '标设备：点下面的设备放到图上，再拖到位置；方向键微调，Delete 取下。', all: '都已标上。', search: '其他设备', changed: '处改动未保存', undo: '不保存', onIt: '已在图上', size: '像素',
 };
-type Like<T> = T extends string ? string : T extends string[] ? string[] : { [K in keyof T]: Like<T[K]> };
 const en: Like<typeof zh> = {
   plan: 'Floor plan', ground: 'Picture', gone: 'The plan is gone, or this account may not see it.', noPlan: 'There is no plan of this floor yet.', addPlan: 'Add a plan', unplaced: 'On this floor, not on the plan yet', onPlan: 'On the floor plan', larger: 'Larger', smaller: 'Smaller', here: 'here',
   floors: 'Floors', noFloor: 'floor unknown', toMap: 'Back to the map', keys: 'Up and down change the floor, plus and minus zoom, 0 shows all, Esc goes back to the map', openBuilding: 'See its floors', alarm: 'See the alarm', chart: 'Chart', parts: 'Plans of this floor',

@@ -28,7 +28,7 @@ use super::pipe::{Pipe, Turn};
 use super::{Shared, UNCOMMITTED_MAX};
 use crate::clock;
 use crate::io::acks::AckLine;
-use crate::io::inlet::Closed;
+use crate::io::inlet::{Closed, Inbound};
 use crate::units::Timestamp;
 
 /// While so much waits to be written nothing more is read.
@@ -44,7 +44,9 @@ pub struct Connection<S> {
     outbound: Option<Box<Outbound>>,
     pace: Pace,
     paced_until: Option<Instant>,
-    /// A message the driver had no room for.
+    /// Messages that go to the driver together, the next time that there is nothing more to take.
+    gathered: Option<Inbound>,
+    /// Messages the driver had no room for.
     blocked: Option<BoxFuture<'static, Result<(), Closed>>>,
     /// When the client was last known alive.
     heard: Timestamp,
@@ -69,6 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             exact: BTreeMap::new(),
             outbound: None,
             paced_until: None,
+            gathered: None,
             blocked: None,
             heard: clock::wall(),
             quiet_since: now,
@@ -139,11 +142,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             answer::ack(&mut self.pipe.out, ack);
         }
-        while self.may_take() {
-            let next = packet::next(&mut self.pipe.read, self.session.version, self.shared.packet_max);
-            let Some(packet) = next.map_err(End::Fault)? else { break };
-            self.take(packet)?;
-        }
+        self.hand_over()?; // What waited for room.
+        let taken = self.take_all();
+        self.hand_over()?;
+        taken?;
         if self.taken > 0 {
             metrics::counter!("gridwarden_listener_messages_total")
                 .increment(std::mem::take(&mut self.taken));
@@ -154,6 +156,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let waiting = !self.line.is_empty() || self.blocked.is_some() || self.pipe.has_output();
         if self.stop_by.is_some() && !waiting { Err(End::Stopping) } else { Ok(()) }
+    }
+
+    fn take_all(&mut self) -> Result<(), End> {
+        while self.may_take() {
+            let next = packet::next(&mut self.pipe.read, self.session.version, self.shared.packet_max);
+            let Some(packet) = next.map_err(End::Fault)? else { break };
+            self.take(packet)?;
+        }
+        Ok(())
     }
 
     fn may_take(&mut self) -> bool {

@@ -227,7 +227,10 @@ fn percent_of_decibels(decibels: f64) -> f64 {
 
 #[cfg(test)]
 pub(super) fn has_each_name_once(table: &'static Table) -> bool {
-    table.rows.iter().all(|(name, meaning)| table.meaning(name).is_some_and(|found| std::ptr::eq(found, meaning)))
+    table
+        .rows
+        .iter()
+        .all(|(name, meaning)| table.meaning(name).is_some_and(|found| std::ptr::eq(found, meaning)))
 }
 
 #[cfg(test)]

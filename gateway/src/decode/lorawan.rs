@@ -86,7 +86,8 @@ pub fn report(uplink: Uplink<'_>, device: DeviceIx, address: &str, outcome: &mut
         Some(serde_json::Value::Object(object)) => {
             for (name, value) in object {
                 if let serde_json::Value::Object(part) = value {
-                    part.iter().for_each(|(name, value)| fields.take(Some(&CODEC_NAMES), name, &Scalar::of(value)));
+                    part.iter()
+                        .for_each(|(name, value)| fields.take(Some(&CODEC_NAMES), name, &Scalar::of(value)));
                 } else {
                     fields.take(Some(&CODEC_NAMES), name, &Scalar::of(value));
                 }

@@ -258,7 +258,10 @@ mod tests {
         assert!(matches!(inlet.try_send(Inbound::default()), Err(NotTaken::Full(_))));
         let taken = outlet.routine.try_recv().expect("the first");
         assert_eq!((taken.messages(), taken.events.len()), (TOGETHER_MAX, TOGETHER_MAX));
-        assert!(matches!(inlet.try_send(Inbound::default()), Err(NotTaken::Full(_))), "the driver has it in its hand");
+        assert!(
+            matches!(inlet.try_send(Inbound::default()), Err(NotTaken::Full(_))),
+            "the driver has it in its hand"
+        );
         drop(taken);
         assert!(inlet.try_send(together(TOGETHER_MAX)).is_ok());
         let waits = inlet.send(Inbound::default());

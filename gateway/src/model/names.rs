@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn every_name_is_found_and_no_other() {
         const LIST: [&str; 6] = ["smoke", "smore", "", "a", "battery", "battery_low"];
-        let names = LIST.iter().enumerate().fold(Names::<16>::new(), |names, (at, name)| names.with(name, at));
+        let names =
+            LIST.iter().enumerate().fold(Names::<16>::new(), |names, (at, name)| names.with(name, at));
         let find = |name: &str| names.find(name, |at| LIST[at]);
         for (at, name) in LIST.iter().enumerate() {
             assert_eq!(find(name), Some(at), "{name}");

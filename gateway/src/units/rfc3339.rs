@@ -10,7 +10,8 @@ use super::Timestamp;
 /// `2026-11-23T03:00:00Z`, with or without a fraction, from 1970 on. `None` says nothing of other texts.
 pub(super) fn usual(text: &str) -> Option<Timestamp> {
     let (whole, rest) = text.as_bytes().split_first_chunk()?;
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1] = *whole else {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1] = *whole
+    else {
         return None;
     };
     let year = number(&[y0, y1, y2, y3])?;
@@ -34,7 +35,9 @@ fn fraction_ms(rest: &[u8]) -> Option<i64> {
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use futures::future::{BoxFuture, OptionFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
@@ -158,19 +159,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.stop_by.is_some() && !waiting { Err(End::Stopping) } else { Ok(()) }
     }
 
+    /// Everything that was read, as far as it may be taken now.
     fn take_all(&mut self) -> Result<(), End> {
-        while self.may_take() {
-            let next = packet::next(&mut self.pipe.read, self.session.version, self.shared.packet_max);
-            let Some(packet) = next.map_err(End::Fault)? else { break };
+        let mut read = std::mem::take(&mut self.pipe.read);
+        let taken = self.take_from(&mut read);
+        self.pipe.read = read;
+        taken
+    }
+
+    fn take_from(&mut self, read: &mut BytesMut) -> Result<(), End> {
+        let now = clock::ticks();
+        while !read.is_empty() && self.may_take(now) {
+            let next = packet::next(read, self.session.version, self.shared.packet_max);
+            let Some((packet, length)) = next.map_err(End::Fault)? else { break };
             self.take(packet)?;
+            read.advance(length);
         }
         Ok(())
     }
 
-    fn may_take(&mut self) -> bool {
+    fn may_take(&mut self, now: Instant) -> bool {
         let room = self.has_room();
-        if room && !self.pipe.read.is_empty() {
-            self.paced_until = self.pace.wait_until(clock::ticks());
+        if room {
+            self.paced_until = self.pace.wait_until(now);
         }
         room && self.paced_until.is_none()
     }

@@ -14,7 +14,7 @@ use crate::decode::Message;
 use crate::io::inlet::{Inbound, NotTaken, Safe, TOGETHER_MAX};
 
 impl<S> Connection<S> {
-    pub(super) fn take(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) fn take(&mut self, packet: Packet<'_>) -> Result<(), End> {
         let version = self.session.version;
         match packet {
             Packet::Publish(publish) => self.take_publish(publish),
@@ -49,15 +49,15 @@ impl<S> Connection<S> {
         }
     }
 
-    fn take_publish(&mut self, publish: Publish) -> Result<(), End> {
+    fn take_publish(&mut self, publish: Publish<'_>) -> Result<(), End> {
         self.pace.spend();
         self.taken += 1;
-        let forbidden = !self.session.grant.may_publish(&publish.topic);
+        let forbidden = !self.session.grant.may_publish(publish.topic);
         if forbidden {
-            self.say_forbidden(&publish.topic);
+            self.say_forbidden(publish.topic);
             // 3.1.1 cannot refuse one message, and an acknowledgement would be a lie.
             if self.session.version == Version::V4 {
-                return Err(End::Fault(Fault::Forbidden(publish.topic)));
+                return Err(End::Fault(Fault::Forbidden(publish.topic.to_owned())));
             }
         }
         let step = match publish.qos {
@@ -93,10 +93,10 @@ impl<S> Connection<S> {
         if urgent || full { self.hand_over() } else { Ok(()) }
     }
 
-    fn read(&self, publish: &Publish) -> Inbound {
+    fn read(&self, publish: &Publish<'_>) -> Inbound {
         let message = Message {
-            topic: &publish.topic,
-            payload: &publish.payload,
+            topic: publish.topic,
+            payload: publish.payload,
             retained: false,
             dup: publish.dup,
             received: self.heard,

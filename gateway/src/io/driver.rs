@@ -366,8 +366,9 @@ impl<D: Disk> Driver<D> {
 
     /// One batch of it, with every device kept within its allowance and dead letters within theirs.
     fn merge(&mut self, inbounds: Vec<Inbound>, now: Now) -> Gathered {
-        let mut gathered = Gathered::default();
-        metrics::counter!("gridwarden_messages_total").increment(messages(&inbounds) as u64);
+        let messages = messages(&inbounds);
+        let mut gathered = Gathered { events: Vec::with_capacity(messages), ..Gathered::default() };
+        metrics::counter!("gridwarden_messages_total").increment(messages as u64);
         for inbound in inbounds {
             gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), *one)));
             match inbound.safe {

@@ -39,6 +39,7 @@ pub struct Point {
 type Key = (u64, i64);
 
 impl Point {
+    #[inline]
     fn key(&self) -> Key {
         (self.series, self.dot.time)
     }

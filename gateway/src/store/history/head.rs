@@ -167,7 +167,8 @@ impl Generation {
 
     fn push(&mut self, point: Point) {
         if self.last.dots.is_empty() {
-            self.last = Part { series: Vec::with_capacity(PART_POINTS), dots: Vec::with_capacity(PART_POINTS) };
+            self.last =
+                Part { series: Vec::with_capacity(PART_POINTS), dots: Vec::with_capacity(PART_POINTS) };
         }
         self.last.series.push(point.series);
         self.last.dots.push(point.dot);

@@ -47,8 +47,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Fault(_) => ("fault", will),
         };
         metrics::counter!("gridwarden_listener_closed_total", "reason" => reason).increment(1);
-        // What it said before comes before its will, and is not lost when nobody waits for an acknowledgement of it.
-        if let (Some(blocked), false) = (blocked, matches!(end, End::Stopping)) {
+        // It said goodbye behind messages that were read together with that: they are not lost for want of room.
+        if let (Some(blocked), End::Disconnected { .. }) = (blocked, &end) {
             let _ = blocked.await; // Closed: as below.
             if let Some(gathered) = gathered {
                 let _ = shared.inlet.send(gathered).await;

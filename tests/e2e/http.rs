@@ -108,6 +108,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/v1/maintenance",
     "post /api/v1/maintenance/{id}/end",
     "post /api/v1/modbus/{bus}/read",
+    "post /api/v1/orders/{number}/withdraw",
     "post /api/v1/patrol",
     "post /api/v1/push/subscriptions",
     "post /api/v1/report/{token}",

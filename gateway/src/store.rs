@@ -21,6 +21,7 @@ mod file;
 pub mod history;
 pub mod journal;
 mod mark;
+mod moment;
 pub mod orders;
 pub mod outbox;
 mod parts;

@@ -139,8 +139,12 @@ async fn is_heard_on(prolonged: Prolonged) -> Onvif {
 
 #[tokio::test]
 async fn a_pull_point_is_prolonged_in_time_or_made_anew() {
-    let [renewed, by_pulling, anew] =
-        tokio::join!(is_heard_on(Prolonged::ByRenew), is_heard_on(Prolonged::ByPulling), is_heard_on(Prolonged::Never)).into();
+    let [renewed, by_pulling, anew] = tokio::join!(
+        is_heard_on(Prolonged::ByRenew),
+        is_heard_on(Prolonged::ByPulling),
+        is_heard_on(Prolonged::Never)
+    )
+    .into();
     let made = |device: &Onvif| device.asked("CreatePullPointSubscription");
     assert!(2 <= renewed.asked("Renew") && made(&renewed) == 1, "{} renewals", renewed.asked("Renew"));
     assert_eq!(made(&by_pulling), 1, "the device says that pulling prolongs it");

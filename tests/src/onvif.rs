@@ -179,8 +179,14 @@ impl Onvif {
     }
 }
 
-const CALLS: [&str; 6] =
-    ["GetSystemDateAndTime", "GetServices", "CreatePullPointSubscription", "PullMessages", "Renew", "Unsubscribe"];
+const CALLS: [&str; 6] = [
+    "GetSystemDateAndTime",
+    "GetServices",
+    "CreatePullPointSubscription",
+    "PullMessages",
+    "Renew",
+    "Unsubscribe",
+];
 /// Whoever comes may ask this.
 const FOR_ALL: [&str; 2] = ["GetSystemDateAndTime", "GetServices"];
 
@@ -215,8 +221,12 @@ async fn answer(
     }
     device.now().asked.push(what.to_owned());
     match (method, what, target.as_str()) {
-        (Method::GET, _, "/snap.jpg") => ([(header::CONTENT_TYPE, "image/jpeg")], device.picture.clone()).into_response(),
-        (_, "GetSystemDateAndTime", "/onvif/device_service") => soap(&date_and_time(&device.clock().rfc3339())),
+        (Method::GET, _, "/snap.jpg") => {
+            ([(header::CONTENT_TYPE, "image/jpeg")], device.picture.clone()).into_response()
+        }
+        (_, "GetSystemDateAndTime", "/onvif/device_service") => {
+            soap(&date_and_time(&device.clock().rfc3339()))
+        }
         (_, "GetServices", "/onvif/device_service") => soap(
             "<tds:GetServicesResponse><tds:Service><tds:Namespace>http://www.onvif.org/ver10/media/wsdl</tds:Namespace><tds:XAddr>http://192.168.1.108/onvif/media</tds:XAddr></tds:Service>\
              <tds:Service><tds:Namespace>http://www.onvif.org/ver10/events/wsdl</tds:Namespace><tds:XAddr>http://192.168.1.108/onvif/events</tds:XAddr></tds:Service></tds:GetServicesResponse>",
@@ -224,7 +234,8 @@ async fn answer(
         (_, "CreatePullPointSubscription", "/onvif/events") => {
             let mut now = device.now();
             now.made += 1;
-            let (number, ends, waiting) = (now.made, Instant::now() + device.kind.stands, std::mem::take(&mut now.unheard));
+            let (number, ends, waiting) =
+                (now.made, Instant::now() + device.kind.stands, std::mem::take(&mut now.unheard));
             now.points.insert(number, Point { ends, waiting });
             soap(&format!(
                 "<tev:CreatePullPointSubscriptionResponse><tev:SubscriptionReference><wsa:Address>http://192.168.1.108/onvif/Subscription?Idx={number}</wsa:Address></tev:SubscriptionReference>\
@@ -234,17 +245,21 @@ async fn answer(
         }
         (_, "PullMessages", target) => pull(&device, target, !text.contains("PT0S")).await,
         (_, "Renew", _) if device.kind.prolonged != Prolonged::ByRenew => fault("ter:ActionNotSupported"),
-        (_, "Renew", target) => match device.at_the_point(target, |point| point.ends = Instant::now() + device.kind.stands) {
-            Some(()) => soap(&format!("<wsnt:RenewResponse>{}</wsnt:RenewResponse>", device.times())),
-            None => StatusCode::BAD_REQUEST.into_response(),
-        },
-        (_, "Unsubscribe", target) => match device.at_the_point(target, |point| point.ends = Instant::now()) {
-            Some(()) => {
-                device.now().points.retain(|_, point| Instant::now() < point.ends);
-                soap("<wsnt:UnsubscribeResponse/>")
+        (_, "Renew", target) => {
+            match device.at_the_point(target, |point| point.ends = Instant::now() + device.kind.stands) {
+                Some(()) => soap(&format!("<wsnt:RenewResponse>{}</wsnt:RenewResponse>", device.times())),
+                None => StatusCode::BAD_REQUEST.into_response(),
             }
-            None => StatusCode::BAD_REQUEST.into_response(),
-        },
+        }
+        (_, "Unsubscribe", target) => {
+            match device.at_the_point(target, |point| point.ends = Instant::now()) {
+                Some(()) => {
+                    device.now().points.retain(|_, point| Instant::now() < point.ends);
+                    soap("<wsnt:UnsubscribeResponse/>")
+                }
+                None => StatusCode::BAD_REQUEST.into_response(),
+            }
+        }
         _ => StatusCode::BAD_REQUEST.into_response(),
     }
 }
@@ -286,7 +301,11 @@ fn fault(code: &str) -> Response {
     let fault = format!(
         "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>{code}</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang=\"en\">No.</s:Text></s:Reason></s:Fault>"
     );
-    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/soap+xml; charset=utf-8")], envelope(&fault))
+    (
+        StatusCode::BAD_REQUEST,
+        [(header::CONTENT_TYPE, "application/soap+xml; charset=utf-8")],
+        envelope(&fault),
+    )
         .into_response()
 }
 

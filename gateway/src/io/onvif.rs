@@ -191,7 +191,9 @@ impl PullPoint {
         if point.is_renewed && left < enough {
             match self.call(&point.at, &Ask::renew()).await {
                 Ok(_) => point.since = since,
-                Err(Ended::Fault(..) | Ended::NotAnswered(_, NotAnswered::Refused(_))) => point.is_renewed = false,
+                Err(Ended::Fault(..) | Ended::NotAnswered(_, NotAnswered::Refused(_))) => {
+                    point.is_renewed = false
+                }
                 Err(ended) => return Err(ended),
             }
         }
@@ -282,8 +284,7 @@ impl PullPoint {
         });
         let late = |_| NotAnswered::Unreachable(format!("no answer within {} s", within.as_secs()));
         let (status, bytes) = answered.await.map_err(late).map_err(not)?.map_err(not)?;
-        let text =
-            String::from_utf8(bytes).map_err(|error| Ended::Broken(asked.name, error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| Ended::Broken(asked.name, error.to_string()))?;
         if status == StatusCode::OK {
             return Ok(text);
         }

@@ -210,6 +210,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(commands::command))
         .routes(routes!(orders::give))
         .routes(routes!(orders::list))
+        .routes(routes!(orders::known))
         .routes(routes!(orders::withdraw))
         .routes(routes!(modbus::list))
         .routes(routes!(modbus::read))

@@ -50,6 +50,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/v1/modbus",
     "get /api/v1/openapi.json",
     "get /api/v1/orders",
+    "get /api/v1/orders/known",
     "get /api/v1/patrol",
     "get /api/v1/patrol/points",
     "get /api/v1/people",

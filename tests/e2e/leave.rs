@@ -21,6 +21,14 @@ stillness = { metrics = [\"door_open\"], for_h = 12 }
 ladder = \"welfare\"
 close = \"resolved\"
 
+[[rule]]
+name = \"silent\"
+class = \"trouble\"
+text = \"失联 {device}\"
+kinds = [\"door_sensor\"]
+close = \"returned\"
+presence = { silent_after_s = 864000 }
+
 [[ladder]]
 name = \"welfare\"
 [[ladder.step]]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::jpeg::jpeg;
 use tests::neighbours::eventually;
 use tests::onvif::{Kind, Login, Onvif, PASSWORD, Prolonged, USER};
 use tests::site::{Receiver, Site, Station, TOKEN};
@@ -28,17 +29,9 @@ async fn ready(station: &Station) -> String {
     asked.send().await.unwrap().text().await.unwrap()
 }
 
-/// A JPEG of nothing.
-fn picture() -> Vec<u8> {
-    let segment = |marker: u8, payload: &[u8]| {
-        [&[0xff, marker][..], &u16::try_from(payload.len() + 2).unwrap().to_be_bytes(), payload].concat()
-    };
-    [&[0xff, 0xd8][..], &segment(0xdb, &[1; 65]), &segment(0xda, &[1, 2, 3]), &[7; 900], b"\xff\xd9"].concat()
-}
-
 async fn pulled_until_the_station_stops(login: Login) {
     let receiver = Receiver::start().await;
-    let device = Onvif::start(Kind { login, ..Kind::default() }, picture()).await;
+    let device = Onvif::start(Kind { login, ..Kind::default() }, jpeg("", 900)).await;
     let site = site(&receiver, &device, PASSWORD);
     let station = site.start().await;
     device.says("tns1:RuleEngine/FieldDetector/ObjectsInside", ("IsInside", "true"));
@@ -122,7 +115,7 @@ async fn a_wrong_password_is_said_and_not_tried_again() {
 async fn is_heard_on(prolonged: Prolonged) -> Onvif {
     let receiver = Receiver::start().await;
     let kind = Kind { prolonged, stands: Duration::from_secs(6), ..Kind::default() };
-    let device = Onvif::start(kind, picture()).await;
+    let device = Onvif::start(kind, jpeg("", 900)).await;
     let site = site(&receiver, &device, PASSWORD);
     let station = site.start().await;
     eventually("it is heard", 20, || async { (0 < device.asked("PullMessages")).then_some(()) }).await;

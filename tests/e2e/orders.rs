@@ -205,6 +205,14 @@ async fn an_order_that_nobody_confirms_is_shown_so() {
     assert_eq!(stays["state"], "waiting");
     assert!(stays["note"].as_str().unwrap().contains("commands = true"), "{stays}");
 
+    let known = station.get("/api/v1/orders/known").await;
+    let known = known["items"].as_array().unwrap();
+    let interval_of = json!({ "profile": "milesight-em500-pp", "order": "report_interval", "value": { "unit": "s", "min": 60, "max": 65_535 } });
+    assert!(known.contains(&interval_of), "{known:?}");
+    assert!(
+        known.contains(&json!({ "profile": "milesight-em500-pp", "order": "reboot", "value": null })),
+        "{known:?}"
+    );
     for (order, words) in [
         (json!({ "profile": "milesight-em500-pp", "order": "sing" }), "report_interval, reboot"),
         (json!({ "profile": "milesight-gs524n", "order": "reboot" }), "nothing"),

@@ -1,6 +1,6 @@
 //! A stand-in for an ONVIF device, by the messages in the Core Specification's clause on events: services, one pull point, its messages, renewal and end.
 //!
-//! It lets somebody in by Digest or by token, as told, and checks that by itself. A pull point ends when its time is over. The addresses that it gives are those of a device behind a router: only their paths lead anywhere.
+//! It lets somebody in by Digest or by token, as told, and checks tokens by itself. A pull point ends when its time is over. The addresses that it gives are those of a device behind a router: only their paths lead anywhere.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +14,17 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gateway::units::{Millis, Timestamp};
-use md5::{Digest, Md5};
 use ring::digest::SHA1_FOR_LEGACY_USE_ONLY;
 use roxmltree::Document;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::digest::Gate;
+
 pub const USER: &str = "events";
 pub const PASSWORD: &str = "an-onvif-user-for-tests-only";
+const GATE: Gate = Gate { realm: "onvif", user: USER, password: PASSWORD };
 const NONCE: &str = "b9a6d1f0c3";
 /// A token is no older than this, by the device's own clock.
 const TOKEN_AGE_MAX: Millis = Millis::from_secs(60);
@@ -205,15 +207,15 @@ async fn answer(
         let by_digest = what == "picture" || device.kind.login == Login::Digest;
         let right = if by_digest {
             let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-            given.map(|given| is_right(given, method.as_str(), &target))
+            given.map(|given| GATE.count(given, method.as_str(), &target, NONCE).is_some())
         } else {
             token(&text, &device)
         };
         if right != Some(true) {
             device.now().refused += usize::from(right.is_some());
-            let challenge = format!("Digest realm=\"onvif\", qop=\"auth\", nonce=\"{NONCE}\", algorithm=MD5");
             return if by_digest {
-                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
+                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, GATE.challenge(NONCE))])
+                    .into_response()
             } else {
                 fault("ter:NotAuthorized")
             };
@@ -346,23 +348,4 @@ fn token(request: &str, device: &Device) -> Option<bool> {
     let mut now = device.now();
     let is_new = now.nonces.insert(nonce.to_owned());
     Some(user == USER && given == hash && is_fresh && is_new)
-}
-
-/// RFC 7616, by itself.
-fn is_right(given: &str, method: &str, target: &str) -> bool {
-    let field = |name: &str| {
-        let fields = given.trim_start_matches("Digest ").split(", ");
-        let mut found = fields.filter_map(|field| field.split_once('=')).filter(|(known, _)| *known == name);
-        found.next().map_or("", |(_, value)| value.trim_matches('"')).to_owned()
-    };
-    let hash = |text: String| {
-        Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    let user = hash(format!("{USER}:onvif:{PASSWORD}"));
-    let request = hash(format!("{method}:{target}"));
-    let wanted = hash(format!("{user}:{NONCE}:{}:{}:auth:{request}", field("nc"), field("cnonce")));
-    field("username") == USER
-        && field("uri") == target
-        && field("nonce") == NONCE
-        && field("response") == wanted
 }

@@ -16,7 +16,8 @@ use super::problem::ApiError;
 use super::rights::Right;
 use crate::accounts;
 use crate::decode::bytes::{from_hex, hex};
-use crate::decode::profile::Profiles;
+use crate::decode::profile::order::{Number, Recipe};
+use crate::decode::profile::{Profile, Profiles};
 use crate::grid::Registry;
 use crate::io::orders::SCHEME;
 use crate::orders::{BYTES_MAX, OPEN_EACH_MAX, OPEN_MAX, Order, PORTS, Stage};
@@ -194,6 +195,44 @@ fn wanted(body: &NewOrder, profiles: &Profiles) -> Result<(String, u8, Vec<u8>),
             "give `profile` and `order`, with `value` when it takes one; or `port` and `hex`",
         )),
     }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KnownOrder {
+    #[schema(example = "milesight-em500-pp")]
+    pub profile: String,
+    #[schema(example = "report_interval")]
+    pub order: String,
+    /// The number that it takes; none when it takes none.
+    pub value: Option<NumberTaken>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NumberTaken {
+    #[schema(example = "s")]
+    pub unit: String,
+    pub min: u32,
+    pub max: u32,
+}
+
+/// What devices can be told by name, profile by profile.
+#[utoipa::path(get, path = "/api/v1/orders/known", tag = "devices", operation_id = "listKnownOrders",
+    responses((status = 200, description = "All of them", body = Page<KnownOrder>)))]
+pub async fn known(State(api): State<Arc<Api>>) -> Json<Page<KnownOrder>> {
+    let world = api.world.load();
+    let of = |profile: &Profile| {
+        let known = |recipe: &Recipe| KnownOrder {
+            profile: profile.name.clone(),
+            order: recipe.name.clone(),
+            value: recipe.number.as_ref().map(|Number { unit, min, max, .. }| NumberTaken {
+                unit: unit.clone(),
+                min: *min,
+                max: *max,
+            }),
+        };
+        profile.orders.iter().map(known).collect::<Vec<_>>()
+    };
+    Json(Page { items: world.profiles.all().flat_map(of).collect(), next: None })
 }
 
 /// A random UUID (RFC 9562, version 4).

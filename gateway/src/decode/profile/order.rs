@@ -10,17 +10,18 @@ pub struct Recipe {
     /// LoRaWAN's FPort.
     pub port: u8,
     head: Vec<u8>,
-    number: Option<Number>,
+    pub number: Option<Number>,
     pub(super) samples: Vec<OrderSample>,
 }
 
+/// The number that stands behind the head.
 #[derive(Debug)]
-struct Number {
+pub struct Number {
     bytes: usize,
     order: Order,
-    unit: String,
-    min: u32,
-    max: u32,
+    pub unit: String,
+    pub min: u32,
+    pub max: u32,
 }
 
 impl Recipe {

@@ -11,31 +11,31 @@ use tokio::time::Instant;
 
 const HOURS: Duration = Duration::from_secs(12 * 3600);
 
-const RULES: &str = "
+const RULES: &str = r#"
 [[rule]]
-name = \"welfare-check\"
-class = \"supervisory\"
-text = \"独居住户 {value} 无活动 {place}\"
-kinds = [\"door_sensor\"]
-stillness = { metrics = [\"door_open\"], for_h = 12 }
-ladder = \"welfare\"
-close = \"resolved\"
+name = "welfare-check"
+class = "supervisory"
+text = "独居住户 {value} 无活动 {place}"
+kinds = ["door_sensor"]
+stillness = { metrics = ["door_open"], for_h = 12 }
+ladder = "welfare"
+close = "resolved"
 
 [[rule]]
-name = \"silent\"
-class = \"trouble\"
-text = \"失联 {device}\"
-kinds = [\"door_sensor\"]
-close = \"returned\"
+name = "silent"
+class = "trouble"
+text = "失联 {device}"
+kinds = ["door_sensor"]
+close = "returned"
 presence = { silent_after_s = 864000 }
 
 [[ladder]]
-name = \"welfare\"
+name = "welfare"
 [[ladder.step]]
 after_s = 0
-who = [\"responsible\"]
-channels = [\"duty\"]
-";
+who = ["responsible"]
+channels = ["duty"]
+"#;
 
 fn site(receiver: &Receiver) -> Site {
     let site = Site::new(&receiver.config());

@@ -78,7 +78,10 @@ async fn an_onvif_device_with_digest_is_pulled_until_the_station_stops() {
 /// Its clock is years behind, and its tokens go by it.
 #[tokio::test]
 async fn an_onvif_device_with_tokens_is_pulled_until_the_station_stops() {
-    pulled_until_the_station_stops(Login::Token).await;
+    tokio::join!(
+        pulled_until_the_station_stops(Login::Token),
+        pulled_until_the_station_stops(Login::TokenUnsaid)
+    );
 }
 
 async fn a_wrong_password_is_said_once(login: Login) {
@@ -108,7 +111,8 @@ async fn a_wrong_password_is_said_once(login: Login) {
 
 #[tokio::test]
 async fn a_wrong_password_is_said_and_not_tried_again() {
-    tokio::join!(a_wrong_password_is_said_once(Login::Digest), a_wrong_password_is_said_once(Login::Token));
+    let all = [Login::Digest, Login::Token, Login::TokenUnsaid].map(a_wrong_password_is_said_once);
+    futures::future::join_all(all).await;
 }
 
 /// It is heard without a gap for longer than a pull point stands.

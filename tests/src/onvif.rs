@@ -34,8 +34,10 @@ const TOKEN_AGE_MAX: Millis = Millis::from_secs(60);
 pub enum Login {
     /// HTTP Digest, as Profile T demands.
     Digest,
-    /// A token of WS-Security in each request.
+    /// A token of WS-Security in each request; without one a fault, as the Core Specification says.
     Token,
+    /// The same, with a bare 401 instead of the fault.
+    TokenUnsaid,
 }
 
 /// Who prolongs a pull point.
@@ -213,11 +215,13 @@ async fn answer(
         };
         if right != Some(true) {
             device.now().refused += usize::from(right.is_some());
-            return if by_digest {
-                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, GATE.challenge(NONCE))])
-                    .into_response()
-            } else {
-                fault("ter:NotAuthorized")
+            return match device.kind.login {
+                Login::Token if !by_digest => fault("ter:NotAuthorized"),
+                Login::TokenUnsaid if !by_digest => StatusCode::UNAUTHORIZED.into_response(),
+                Login::Digest | Login::Token | Login::TokenUnsaid => {
+                    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, GATE.challenge(NONCE))])
+                        .into_response()
+                }
             };
         }
     }

@@ -156,3 +156,66 @@ fn named<'a>(node: Node<'a, 'a>, name: &'static str) -> impl Iterator<Item = Nod
 fn find<'a>(node: Node<'a, 'a>, name: &'static str) -> Option<Node<'a, 'a>> {
     named(node, name).next()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(second: u32) -> String {
+        format!(
+            "<e><SystemDateAndTime><LocalDateTime><Time><Hour>20</Hour><Minute>24</Minute><Second>0</Second></Time><Date><Year>2008</Year><Month>10</Month><Day>10</Day></Date></LocalDateTime>\
+             <UTCDateTime><Time><Hour>12</Hour><Minute>24</Minute><Second>{second}</Second></Time><Date><Year>2008</Year><Month>10</Month><Day>9</Day></Date></UTCDateTime></SystemDateAndTime></e>"
+        )
+    }
+
+    #[test]
+    fn the_clock_is_read_in_utc() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text);
+        assert_eq!(clock(&utc(7)), at("2008-10-09T12:24:07Z"));
+        assert_eq!(clock(&utc(60)), at("2008-10-09T12:25:00Z"), "a leap second");
+        for none in ["", "<e/>", &utc(7).replace("UTCDateTime", "Nothing"), &utc(7).replace(">9<", ">99<")] {
+            assert_eq!(clock(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn how_long_a_point_stands_is_what_lies_between_two_times_of_the_device() {
+        let between = |now: &str, end: &str| {
+            stands(&format!(
+                "<r><CurrentTime>{now}</CurrentTime><TerminationTime>{end}</TerminationTime></r>"
+            ))
+        };
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(between("2008-10-09T13:52:59Z", "2008-10-09T13:53:59Z"), minute);
+        assert_eq!(between("2008-10-09T13:52:59", " 2008-10-09T13:53:59 "), minute, "without a zone");
+        assert_eq!(between("2008-10-09T13:53:59Z", "2008-10-09T13:52:59Z"), Some(Duration::ZERO), "over");
+        assert_eq!(between("now", "2008-10-09T13:52:59Z"), None);
+    }
+
+    #[test]
+    fn a_fault_is_known_by_its_innermost_code() {
+        let subcodes = |inner: &str| {
+            format!(
+                "<s:Fault xmlns:s='x'><s:Code><s:Value>s:Sender</s:Value>{inner}</s:Code><s:Reason/></s:Fault>"
+            )
+        };
+        let subcode =
+            |code: &str, more: &str| format!("<s:Subcode><s:Value>ter:{code}</s:Value>{more}</s:Subcode>");
+        for (body, code, is_login) in [
+            (subcodes(&subcode("NotAuthorized", "")), Some("NotAuthorized"), true),
+            (subcodes(&subcode("InvalidArgVal", &subcode("NoConfig", ""))), Some("NoConfig"), false),
+            (subcodes(""), Some("Sender"), false),
+            // SOAP 1.1, as older devices speak it.
+            (
+                "<Fault><faultcode>wsse:FailedAuthentication</faultcode></Fault>".into(),
+                Some("FailedAuthentication"),
+                true,
+            ),
+            ("<html><body>Unauthorized</body></html>".into(), None, false),
+            ("Unauthorized".into(), None, false),
+        ] {
+            assert_eq!(fault(&body).as_deref(), code, "{body}");
+            assert_eq!(code.is_some_and(is_about_the_login), is_login, "{body}");
+        }
+    }
+}

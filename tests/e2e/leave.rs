@@ -67,6 +67,17 @@ async fn pass_the_hours(since: Instant) {
     tokio::time::resume();
 }
 
+/// Until the change that this answer is of is in force.
+async fn in_force(station: &Station, answer: reqwest::Response) {
+    let status = answer.status();
+    let changed: Value = answer.json().await.unwrap();
+    assert!(status.is_success() && changed["changed"] == true, "{changed}");
+    eventually("it is in force", 20, || async {
+        (station.get("/api/v1/people/wang-li").await["version"] == changed["version"]).then_some(())
+    })
+    .await;
+}
+
 /// What the rule says of a door now.
 async fn stands(station: &Station, device: &str) -> Value {
     let said = station.get(&format!("/api/v1/devices/{device}/explanation")).await;
@@ -96,27 +107,18 @@ async fn nobody_is_missed_in_a_flat_on_leave_and_again_when_it_is_over() {
 
     let leave = json!({ "cell": "S1-C1-G1", "place": "1栋1单元101", "from": "2026-01-01", "until": null });
     let put = station.client.put(format!("{}/api/v1/households/leave", station.http)).bearer_auth(TOKEN);
-    let answer = put.json(&leave).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-    eventually("the leave is in force", 20, || async {
-        (stands(&station, "DS-1").await != "waits").then_some(())
-    })
-    .await;
+    in_force(&station, put.json(&leave).send().await.unwrap()).await;
     pass_the_hours(opened).await;
     let missed = eventually("the other one is missed", 20, || alarm_of(&station, "DS-2")).await;
     assert_eq!(alarm_of(&station, "DS-1").await, None, "nobody is missed there");
     eventually("somebody is sent", 20, || async { receiver.heard_of(&missed).then_some(()) }).await;
-    let (status, answer) =
-        station.post(&format!("/api/v1/alarms/{missed}/resolve"), &json!({ "disposition": "test" })).await;
-    assert!(status.is_success(), "{answer}");
+    for (deed, body) in [("acknowledge", json!({})), ("resolve", json!({ "disposition": "test" }))] {
+        let (status, answer) = station.post(&format!("/api/v1/alarms/{missed}/{deed}"), &body).await;
+        assert!(status.is_success(), "{answer}");
+    }
 
     let end = format!("{}/api/v1/households/leave?cell=S1-C1-G1&place=1栋1单元101", station.http);
-    let answer = station.client.delete(&end).bearer_auth(TOKEN).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-    eventually("the hours begin anew", 20, || async {
-        (stands(&station, "DS-1").await == "waits").then_some(())
-    })
-    .await;
+    in_force(&station, station.client.delete(&end).bearer_auth(TOKEN).send().await.unwrap()).await;
     let back = Instant::now();
     assert_eq!(alarm_of(&station, "DS-1").await, None, "the hours of the leave do not count");
     pass_the_hours(back).await;

@@ -50,6 +50,7 @@ use crate::notify::{Channel, Letterhead, Terms, Worker, alertmanager, open};
 use crate::service;
 use crate::store::{Limits, Store, attachments, restore, stills};
 use crate::supervise::Supervisor;
+use crate::units::Now;
 use crate::waiting::{Room, SharedRoom};
 use crate::{account_command, world};
 
@@ -94,6 +95,15 @@ pub struct App {
 impl App {
     /// `path` is the station.toml that was loaded; a reload reads it again.
     pub async fn start(path: &Path, loaded: Loaded) -> anyhow::Result<Self> {
+        Self::start_by(Clock::continue_after, path, loaded).await
+    }
+
+    /// The same by a clock of one's own, which continues after the newest moment in the journal.
+    pub async fn start_by(
+        clock: impl FnOnce(Option<Now>) -> Clock,
+        path: &Path,
+        loaded: Loaded,
+    ) -> anyhow::Result<Self> {
         let folder = loaded.folder.clone();
         let (store, recovered) = Store::open(&loaded.store_path(), limits(&loaded.config.store))?;
         let damage = recovered.findings.join("; ");
@@ -108,7 +118,7 @@ impl App {
                 tracing::error!(error = format!("{error:#}"), "the first account could not be made")
             }
         }
-        let clock = Clock::continue_after(recovered.last.map(|(_, now)| now));
+        let clock = clock(recovered.last.map(|(_, now)| now));
         // First the past under the registry and rules it had, then what was edited or imported since: the driver begins by taking that over.
         let before = Registry::build(store.load_registry().await?);
         let live = Arc::new(Live::default());

@@ -16,9 +16,13 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::config::Loaded;
+use crate::http::drills::TakenPart;
+use crate::http::practice::{MonthPractice, PracticeView};
 use crate::http::problem::Problem;
 use crate::indicators::Times;
+use crate::notify::post::Post;
 use crate::practice::Practice;
+use crate::view::PersonRef;
 
 /// How often a drill that goes on is asked for.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -84,8 +88,8 @@ pub async fn run(loaded: &Loaded, asked: &DrillArgs, out: &mut (impl Write + Sen
         }
         DrillCommand::Results { cell, person } => {
             let asked = [("cell", cell.as_deref()), ("person", person.as_deref())];
-            let results: Results = station.answer(station.to("practice", &asked)?, None).await?;
-            write!(out, "{}", results.text())?;
+            let results: PracticeView = station.answer(station.to("practice", &asked)?, None).await?;
+            write!(out, "{}", text(&results))?;
             Ok(true)
         }
     }
@@ -104,10 +108,7 @@ impl Station {
             None => format!("http://{}", reachable(loaded.config.http.bind.get_ref().parse()?)),
         };
         let url = Url::parse(&url).with_context(|| format!("--url: `{url}` is no address"))?;
-        // reqwest finds its TLS in the process's default; whoever installed one before is welcome.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(TIMEOUT).build().context("the HTTP client cannot be made")?;
-        Ok(Self { client, url, token: token(loaded, asked)? })
+        Ok(Self { client: Post::new(TIMEOUT)?.client, url, token: token(loaded, asked)? })
     }
 
     /// A resource of the API.
@@ -231,26 +232,11 @@ struct Exercise {
     ended_by: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct TakenPart {
-    person: Option<Named>,
-    channels: Vec<String>,
-    called: String,
-    to_acknowledge_s: Option<f64>,
-    to_arrive_s: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    id: String,
-    name: String,
-}
-
 impl Drill {
     /// What is known of each person so far.
     fn lines(&self) -> impl Iterator<Item = String> {
         self.people.iter().flat_map(|one| {
-            let who = one.person.as_ref().map_or_else(|| "nobody by name".to_owned(), Named::text);
+            let who = one.person.as_ref().map_or_else(|| "nobody by name".to_owned(), name);
             let called = format!("{}  {who} was called by {}", one.called, one.channels.join(", "));
             let after = |what: &str, after: f64| format!("  {who} {what} {after:.1} s after the call");
             let acknowledged = one.to_acknowledge_s.map(|s| after("acknowledged", s));
@@ -271,49 +257,24 @@ impl Drill {
     }
 }
 
-impl Named {
-    fn text(&self) -> String {
-        format!("{} {}", self.id, self.name)
+fn name(person: &PersonRef) -> String {
+    format!("{} {}", person.id, person.name)
+}
+
+fn text(results: &PracticeView) -> String {
+    let mut lines = vec![format!("from {} to {}", results.from, results.to)];
+    if results.people.is_empty() {
+        lines.push("nobody was called by a drill or asked by a roll-call".to_owned());
     }
-}
-
-#[derive(Deserialize)]
-struct Results {
-    from: String,
-    to: String,
-    people: Vec<PersonResults>,
-    cut: bool,
-}
-
-#[derive(Deserialize)]
-struct PersonResults {
-    person: Named,
-    all: Practice,
-    months: Vec<Month>,
-}
-
-#[derive(Deserialize)]
-struct Month {
-    month: String,
-    practice: Practice,
-}
-
-impl Results {
-    fn text(&self) -> String {
-        let mut lines = vec![format!("from {} to {}", self.from, self.to)];
-        if self.people.is_empty() {
-            lines.push("nobody was called by a drill or asked by a roll-call".to_owned());
-        }
-        for one in &self.people {
-            lines.push(format!("{}: {}", one.person.text(), figures(&one.all)));
-            let month = |month: &Month| format!("  {}: {}", month.month, figures(&month.practice));
-            lines.extend(one.months.iter().map(month));
-        }
-        if self.cut {
-            lines.push("there was more than is looked at; ask for one cell".to_owned());
-        }
-        lines.join("\n") + "\n"
+    for one in &results.people {
+        lines.push(format!("{}: {}", name(&one.person), figures(&one.all)));
+        let month = |month: &MonthPractice| format!("  {}: {}", month.month, figures(&month.practice));
+        lines.extend(one.months.iter().map(month));
     }
+    if results.cut {
+        lines.push("there was more than is looked at; ask for one cell".to_owned());
+    }
+    lines.join("\n") + "\n"
 }
 
 fn figures(practice: &Practice) -> String {

@@ -153,6 +153,8 @@ pub struct Registry {
     cells_by_code: HashMap<String, CellIx>,
     devices_by_id: Lookup,
     devices_by_address: Lookup,
+    /// Places of the devices in service whose address has a level below another, by address.
+    devices_behind: Vec<u32>,
     people_by_id: HashMap<String, usize>,
     parents: Vec<Option<CellIx>>,
     /// Primary cell of each device.
@@ -185,6 +187,10 @@ impl Registry {
             .collect();
         let devices_by_address =
             Lookup::new(&rows.devices, |device| (!device.retired).then_some(&device.address));
+        let levels = |device: &Device| !device.retired && device.address.contains('/');
+        let mut devices_behind: Vec<u32> =
+            (0..).zip(&rows.devices).filter(|(_, device)| levels(device)).map(|(at, _)| at).collect();
+        devices_behind.sort_by_key(|&at| &rows.devices[at as usize].address);
         let devices_by_id = Lookup::new(&rows.devices, |device| Some(&device.id));
         let people_by_id = rows.people.iter().enumerate().map(|(at, p)| (p.id.clone(), at)).collect();
         let teams_by_name = rows.teams.iter().enumerate().map(|(at, t)| (t.name.clone(), at)).collect();
@@ -198,6 +204,7 @@ impl Registry {
             cells_by_code,
             devices_by_id,
             devices_by_address,
+            devices_behind,
             people_by_id,
             parents,
             homes,
@@ -255,12 +262,13 @@ impl Registry {
     }
 
     /// The device in service with this address, and those behind it: `<address>/…`.
-    pub fn at_or_behind(&self, address: &str) -> impl Iterator<Item = DeviceIx> {
-        let belongs = move |device: &&Device| {
-            let rest = device.address.strip_prefix(address);
-            !device.retired && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.rows.devices.iter().filter(belongs).map(|device| device.ix)
+    pub fn at_or_behind<'a>(&'a self, address: &str) -> impl Iterator<Item = DeviceIx> + use<'a> {
+        let level = format!("{address}/");
+        let device = move |&at: &u32| &self.rows.devices[at as usize];
+        let first = self.devices_behind.partition_point(|at| device(at).address < level);
+        let behind = self.devices_behind[first..].iter().map(device);
+        let behind = behind.take_while(move |device| device.address.starts_with(&level));
+        self.device_by_address(address).into_iter().chain(behind.map(|device| device.ix))
     }
 
     pub fn cell_by_code(&self, code: &str) -> Option<&Cell> {

@@ -10,6 +10,7 @@ pub mod aside;
 pub mod attachments;
 pub mod audit;
 pub mod auth;
+pub mod called;
 pub mod commands;
 pub mod deeds;
 pub mod document;
@@ -125,6 +126,7 @@ pub struct Api {
 
 pub struct Own {
     streams: Arc<Semaphore>,
+    called: called::Called,
     probe: station::Probe,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
@@ -146,6 +148,7 @@ impl Default for Own {
     fn default() -> Self {
         Self {
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+            called: called::Called::default(),
             probe: station::Probe::default(),
             passwords: Passwords::default(),
             throttle: Mutex::default(),
@@ -207,6 +210,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(commands::command))
         .routes(routes!(orders::give))
         .routes(routes!(orders::list))
+        .routes(routes!(orders::known))
+        .routes(routes!(orders::withdraw))
         .routes(routes!(modbus::list))
         .routes(routes!(modbus::read))
         .routes(routes!(grid::cells))

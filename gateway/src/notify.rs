@@ -19,7 +19,7 @@ pub mod mqtt;
 pub mod ntfy;
 pub mod open;
 pub mod pace;
-mod post;
+pub mod post;
 mod reading;
 pub mod reports;
 pub mod template;

@@ -2,6 +2,8 @@
 //!
 //! Pure. Stored as a record in `store/orders.rs`: a new field needs a default. Absent: sirens and everything else that must act at once ([`crate::io::commands`]).
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::decode::downlink::Said;
@@ -12,8 +14,12 @@ use crate::units::Timestamp;
 pub const OPEN_EACH_MAX: usize = 8;
 /// Of all devices.
 pub const OPEN_MAX: usize = 1_000;
+/// LoRaWAN's FPort of an application (TS001-1.0.4, 4.3.2: 0 is the MAC's own, from 224 on they are kept for tests and extensions).
+pub const PORTS: RangeInclusive<u8> = 1..=223;
 /// The largest payload that LoRaWAN carries at any data rate (RP002-1.0.4, table 43: 222 bytes without a repeater's margin).
 pub const BYTES_MAX: usize = 222;
+
+const TOO_LATE: &str = "it was taken back when the network server had it already";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
@@ -49,6 +55,8 @@ pub enum Stage {
     /// The device has acknowledged it.
     Confirmed,
     Failed,
+    /// It was taken back before the network server had it.
+    Withdrawn,
 }
 
 impl Stage {
@@ -59,6 +67,7 @@ impl Stage {
             Self::Sent => "sent",
             Self::Confirmed => "confirmed",
             Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -66,7 +75,7 @@ impl Stage {
     pub const fn is_open(self) -> bool {
         match self {
             Self::Waiting | Self::Handed | Self::Sent => true,
-            Self::Confirmed | Self::Failed => false,
+            Self::Confirmed | Self::Failed | Self::Withdrawn => false,
         }
     }
 }
@@ -83,15 +92,27 @@ impl Order {
             (_, Stage::Confirmed) => return false,
             (Said::Confirmed, _) => (Stage::Confirmed, String::new()),
             (Said::Queued, Stage::Waiting) => (Stage::Handed, String::new()),
+            // It was on its way at the very moment.
+            (Said::Queued, Stage::Withdrawn) => (Stage::Handed, TOO_LATE.to_owned()),
             (Said::Queued, Stage::Handed | Stage::Sent | Stage::Failed) => return false,
-            (Said::Sent, Stage::Waiting | Stage::Handed | Stage::Failed) => (Stage::Sent, String::new()),
             (Said::Sent, Stage::Sent) => return false,
+            (Said::Sent, Stage::Withdrawn) => (Stage::Sent, TOO_LATE.to_owned()),
+            (Said::Sent, Stage::Waiting | Stage::Handed | Stage::Failed) => (Stage::Sent, String::new()),
             (Said::NotConfirmed, _) => {
                 (Stage::Failed, "the device was told and did not acknowledge it".to_owned())
             }
             (Said::Failed(why), _) => (Stage::Failed, format!("the network server: {why}")),
         };
         (self.stage, self.since, self.note) = (stage, at, note);
+        true
+    }
+
+    /// Taken back, as long as it is here; afterwards only the network server could do that. Whether it could be.
+    pub fn withdraw(&mut self, who: &str, at: Timestamp) -> bool {
+        if self.stage != Stage::Waiting {
+            return false;
+        }
+        (self.stage, self.since, self.note) = (Stage::Withdrawn, at, format!("taken back by {who}"));
         true
     }
 
@@ -143,6 +164,22 @@ mod tests {
                 order.hear(said, Timestamp(5));
             });
             assert_eq!(order.stage, *stage, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_is_over_unless_the_server_had_it() {
+        let mut taken_back = order();
+        assert!(taken_back.withdraw("wang-li", Timestamp(7)));
+        assert_eq!((taken_back.state(Timestamp(9_000)), taken_back.since), ("withdrawn", Timestamp(7)));
+        assert!(!taken_back.withdraw("wang-li", Timestamp(8)), "once");
+        for (said, stage) in
+            [(Said::Queued, Stage::Handed), (Said::Sent, Stage::Sent), (Said::Confirmed, Stage::Confirmed)]
+        {
+            let mut order = taken_back.clone();
+            assert!(order.hear(&said, Timestamp(9)));
+            assert_eq!(order.stage, stage, "what happened is shown");
+            assert!(!order.withdraw("wang-li", Timestamp(10)), "{said:?}: it is not here");
         }
     }
 

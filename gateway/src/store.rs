@@ -22,6 +22,7 @@ mod file;
 pub mod history;
 pub mod journal;
 mod mark;
+mod moment;
 pub mod orders;
 pub mod outbox;
 mod parts;

@@ -4,7 +4,7 @@
 //! numbers of rows never appear, cells and people come with their names. Fields may be added; a name, once published, keeps its meaning.
 //! Names of people on duty are shown, their telephone numbers are not.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::grid::Registry;
@@ -106,7 +106,7 @@ pub struct DeviceRef {
     pub place: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PersonRef {
     #[schema(example = "wang-li")]
     pub id: String,

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::Value as Json;
 use tests::camera::{Camera, PASSWORD, Play, USER};
+use tests::jpeg::jpeg;
 use tests::mad::Mad;
 use tests::neighbours::eventually;
 use tests::site::{Receiver, Site, Station, TOKEN};
@@ -47,13 +48,7 @@ fn alert(who: &str, event: &str) -> String {
 }
 
 fn picture() -> Vec<u8> {
-    let segment = |marker: u8, payload: &[u8]| {
-        [&[0xff, marker][..], &u16::try_from(payload.len() + 2).unwrap().to_be_bytes(), payload].concat()
-    };
-    let mut light = vec![7; 150_000];
-    light.extend_from_slice(b"\xff\xd9");
-    let head = segment(0xe1, b"Exif\0\0II\x2a\0 taken by camera 4711");
-    [&[0xff, 0xd8][..], &head, &segment(0xdb, &[1; 65]), &segment(0xda, &[1, 2, 3]), &light].concat()
+    jpeg("taken by camera 4711", 150_000)
 }
 
 fn part(kind: &str, bytes: &[u8]) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value as Json, json};
+use tests::jpeg::jpeg;
 use tests::site::{Site, Station, TOKEN};
 
 const CELL: &str = "S1-C1-G1";
@@ -71,14 +72,9 @@ async fn a_repeated_key_gives_the_first_answer_also_after_a_restart() {
     station.stop().await;
 }
 
+/// Three parts and a bit.
 fn photo() -> Vec<u8> {
-    let segment = |marker: u8, payload: &[u8]| {
-        [&[0xff, marker][..], &u16::try_from(payload.len() + 2).unwrap().to_be_bytes(), payload].concat()
-    };
-    let mut picture = vec![7; 200_000]; // Three parts and a bit.
-    picture.extend_from_slice(b"\xff\xd9");
-    let head = segment(0xe1, b"Exif\0\0II\x2a\0 taken at 32.06 N 118.79 E");
-    [&[0xff, 0xd8][..], &head, &segment(0xdb, &[1; 65]), &segment(0xda, &[1, 2, 3]), &picture].concat()
+    jpeg("taken at 32.06 N 118.79 E", 200_000)
 }
 
 #[tokio::test]

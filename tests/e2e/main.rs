@@ -23,6 +23,7 @@ mod handling;
 mod http;
 mod influx;
 mod learning;
+mod leave;
 mod listener;
 mod modbus;
 mod mqtt;

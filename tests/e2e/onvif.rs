@@ -1,7 +1,10 @@
-//! An ONVIF device end to end: its pull point is found, pulled, found again after a restart and given back; an event of safety is an alarm with its picture.
+//! ONVIF devices end to end, with either login: the pull point is found, pulled, prolonged, found again after a restart and given back; an event of safety is an alarm with its picture.
 
+use std::time::Duration;
+
+use tests::jpeg::jpeg;
 use tests::neighbours::eventually;
-use tests::onvif::{Onvif, PASSWORD, USER};
+use tests::onvif::{Kind, Login, Onvif, PASSWORD, Prolonged, USER};
 use tests::site::{Receiver, Site, Station, TOKEN};
 
 fn site(receiver: &Receiver, device: &Onvif, password: &str) -> Site {
@@ -26,18 +29,9 @@ async fn ready(station: &Station) -> String {
     asked.send().await.unwrap().text().await.unwrap()
 }
 
-/// A JPEG of nothing.
-fn picture() -> Vec<u8> {
-    let segment = |marker: u8, payload: &[u8]| {
-        [&[0xff, marker][..], &u16::try_from(payload.len() + 2).unwrap().to_be_bytes(), payload].concat()
-    };
-    [&[0xff, 0xd8][..], &segment(0xdb, &[1; 65]), &segment(0xda, &[1, 2, 3]), &[7; 900], b"\xff\xd9"].concat()
-}
-
-#[tokio::test]
-async fn an_onvif_device_is_pulled_until_the_station_stops() {
+async fn pulled_until_the_station_stops(login: Login) {
     let receiver = Receiver::start().await;
-    let device = Onvif::start(picture()).await;
+    let device = Onvif::start(Kind { login, ..Kind::default() }, jpeg("", 900)).await;
     let site = site(&receiver, &device, PASSWORD);
     let station = site.start().await;
     device.says("tns1:RuleEngine/FieldDetector/ObjectsInside", ("IsInside", "true"));
@@ -48,10 +42,6 @@ async fn an_onvif_device_is_pulled_until_the_station_stops() {
     })
     .await;
     assert_eq!(station.get("/api/v1/devices/CAM-1/stills").await["items"][0]["id"], still.as_str());
-    let returned = || async {
-        let alarm = station.get("/api/v1/alarms/A-1").await["alarm"]["returned"].clone();
-        (!alarm.is_null()).then_some(())
-    };
 
     // It starts anew; the next pull point hears on.
     device.forgets();
@@ -60,28 +50,100 @@ async fn an_onvif_device_is_pulled_until_the_station_stops() {
     })
     .await;
     device.says("tns1:RuleEngine/FieldDetector/ObjectsInside", ("IsInside", "false"));
-    eventually("the lane is free", 20, returned).await;
+    returned(&station, "A-1").await;
     device.says("tns1:RuleEngine/Acme/Odd", ("Active", "true"));
     eventually("a letter that names it", 20, || async {
         let letters = station.get("/api/v1/dead-letters").await;
         letters.to_string().contains("RuleEngine/Acme/Odd").then_some(())
     })
     .await;
-    assert!(0 < device.asked("PullMessages"));
+    assert_eq!((device.refused(), device.points()), (0, 1));
     station.stop().await;
-    assert_eq!(device.asked("Unsubscribe"), 1, "the pull point is given back");
+    assert_eq!(device.points(), 0, "the pull point is given back");
+}
+
+async fn returned(station: &Station, alarm: &str) {
+    eventually("the lane is free", 20, || async {
+        let alarm = station.get(&format!("/api/v1/alarms/{alarm}")).await["alarm"]["returned"].clone();
+        (!alarm.is_null()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_and_not_tried_again() {
+async fn an_onvif_device_with_digest_is_pulled_until_the_station_stops() {
+    pulled_until_the_station_stops(Login::Digest).await;
+}
+
+/// Its clock is years behind, and its tokens go by it.
+#[tokio::test]
+async fn an_onvif_device_with_tokens_is_pulled_until_the_station_stops() {
+    tokio::join!(
+        pulled_until_the_station_stops(Login::Token),
+        pulled_until_the_station_stops(Login::TokenUnsaid)
+    );
+}
+
+async fn a_wrong_password_is_said_once(login: Login) {
     let receiver = Receiver::start().await;
-    let device = Onvif::start(Vec::new()).await;
+    let device = Onvif::start(Kind { login, ..Kind::default() }, Vec::new()).await;
+    // A second one, that hangs up: it is tried again and again, and so tells that time goes on.
+    let off = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let site = site(&receiver, &device, "another");
+    site.append(
+        "station.toml",
+        &format!(
+            "[[onvif]]\nname = \"off\"\nurl = \"http://{}\"\nuser = \"{USER}\"\npassword = {{ file = \"onvif-password\" }}\n",
+            off.local_addr().unwrap()
+        ),
+    );
     let station = site.start().await;
     eventually("what is wrong", 20, || async {
         ready(&station).await.contains("refuses user or password").then_some(())
     })
     .await;
-    assert_eq!(device.asked("GetServices"), 0);
+    for _ in 0..3 {
+        drop(off.accept().await.unwrap());
+    }
+    assert_eq!((device.refused(), device.asked("CreatePullPointSubscription")), (1, 0));
     station.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_and_not_tried_again() {
+    let all = [Login::Digest, Login::Token, Login::TokenUnsaid].map(a_wrong_password_is_said_once);
+    futures::future::join_all(all).await;
+}
+
+/// It is heard without a gap for longer than a pull point stands.
+async fn is_heard_on(prolonged: Prolonged) -> Onvif {
+    let receiver = Receiver::start().await;
+    let kind = Kind { prolonged, stands: Duration::from_secs(6), ..Kind::default() };
+    let device = Onvif::start(kind, jpeg("", 900)).await;
+    let site = site(&receiver, &device, PASSWORD);
+    let station = site.start().await;
+    eventually("it is heard", 20, || async { (0 < device.asked("PullMessages")).then_some(()) }).await;
+    let begin = std::time::Instant::now();
+    eventually("two such times are over", 30, || async { (2 * kind.stands < begin.elapsed()).then_some(()) })
+        .await;
+    device.says("tns1:RuleEngine/FieldDetector/ObjectsInside", ("IsInside", "true"));
+    eventually("the alarm", 20, || async { receiver.heard_of("A-1").then_some(()) }).await;
+    station.stop().await;
+    assert_eq!(device.asked("GetServices"), 1, "{prolonged:?}: it was never lost");
+    assert_eq!(device.points(), 0, "{prolonged:?}: none is left behind");
+    device
+}
+
+#[tokio::test]
+async fn a_pull_point_is_prolonged_in_time_or_made_anew() {
+    let [renewed, by_pulling, anew] = tokio::join!(
+        is_heard_on(Prolonged::ByRenew),
+        is_heard_on(Prolonged::ByPulling),
+        is_heard_on(Prolonged::Never)
+    )
+    .into();
+    let made = |device: &Onvif| device.asked("CreatePullPointSubscription");
+    assert!(2 <= renewed.asked("Renew") && made(&renewed) == 1, "{} renewals", renewed.asked("Renew"));
+    assert_eq!(made(&by_pulling), 1, "the device says that pulling prolongs it");
+    assert!(2 < made(&anew), "{} made", made(&anew));
 }

@@ -1,4 +1,4 @@
-//! Orders to LoRaWAN devices through a network server that speaks by ChirpStack's own published messages, on a real broker: waiting, handed over, sent, confirmed, and not.
+//! Orders to LoRaWAN devices through a network server that speaks by ChirpStack's own published messages, on a real broker: waiting, handed over, sent, confirmed, and not; taken back.
 
 use axum::http::StatusCode;
 use gateway::store::Store;
@@ -62,6 +62,10 @@ fn interval(seconds: u32) -> Value {
 
 async fn give(station: &Station, order: &Value) -> (StatusCode, Value) {
     station.post("/api/v1/devices/HY-9/orders", order).await
+}
+
+async fn withdraw(station: &Station, number: u64) -> (StatusCode, Value) {
+    station.post(&format!("/api/v1/orders/{number}/withdraw"), &json!({})).await
 }
 
 /// Until a message of the device arrives: the broker has the station's subscription. To join is no uplink that an order waits for.
@@ -128,16 +132,56 @@ async fn an_order_waits_for_the_device_and_ends_with_its_own_word() {
     let failed = becomes(&station, "failed").await;
     assert!(failed["note"].as_str().unwrap().contains("too long"), "{failed}");
     assert_eq!(station.get("/api/v1/orders?limit=2").await["next"], "2");
+
+    // What the network server has nobody takes back; what waits is not told when the device is heard.
+    give(&station, &interval(900)).await;
+    assert_eq!(server.says().await, "told 85 ff038403 confirmed");
+    becomes(&station, "handed").await;
+    let (status, answer) = withdraw(&station, 4).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+    assert_eq!(answer["type"], "urn:gridwarden:problem:too-late-to-withdraw", "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("the network server has it"), "{answer}");
+    assert_eq!(newest(&station).await["state"], "handed");
     let letters = station.get("/api/v1/dead-letters").await;
     assert_eq!(letters["items"], json!([]), "the server's answers are understood");
+    station.stop().await;
+
+    let station = site.start().await;
+    let (_, given) = give(&station, &interval(700)).await;
+    assert_eq!(
+        (&given["number"], &given["state"]),
+        (&json!(5), &json!("waiting")),
+        "not heard since the start"
+    );
+    for _ in 0..2 {
+        let (status, taken) = withdraw(&station, 5).await;
+        assert_eq!((status, &taken["state"]), (StatusCode::OK, &json!("withdrawn")), "{taken}");
+        assert_eq!(taken["note"], "taken back by duty-officer");
+    }
+    connected(&station, &broker).await;
+    server.happens(UPLINK, &[]).await;
+    give(&station, &interval(800)).await;
+    assert_eq!(
+        server.says().await,
+        "told 85 ff032003 confirmed",
+        "the next one goes, and not the one before"
+    );
+    becomes(&station, "handed").await;
+    assert_eq!(station.get("/api/v1/orders").await["items"][1]["state"], "withdrawn");
+    assert_eq!(withdraw(&station, 99).await.0, StatusCode::NOT_FOUND);
     station.stop().await;
 
     let log = Store::open_beside(&site.file("data/station.db")).unwrap().audit(None, 20).await.unwrap();
     let orders: Vec<_> =
         log.iter().map(|(_, line)| line).filter(|line| line.what == "device.order").collect();
-    assert_eq!(orders.len(), 3, "{log:?}");
-    assert_eq!((orders[2].who.as_str(), orders[2].target.as_str()), ("duty-officer", "device HY-9"));
-    assert_eq!(orders[2].detail, "report_interval 1200 s (milesight-em500-pp); port 85, ff03b004");
+    assert_eq!(orders.len(), 6, "{log:?}");
+    assert_eq!((orders[5].who.as_str(), orders[5].target.as_str()), ("duty-officer", "device HY-9"));
+    assert_eq!(orders[5].detail, "report_interval 1200 s (milesight-em500-pp); port 85, ff03b004");
+    let taken_back: Vec<_> =
+        log.iter().map(|(_, line)| line).filter(|line| line.what == "device.order.withdraw").collect();
+    let [taken_back] = taken_back[..] else { panic!("one: {log:?}") };
+    assert_eq!((taken_back.who.as_str(), taken_back.target.as_str()), ("duty-officer", "device HY-9"));
+    assert_eq!(taken_back.detail, "order 5: report_interval 700 s (milesight-em500-pp)");
 }
 
 #[tokio::test]
@@ -161,6 +205,14 @@ async fn an_order_that_nobody_confirms_is_shown_so() {
     assert_eq!(stays["state"], "waiting");
     assert!(stays["note"].as_str().unwrap().contains("commands = true"), "{stays}");
 
+    let known = station.get("/api/v1/orders/known").await;
+    let known = known["items"].as_array().unwrap();
+    let interval_of = json!({ "profile": "milesight-em500-pp", "order": "report_interval", "value": { "unit": "s", "min": 60, "max": 65_535 } });
+    assert!(known.contains(&interval_of), "{known:?}");
+    assert!(
+        known.contains(&json!({ "profile": "milesight-em500-pp", "order": "reboot", "value": null })),
+        "{known:?}"
+    );
     for (order, words) in [
         (json!({ "profile": "milesight-em500-pp", "order": "sing" }), "report_interval, reboot"),
         (json!({ "profile": "milesight-gs524n", "order": "reboot" }), "nothing"),

@@ -169,6 +169,10 @@ async fn the_administration_is_driven() {
 async fn every_page_in_every_size_and_language() {
     let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
     let site = Site::new(&hydrant(&stop, &mut servers).await);
+    site.append(
+        "devices.csv",
+        "HY-9,hydrant,东门消火栓,lora:24e124136b502217,S1-C1-G1,东门,118.905,32.11,\n",
+    );
     let station = site.start().await;
     let token = administrator(&site, &station).await;
     for pressure in [310.0, 305.0, 120.0] {

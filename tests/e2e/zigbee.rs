@@ -3,7 +3,6 @@
 //! What the radio says is chosen by the maker's definition (`tests/neighbours/zigbee`), so a property that the decoder does not know shows here as a danger that nobody heard of.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use gateway::decode::profile::shape::Over;
@@ -97,21 +96,18 @@ async fn place_all(station: &Station, detectors: &[Detector]) {
 
 /// Waits until exactly these devices have an alarm of this class that goes on.
 async fn burning(station: &Station, class: &str, wanted: &BTreeSet<String>) {
-    let mut missing = Vec::new();
-    for _ in 0..600 {
+    eventually(&format!("{class}: those {} burn, and no other", wanted.len()), 60, || async {
         let alarms = items(station, &format!("/api/v1/alarms?class={class}&limit=200")).await;
         let burning: BTreeSet<String> = alarms
             .iter()
             .filter(|alarm| alarm["returned"].is_null())
             .filter_map(|alarm| alarm["device"]["id"].as_str().map(str::to_owned))
             .collect();
-        missing = wanted.symmetric_difference(&burning).cloned().collect();
-        if missing.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{class}: wrongly silent, or wrongly burning: {missing:?}");
+        let wrong: Vec<_> = wanted.symmetric_difference(&burning).collect();
+        println!("wrongly silent, or wrongly burning: {wrong:?}"); // Seen when it fails.
+        wrong.is_empty().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

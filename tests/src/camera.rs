@@ -1,20 +1,21 @@
 //! A stand-in for a camera: asks for Digest authentication as RFC 7616 says, and answers its calls with streams as told, one call after the other.
 //!
-//! Its checks are its own, so that a mistake of the gateway's does not pass both. `Camera::says` adds to the streams that are open.
+//! `Camera::says` adds to the streams that are open.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use md5::{Digest, Md5};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::digest::Gate;
+
 pub const USER: &str = "events";
 pub const PASSWORD: &str = "a-camera-for-tests-only";
-const REALM: &str = "IP Camera(C1234)";
+const GATE: Gate = Gate { realm: "IP Camera(C1234)", user: USER, password: PASSWORD };
 
 /// What a call to the event stream gets, when its password is right.
 #[derive(Clone, Debug)]
@@ -126,7 +127,7 @@ async fn answer(mut call: TcpStream, shared: &Shared) -> Option<()> {
             }
             format!("nonce-{}", nonce.0)
         };
-        let right = authorization.as_deref().and_then(|header| count(header, &target, &nonce));
+        let right = authorization.as_deref().and_then(|header| GATE.count(header, "GET", &target, &nonce));
         {
             let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
             match (&authorization, &right) {
@@ -140,7 +141,8 @@ async fn answer(mut call: TcpStream, shared: &Shared) -> Option<()> {
         }
         if right.is_none() {
             let challenge = format!(
-                "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest qop=\"auth\", realm=\"{REALM}\", nonce=\"{nonce}\"\r\nContent-Length: 0\r\n\r\n"
+                "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {}\r\nContent-Length: 0\r\n\r\n",
+                GATE.challenge(&nonce)
             );
             call.write_all(challenge.as_bytes()).await.ok()?;
             continue;
@@ -193,22 +195,4 @@ async fn play(mut call: TcpStream, shared: &Shared) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// The count `nc` of an answer that is right.
-fn count(header: &str, uri: &str, nonce: &str) -> Option<String> {
-    let fields = header.strip_prefix("Digest ")?;
-    let field = |name: &str| {
-        fields.split(", ").find_map(|field| {
-            let (known, value) = field.split_once('=')?;
-            (known == name).then(|| value.trim_matches('"').to_owned())
-        })
-    };
-    let hash = |text: String| Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let who = hash(format!("{USER}:{REALM}:{PASSWORD}"));
-    let what = hash(format!("GET:{uri}"));
-    let (nc, cnonce) = (field("nc")?, field("cnonce")?);
-    let wanted = hash(format!("{who}:{nonce}:{nc}:{cnonce}:auth:{what}"));
-    let good = field("response")? == wanted && field("uri")? == uri && field("nonce")? == nonce;
-    good.then_some(nc)
 }

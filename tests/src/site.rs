@@ -10,8 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use gateway::accounts::{self, Account, Pass, PassKind};
 use gateway::app::{Addresses, App};
+use gateway::clock::Clock;
 use gateway::store::{Audit, Store};
-use gateway::units::{Millis, Timestamp};
+use gateway::units::{Millis, Now, Timestamp};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -129,10 +130,15 @@ decoder = "zigbee2mqtt"
 
     /// Starts the gateway in this process.
     pub async fn start(&self) -> Station {
+        self.start_by(Clock::continue_after).await
+    }
+
+    /// The same by a clock of the test's.
+    pub async fn start_by(&self, clock: impl FnOnce(Option<Now>) -> Clock) -> Station {
         let _ = rustls::crypto::ring::default_provider().install_default(); // Somebody else was first: fine.
         let loaded = gateway::config::load(&self.file("station.toml"))
             .unwrap_or_else(|problems| panic!("the test's configuration is wrong:\n{problems}"));
-        let app = App::start(&self.file("station.toml"), loaded).await.expect("the station starts");
+        let app = App::start_by(clock, &self.file("station.toml"), loaded).await.expect("the station starts");
         let addresses = app.addresses();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "joined in `stop`")]

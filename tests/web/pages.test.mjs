@@ -20,6 +20,7 @@ const PAGES = {
   shifts: ['page=admin/shifts', '.week .row'],
   rules: ['page=admin/rules', '.ladder li'],
   modbus: ['page=admin/modbus', 'form.fields'],
+  orders: ['page=admin/orders', 'form.fields'],
   waiting: ['page=admin/waiting', 'li.burns'],
   letters: ['page=admin/letters', 'h2'],
   imports: ['page=admin/imports', 'input[type=file]'],
@@ -154,6 +155,31 @@ test('a device that nobody registered is placed from the waiting room', async ()
   await form.locator('button.first').click();
   await page.locator('.good[role=status]', { hasText: 'native:NOBODY' }).waitFor();
   await row.waitFor({ state: 'detached' });
+  assert.deepEqual(complaints.filter((one) => !one.includes('409')), []);
+  await context.close();
+});
+
+test('an order is given to a sleeping device, waits, and is taken back', async () => {
+  const { page, complaints, context } = await open(browser, { width: 1440, height: 900, hash: 'page=admin/orders' });
+  const form = page.locator('form.fields');
+  await form.locator('[name=device]').fill('HY-9');
+  await form.locator('[name=order]').selectOption({ label: 'report_interval (milesight-em500-pp)' });
+  await form.locator('[name=value]').fill('5');
+  await form.locator('button.first').click();
+  assert.equal(await form.locator('[name=value]').evaluate((field) => field.validity.rangeUnderflow), true, 'too often');
+  await form.locator('[name=value]').fill('1200');
+  await form.locator('button.first').click();
+  const row = page.locator('ol li', { hasText: 'HY-9' }).first();
+  await row.locator('text=待下发').waitFor();
+  assert.ok((await row.innerText()).includes('report_interval 1200 s'), await row.innerText());
+  assert.deepEqual(await serious(page), []);
+  await row.locator('button', { hasText: '撤回' }).click();
+  await page.locator('.good[role=status]', { hasText: '已撤回' }).waitFor();
+  await row.locator('text=已撤回').waitFor();
+  assert.equal(await row.locator('button').count(), 0, 'it is over');
+  await form.locator('[name=device]').fill('SD-1');
+  await form.locator('button.first').click();
+  await page.locator('[role=alert]', { hasText: '不能向它下发指令' }).waitFor();
   assert.deepEqual(complaints.filter((one) => !one.includes('409')), []);
   await context.close();
 });

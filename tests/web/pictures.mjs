@@ -104,6 +104,14 @@ try {
   execFileSync('mosquitto_pub', ['-p', '18830', '-q', '1', '-t', 'gridwarden/up/SD-777', '-m', JSON.stringify({ values: { smoke: true, battery: 94 } })]);
   await waited(() => fetch(`${origin}/api/v1/waiting`, { headers: { Authorization: `Bearer ${chief}` } }).then((answer) => answer.json()).then(({ items }) => items.length > 0), 20);
   await shoot('admin-waiting', { ...desk, hash: 'page=admin/waiting', wait: 'li.burns', before: (page) => page.locator('li.burns .acts button').first().click() });
+  // A hydrant on LoRaWAN that sleeps, and what it was told.
+  const post = (path, body) => fetch(`${origin}${path}`, { method: 'POST', headers: { Authorization: `Bearer ${chief}`, 'Content-Type': 'application/json' }, body });
+  await post('/api/v1/imports/devices?file=picture', 'id,kind,name,address,cell,place\nHY-77,hydrant,消火栓 77,lora:24e124136b502217,SY-1-01,梧桐苑北门\n');
+  const told = (order, value) => waited(async () => (await post('/api/v1/devices/HY-77/orders', JSON.stringify({ profile: 'milesight-em500-pp', order, ...(value && { value }) }))).status === 202, 10);
+  await told('report_interval', 3600);
+  await post('/api/v1/orders/1/withdraw', '');
+  await told('report_interval', 1200);
+  await shoot('admin-orders', { ...desk, hash: 'page=admin/orders', wait: 'ol li', before: (page) => page.fill('[name=device]', 'HY-77') });
   await shoot('admin-plans', { ...desk, height: 1100, hash: 'page=admin/plans&plan=XLXX-1-2F', wait: '.stage .pin', before: (page) => page.locator('.stage .pin').first().focus() });
   await shoot('admin-ground', { ...desk, height: 1100, hash: 'page=admin/plans&plan=SY', wait: 'svg image' });
   await shoot('admin-import', { ...desk, hash: 'page=admin/imports', wait: 'input[type=file]', before: async (page) => {

@@ -53,7 +53,7 @@ pub struct Named {
 
 impl Meanings {
     /// Of a camera's own before those of all.
-    pub(super) fn of(&self, event: &str, device: &str) -> Option<Metric> {
+    fn of(&self, event: &str, device: &str) -> Option<Metric> {
         let named = |own: bool| {
             self.0.iter().find(|one| {
                 one.event.eq_ignore_ascii_case(event)
@@ -95,10 +95,15 @@ impl std::fmt::Debug for Still {
 /// Which picture is waited for: that of the event before it.
 pub type Wanted = Option<(DeviceIx, Metric, Timestamp)>;
 
+/// What the station says that this event of the device means.
+pub fn named(event: &str, device: DeviceIx, outcome: &Outcome<'_>) -> Option<Metric> {
+    let id = outcome.registry().device(device).map_or("", |device| device.id.as_str());
+    outcome.meanings().of(event, id)
+}
+
 /// Report it; says which picture belongs to it.
 pub fn tell(told: &Told<'_>, device: DeviceIx, address: &str, outcome: &mut Outcome<'_>) -> Wanted {
-    let id = outcome.registry().device(device).map_or("", |device| device.id.as_str());
-    let meaning = outcome.meanings().of(told.event, id).map(Meaning::Flag).or(told.meaning);
+    let meaning = named(told.event, device, outcome).map(Meaning::Flag).or(told.meaning);
     match meaning {
         Some(Meaning::Flag(flag)) => {
             let mut values = Values::new();

@@ -58,8 +58,7 @@ fn find(table: &[(&str, Metric)], name: &str) -> Option<Metric> {
 
 /// What an object of this label is to the station.
 fn meaning(label: &str, device: DeviceIx, outcome: &Outcome<'_>) -> Option<Metric> {
-    let id = outcome.registry().device(device).map_or("", |device| device.id.as_str());
-    outcome.meanings().of(label, id).or_else(|| find(LABELS, label))
+    camera::named(label, device, outcome).or_else(|| find(LABELS, label))
 }
 
 /// Frigate publishes the picture after the event, and better ones while the object stays. A retained one is of unknown age.

@@ -5,7 +5,7 @@
 
 use roxmltree::{Document, Node};
 
-use super::camera::{Meaning, Told, Wanted, meaning_in, tell};
+use super::camera::{self, Meaning, Told, Wanted, meaning_in, tell};
 use super::outcome::Outcome;
 use crate::model::Metric;
 
@@ -104,10 +104,10 @@ impl<'a> Notice<'a> {
         })
     }
 
-    fn tell(&self, camera: &str, outcome: &mut Outcome<'_>) -> Wanted {
+    fn tell(&self, own: &str, outcome: &mut Outcome<'_>) -> Wanted {
         // Of a channel or door that is registered by itself, else of the camera.
-        let channel = format!("{camera}/{}", self.source);
-        let address = if outcome.find(&channel).is_some() { channel.as_str() } else { camera };
+        let channel = format!("{own}/{}", self.source);
+        let address = if outcome.find(&channel).is_some() { channel.as_str() } else { own };
         let device = outcome.device(address)?;
         let say = |meaning: Option<Meaning>, begins: bool, outcome: &mut Outcome<'_>| {
             let told = Told { event: &self.topic, meaning, begins: begins && !self.deleted, at: None };
@@ -120,10 +120,8 @@ impl<'a> Notice<'a> {
             wanted = say(Some(Meaning::Flag(*flag)), *set, outcome).or(wanted);
         }
         let meaning = meaning_in(TOPICS, &self.topic);
-        let id = outcome.registry().device(device).map_or("", |device| device.id.as_str());
-        let is_named = outcome.meanings().of(&self.topic, id).is_some();
         // What has no meaning is complained of when it happens, not each time the camera says how everything stands.
-        let unknown = meaning.is_none() && !is_named;
+        let unknown = meaning.is_none() && camera::named(&self.topic, device, outcome).is_none();
         if unknown && (self.is_first || PASSED_OVER.iter().any(|start| self.topic.starts_with(start))) {
             return wanted;
         }

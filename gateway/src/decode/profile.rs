@@ -5,7 +5,7 @@
 
 mod compile;
 mod frame;
-mod order;
+pub mod order;
 mod place;
 mod sample;
 pub mod shape;

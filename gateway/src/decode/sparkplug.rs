@@ -209,7 +209,6 @@ impl Host {
     /// Takes in one message, whatever its place.
     fn take(&mut self, heard: &Heard<'_>, payload: &Payload<'_>, outcome: &mut Outcome<'_>) {
         let session = self.nodes.entry(heard.node.clone()).or_default();
-        let address = heard.address();
         let bd_seq = || {
             let metric = payload.metrics.iter().find(|metric| metric.name == Some("bdSeq"))?;
             metric.value?.number(metric.datatype).map(|number| number as u64)
@@ -221,8 +220,8 @@ impl Host {
                     return;
                 }
                 session.end();
-                let gone = outcome.registry().at_or_behind(&address).take(super::REPORTS_MAX);
-                let gone: Vec<DeviceIx> = gone.collect();
+                let gone = outcome.registry().at_or_behind(&heard.address());
+                let gone: Vec<DeviceIx> = gone.take(super::REPORTS_MAX).collect();
                 return gone.into_iter().for_each(|device| outcome.gone(device));
             }
             Kind::NodeBirth => session.begin(bd_seq(), payload.seq),
@@ -233,7 +232,7 @@ impl Host {
             }
         }
         if heard.kind == Kind::DeviceDeath {
-            if let Some(device) = outcome.find(&address) {
+            if let Some(device) = outcome.find(&heard.address()) {
                 outcome.gone(device);
             }
             return;

@@ -21,7 +21,7 @@ pub async fn raised_by(
     wanted: impl Fn(&Alarm) -> bool,
 ) -> anyhow::Result<Vec<Alarm>> {
     let mut found = Vec::new();
-    let mut before = Some(AlarmId(newest_by(store, at).await?.0 + 1));
+    let mut before = Some(AlarmId(store.newest_by(at).await?.0 + 1));
     for _ in 0..LOOKS_MAX {
         let page = store.alarms(Query { before, limit: LOOK, ..query.clone() }).await?;
         let at_end = page.len() < LOOK as usize;
@@ -33,25 +33,6 @@ pub async fn raised_by(
     }
     found.truncate(ALARMS_MAX);
     Ok(found)
-}
-
-/// The newest alarm that had been raised by then.
-async fn newest_by(store: &Store, at: Timestamp) -> anyhow::Result<AlarmId> {
-    // All up to `low` had been raised; none after `high`.
-    let (mut low, mut high) = (0, newest_up_to(store, u64::MAX - 1).await?.map_or(0, |alarm| alarm.id.0));
-    while low < high {
-        let middle = high - (high - low) / 2;
-        match newest_up_to(store, middle).await? {
-            Some(alarm) if at < alarm.raised => high = alarm.id.0 - 1,
-            Some(_) | None => low = middle,
-        }
-    }
-    Ok(AlarmId(low))
-}
-
-async fn newest_up_to(store: &Store, number: u64) -> anyhow::Result<Option<Alarm>> {
-    let before = Some(AlarmId(number + 1));
-    Ok(store.alarms(Query { before, limit: 1, ..Query::default() }).await?.pop())
 }
 
 #[cfg(test)]

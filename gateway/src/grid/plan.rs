@@ -137,7 +137,8 @@ impl Change {
     }
 }
 
-fn faults(plan: &Plan, rows: &Rows) -> Vec<String> {
+/// Everything for which it cannot be put in.
+pub fn faults(plan: &Plan, rows: &Rows) -> Vec<String> {
     let mut wrong = Vec::new();
     if plan.code.is_empty() {
         wrong.push("the code is empty".into());

@@ -52,7 +52,7 @@ pub struct DrillView {
 }
 
 /// How one person did. The seconds count from the moment this person was called.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TakenPart {
     /// None: a channel was told without a person.
     pub person: Option<PersonRef>,

@@ -311,13 +311,9 @@ impl Feed {
         let world = self.api.world.load_full();
         let alarms = &self.sight.alarms;
         // A department was perhaps only called for it.
+        let called = || self.api.own.called.any(&alarms.people, number, self.api.store.called(alarm.id));
         let seen = alarms.has(alarm, &world.registry)
-            || match tokio::time::timeout(
-                ANSWER_WITHIN,
-                self.api.store.is_case(alarms.people.clone(), alarm.id),
-            )
-            .await
-            {
+            || match tokio::time::timeout(ANSWER_WITHIN, called()).await {
                 Ok(Ok(case)) => case,
                 Ok(Err(_)) | Err(_) => {
                     tracing::warn!(alarm = %alarm.id, "an event is not shown to somebody who may have been called: the store does not answer");

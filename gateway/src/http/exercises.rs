@@ -14,6 +14,7 @@ use super::rights::Right;
 use crate::model::{Alarm, AlarmId, Played, SignalClass};
 use crate::store::Store;
 use crate::store::alarms::Query;
+use crate::units::Timestamp;
 
 /// Alarms of class `test` that are looked at together, and how often at the most for one answer.
 const LOOK: u32 = 200;
@@ -80,6 +81,12 @@ impl Look {
         Ok(Self { store: api.store.clone(), at_end: cells.is_none(), cells, before: None, looks: 0 })
     }
 
+    /// Only those that had been raised by then.
+    pub async fn back_from(&mut self, at: Timestamp) -> Result<(), ApiError> {
+        self.before = Some(AlarmId(self.store.newest_by(at).await?.0 + 1));
+        Ok(())
+    }
+
     /// The next alarms; `None` when there are no more, or enough were looked at.
     pub async fn more(&mut self) -> Result<Option<Vec<Alarm>>, ApiError> {
         let Some(cells) = self.cells.clone().filter(|_| !self.at_end && self.looks < LOOKS_MAX) else {
@@ -144,7 +151,8 @@ impl Together {
 mod tests {
     use super::*;
     use crate::model::Exercise;
-    use crate::store::tests::alarm;
+    use crate::store::Commit;
+    use crate::store::tests::{alarm, fresh, moment, raised};
 
     fn asked(id: u64, first: u64) -> Alarm {
         let played = Played::RollCall { asked: format!("p{id}"), first: AlarmId(first) };
@@ -183,6 +191,18 @@ mod tests {
             assert_eq!(next.map(|id| id.0), expected.last().and_then(|last| last.first().copied()));
             assert_eq!(ids(&together.page(next).0), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_look_back_from_a_moment_reads_nothing_that_came_later() {
+        let (_place, store) = fresh();
+        let effects = (1..=400).map(|id| raised(id, SignalClass::Test)).collect();
+        store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
+        let mut look = Look { store, cells: Some(Vec::new()), before: None, looks: 0, at_end: false };
+        look.back_from(moment(150).wall).await.unwrap();
+        assert_eq!(look.before, Some(AlarmId(151)));
+        look.more().await.unwrap();
+        assert!(look.at_end, "150 are left");
     }
 
     #[test]

@@ -16,10 +16,11 @@ use super::problem::ApiError;
 use super::rights::Right;
 use crate::accounts;
 use crate::decode::bytes::{from_hex, hex};
-use crate::decode::profile::Profiles;
+use crate::decode::profile::order::{Number, Recipe};
+use crate::decode::profile::{Profile, Profiles};
 use crate::grid::Registry;
 use crate::io::orders::SCHEME;
-use crate::orders::{BYTES_MAX, OPEN_EACH_MAX, OPEN_MAX, Order, Stage};
+use crate::orders::{BYTES_MAX, OPEN_EACH_MAX, OPEN_MAX, Order, PORTS, Stage};
 use crate::store::Audit;
 use crate::store::orders::TooMany;
 use crate::units::{Millis, Timestamp};
@@ -62,7 +63,7 @@ pub struct OrderView {
     #[schema(example = "ff03b004")]
     pub hex: String,
     /// `waiting`: the network server has not got it. `handed`: it has. `sent`: a gateway has sent it. `confirmed`: the device has acknowledged it. `failed`: see `note`.
-    /// `unconfirmed`: nothing of the last two by `until`.
+    /// `withdrawn`: it was taken back. `unconfirmed`: nothing of the last three by `until`.
     pub state: &'static str,
     /// When the state began.
     #[schema(format = DateTime)]
@@ -180,8 +181,8 @@ fn wanted(body: &NewOrder, profiles: &Profiles) -> Result<(String, u8, Vec<u8>),
             Ok((format!("{} ({profile})", recipe.words(body.value)), recipe.port, bytes))
         }
         (None, None, Some(port), Some(text)) if body.value.is_none() => {
-            if !(1..=223).contains(&port) {
-                return Err(ApiError::body("port", "give 1 to 223"));
+            if !PORTS.contains(&port) {
+                return Err(ApiError::body("port", format!("give {} to {}", PORTS.start(), PORTS.end())));
             }
             let bytes = from_hex(text).filter(|bytes| (1..=BYTES_MAX).contains(&bytes.len()));
             let wrong = || {
@@ -194,6 +195,44 @@ fn wanted(body: &NewOrder, profiles: &Profiles) -> Result<(String, u8, Vec<u8>),
             "give `profile` and `order`, with `value` when it takes one; or `port` and `hex`",
         )),
     }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KnownOrder {
+    #[schema(example = "milesight-em500-pp")]
+    pub profile: String,
+    #[schema(example = "report_interval")]
+    pub order: String,
+    /// The number that it takes; none when it takes none.
+    pub value: Option<NumberTaken>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NumberTaken {
+    #[schema(example = "s")]
+    pub unit: String,
+    pub min: u32,
+    pub max: u32,
+}
+
+/// What devices can be told by name, profile by profile.
+#[utoipa::path(get, path = "/api/v1/orders/known", tag = "devices", operation_id = "listKnownOrders",
+    responses((status = 200, description = "All of them", body = Page<KnownOrder>)))]
+pub async fn known(State(api): State<Arc<Api>>) -> Json<Page<KnownOrder>> {
+    let world = api.world.load();
+    let of = |profile: &Profile| {
+        let known = |recipe: &Recipe| KnownOrder {
+            profile: profile.name.clone(),
+            order: recipe.name.clone(),
+            value: recipe.number.as_ref().map(|Number { unit, min, max, .. }| NumberTaken {
+                unit: unit.clone(),
+                min: *min,
+                max: *max,
+            }),
+        };
+        profile.orders.iter().map(known).collect::<Vec<_>>()
+    };
+    Json(Page { items: world.profiles.all().flat_map(of).collect(), next: None })
 }
 
 /// A random UUID (RFC 9562, version 4).
@@ -236,21 +275,48 @@ pub async fn list(
             Some(device.ok_or_else(|| ApiError::query("device", format!("there is no device `{id}`")))?.ix)
         }
     };
-    let mine = |order: &Order| {
-        registry.device(order.device).is_some_and(|device| area.has_device(device, &registry))
+    let known = registry.clone();
+    let mine = move |ix| known.device(ix).is_some_and(|device| area.has_device(device, &known));
+    let found = api.store.orders(device, filter.before, limit + 1, mine).await?;
+    let items = found.iter().map(|(number, order)| OrderView::of(*number, order, &registry, now)).collect();
+    Ok(Json(Page::cut(items, limit, |one: &OrderView| one.number.to_string())))
+}
+
+/// Take an order back that the network server has not got.
+///
+/// Of what the network server has queued nobody can take anything back from here: then the answer is 409 and says so. Taken back again it stays as it is. Recorded in the audit log.
+#[utoipa::path(post, path = "/api/v1/orders/{number}/withdraw", tag = "devices", operation_id = "withdrawOrder",
+    params(("number" = u64, Path, description = "Number of the order")),
+    responses((status = 200, description = "It is taken back", body = OrderView)))]
+pub async fn withdraw(
+    State(api): State<Arc<Api>>,
+    Path(number): Path<u64>,
+    Actor(caller): Actor,
+) -> Result<Json<OrderView>, ApiError> {
+    let registry = api.world.load().registry.clone();
+    let now = api.clock.now().wall;
+    let area = caller.area(Right::Command, &registry, now);
+    let unknown = || ApiError::not_found(format!("There is no order {number}."));
+    let order = api.store.order(number).await?.ok_or_else(unknown)?;
+    let device = registry.device(order.device).filter(|device| area.has_device(device, &registry));
+    let line = Audit {
+        at: now,
+        who: caller.who(),
+        what: "device.order.withdraw".into(),
+        target: format!("device {}", device.ok_or_else(unknown)?.id),
+        detail: format!("order {number}: {}", order.what),
     };
-    let (mut items, mut before) = (Vec::new(), filter.before);
-    // Who sees a part of the devices may have to go over many orders for one page.
-    loop {
-        let found = api.store.orders(device, before, PAGE_MAX).await?;
-        let last = (found.len() as u32) < PAGE_MAX;
-        before = found.last().map(|(number, _)| *number);
-        let seen = found.iter().filter(|(_, order)| mine(order));
-        items.extend(seen.map(|(number, order)| OrderView::of(*number, order, &registry, now)));
-        if last || limit < items.len() as u32 {
-            return Ok(Json(Page::cut(items, limit, |one: &OrderView| one.number.to_string())));
+    let order = api.store.withdraw_order(order.id, caller.who(), now, line).await?.ok_or_else(unknown)?;
+    let why = match order.stage {
+        Stage::Withdrawn => return Ok(Json(OrderView::of(number, &order, &registry, now))),
+        Stage::Waiting | Stage::Handed | Stage::Sent => {
+            "the network server has it, and gives nothing back to us. As long as its own page shows it in the queue of the device it can be deleted there; else give another order that undoes it"
         }
-    }
+        Stage::Confirmed => "the device has acknowledged it; give another order that undoes it",
+        Stage::Failed => "it has failed already",
+    };
+    let detail = format!("Order {number} is {}: {why}.", order.stage.name());
+    Err(ApiError::named(StatusCode::CONFLICT, "too-late-to-withdraw", "It cannot be taken back", detail))
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ use super::page::asks;
 use super::problem::ApiError;
 use super::registry::{TRIES, changed_meanwhile, newest};
 use super::rights::Right;
-use crate::grid::Rows;
 use crate::grid::edit::Refused;
-use crate::grid::plan::{Change, Picture, Pin, Plan, Shows};
+use crate::grid::plan::{Change, Picture, Pin, Plan, Shows, faults};
+use crate::grid::{Registry, Rows};
 use crate::picture;
 use crate::store::Audit;
 
@@ -280,12 +280,16 @@ pub async fn put(
                 ));
             }
             // What cannot be stored is refused before its picture is.
-            sound(Change::Put(plan(&code, &about, shows.clone(), picture.clone())).apply(rows.rows()))?;
+            let wrong = faults(&plan(&code, &about, shows.clone(), picture.clone()), rows.rows());
+            if !wrong.is_empty() {
+                return Err(unsound(&wrong));
+            }
             let named: Vec<u64> = plans.iter().map(|plan| plan.picture.number).collect();
             Picture { number: api.store.keep_plan_picture(bytes, &named).await?, ..picture }
         }
     };
-    change(&api, &actor.0, Change::Put(plan(&code, &about, shows, picture))).await
+    let put = Change::Put(plan(&code, &about, shows, picture));
+    change_of(rows, &api, &actor.0, put).await
 }
 
 fn plan(code: &str, about: &About, shows: Shows, picture: Picture) -> Plan {
@@ -355,17 +359,28 @@ pub async fn hang(
 }
 
 async fn change(api: &Api, caller: &Caller, change: Change) -> Result<Json<Changed>, ApiError> {
+    change_of(newest(api).await?, api, caller, change).await
+}
+
+/// The same of rows that are likely the newest.
+async fn change_of(
+    mut rows: Arc<Registry>,
+    api: &Api,
+    caller: &Caller,
+    change: Change,
+) -> Result<Json<Changed>, ApiError> {
     for _ in 0..TRIES {
-        let rows = newest(api).await?;
         let before = rows.version();
         let asked = change.clone();
         // A city's rows are copied for it.
-        let Some(next) = sound(aside(move || asked.apply(rows.rows())).await?)? else {
+        let known = rows.clone();
+        let Some(next) = sound(aside(move || asked.apply(known.rows())).await?)? else {
             return Ok(Json(Changed { version: before, changed: false }));
         };
         if api.store.save_plans(&next, audit(api, caller, &change, &next)).await? {
             return Ok(Json(Changed { version: next.version, changed: true }));
         }
+        rows = newest(api).await?;
     }
     Err(changed_meanwhile())
 }
@@ -373,13 +388,13 @@ async fn change(api: &Api, caller: &Caller, change: Change) -> Result<Json<Chang
 fn sound(applied: Result<Option<Rows>, Refused>) -> Result<Option<Rows>, ApiError> {
     applied.map_err(|refused| match refused {
         Refused::Unknown(what) => ApiError::not_found(what),
-        Refused::Unsound(wrong) => ApiError::named(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "unsound-plan",
-            "The plan cannot be so",
-            wrong.join(". "),
-        ),
+        Refused::Unsound(wrong) => unsound(&wrong),
     })
+}
+
+fn unsound(wrong: &[String]) -> ApiError {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    ApiError::named(status, "unsound-plan", "The plan cannot be so", wrong.join(". "))
 }
 
 fn audit(api: &Api, caller: &Caller, change: &Change, rows: &Rows) -> Audit {

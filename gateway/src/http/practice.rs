@@ -40,7 +40,7 @@ pub struct PracticeFilter {
     to: Option<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct PracticeView {
     #[schema(format = DateTime)]
     pub from: String,
@@ -52,7 +52,7 @@ pub struct PracticeView {
     pub cut: bool,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct PersonPractice {
     pub person: PersonRef,
     pub all: Practice,
@@ -60,7 +60,7 @@ pub struct PersonPractice {
     pub months: Vec<MonthPractice>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct MonthPractice {
     /// Of the station's calendar.
     #[schema(example = "2026-11")]
@@ -83,6 +83,7 @@ pub async fn practice(
     }
     let registry = api.world.load().registry.clone();
     let mut look = Look::of(&api, &caller, filter.cell.as_deref())?;
+    look.back_from(to).await?;
     let (people, whole) = since(&api, &mut look, from, to).await?;
     let people = people.practice().filter(|(id, ..)| filter.person.as_ref().is_none_or(|one| one == id));
     let month = |(month, practice)| MonthPractice { month, practice };

@@ -198,6 +198,8 @@ pub const ENDPOINTS: &[(Method, &str, Need)] = &[
     (Method::POST,   "/api/v1/devices/{id}/command",        Need::Right(Right::Command)),
     (Method::POST,   "/api/v1/devices/{id}/orders",         Need::Right(Right::Command)),
     (Method::GET,    "/api/v1/orders",                      Need::Right(Right::Command)),
+    (Method::GET,    "/api/v1/orders/known",                Need::Right(Right::Command)),
+    (Method::POST,   "/api/v1/orders/{number}/withdraw",    Need::Right(Right::Command)),
     (Method::GET,    "/api/v1/modbus",                      Need::Right(Right::Registry)),
     (Method::POST,   "/api/v1/modbus/{bus}/read",           Need::Right(Right::Registry)),
     (Method::GET,    "/api/v1/series",                      Need::Right(Right::Devices)),

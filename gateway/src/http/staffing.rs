@@ -18,6 +18,7 @@ use super::extract::{Body, Params};
 use super::model::{AbsenceBody, Changed, DutyBody, PersonBody};
 use super::problem::ApiError;
 use super::registry::{TRIES, changed_meanwhile, newest};
+use crate::grid::dwellings::Household;
 use crate::grid::edit::{Edit, Refused};
 use crate::grid::import::Moment;
 use crate::grid::{Absence, Duty, Hours, Person, Role, Rows};
@@ -207,7 +208,13 @@ pub(super) async fn change(
         };
         let line = audit(&edit, caller, now, &next);
         let saved = match edit {
-            Edit::Away { .. } | Edit::Home { .. } => api.store.save_households(&next, line).await?,
+            Edit::Away { ref cell, ref place, .. } | Edit::Home { ref cell, ref place } => {
+                let flat = |flat: &Household| flat.cell == *cell && flat.place == *place;
+                let at = next.households.iter().position(flat);
+                let at =
+                    at.ok_or_else(|| ApiError::Internal(anyhow::anyhow!("a changed household is gone")))?;
+                api.store.save_household(&next, at, line).await?
+            }
             Edit::Person(_)
             | Edit::Leave { .. }
             | Edit::Assign(_)

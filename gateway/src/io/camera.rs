@@ -17,7 +17,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use self::asking::{ANSWER_WITHIN, NotAnswered, ask, client};
+use self::asking::{NotAnswered, ask, client};
 use self::behind::Behind;
 use self::digest::Session;
 use self::pictures::Pictures;
@@ -145,8 +145,7 @@ impl Camera {
             }
         };
         let url = address(&self.base, path, query);
-        let asked = (Method::GET, &url);
-        let asked = ask(&self.client, &mut self.session, asked, ANSWER_WITHIN, |request| request).await;
+        let asked = ask(&self.client, &mut self.session, (Method::GET, &url)).await;
         let mut response = match asked {
             Ok(response) => response,
             Err(not_answered) => return not_answered.into(),

@@ -1,17 +1,23 @@
 //! ONVIF devices whose events are pulled: services, pull point, messages, renewal, and the end of the subscription, by the Core Specification, clause 9.
 //!
-//! What a notification means is decided in `decode/onvif.rs`. Logged in by HTTP Digest, which Profile T demands; WS-Security's own digest, which needs a clock both agree on, is not spoken. A camera names itself by
-//! addresses that may be wrong behind a router, so only their paths are used. After a wrong password nobody tries again for half an hour. Every answer is bounded in time and size, and is a sign of life; an empty one too.
+//! What a notification means is decided in `decode/onvif.rs`. Logged in by HTTP Digest where the device asks for it, else by a token in the request: which one is found out by asking without, as the Core Specification says that
+//! a device answers (401 with a challenge, or 400 with a fault). A camera names itself by addresses that may be wrong behind a router, so only their paths are used. After a wrong password nobody tries again for
+//! half an hour. A pull point is renewed in time; where the device does not know how and does not prolong it by itself, another is made before it ends. Every answer is bounded in time and size, and is a sign of life; an empty one too.
 
+pub mod soap;
+pub mod token;
+
+use std::convert::Infallible;
 use std::time::Duration;
 
-use reqwest::{Client, Method, Url, header};
-use roxmltree::Document;
+use reqwest::{Client, Method, StatusCode, Url, header};
 use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::camera::asking::{ANSWER_WITHIN, NotAnswered, ask, body, client};
+use self::soap::{Ask, EVENTS, STANDS_S};
+use self::token::Login;
+use super::camera::asking::{ANSWER_WITHIN, NotAnswered, answer, body, client};
 use super::camera::behind::Behind;
 use super::camera::digest::Session;
 use super::camera::pictures::Pictures;
@@ -19,21 +25,16 @@ use super::camera::tries::Tries;
 use super::camera::{CameraError, Ends};
 use super::intake::inbound;
 use crate::config;
-use crate::decode::onvif::{NOTIFICATIONS_MAX, take};
+use crate::decode::onvif::take;
 use crate::decode::{Message, Outcome};
 use crate::units::Timestamp;
 
 /// An answer with so many bytes is no list of events.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// So long the camera may wait for something to happen.
-const PULL_S: u64 = 10;
-/// A pull point that nobody renews ends by itself.
-const STANDS_S: u64 = 60;
+/// So long the camera may wait for something to happen, at the most.
+const PULL_MAX: Duration = Duration::from_secs(10);
 const UNSUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
-
 const DEVICE_SERVICE: &str = "/onvif/device_service";
-const EVENTS: &str = "http://www.onvif.org/ver10/events/wsdl";
-const SUBSCRIPTIONS: &str = "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager";
 
 /// Why following ended; each is followed by another try.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ enum Ended {
         "{1} (asked for {0}; ONVIF is switched on in the camera by itself, and often has users of its own)"
     )]
     NotAnswered(&'static str, #[source] NotAnswered),
+    #[error("the camera answers {0} with the fault {1}")]
+    Fault(&'static str, String),
     #[error("the camera's answer to {0} cannot be read: {1}")]
     Broken(&'static str, String),
     #[error("the gateway is stopping")]
@@ -54,74 +57,21 @@ pub struct PullPoint {
     base: Url,
     snapshot: Option<Url>,
     session: Session,
+    login: Login,
     client: Client,
     behind: Behind,
     pictures: Pictures,
     ends: Ends,
 }
 
-/// What is asked for: a name for people, the action, and the body.
-struct Ask {
-    name: &'static str,
-    action: String,
-    body: String,
-}
-
-impl Ask {
-    fn services() -> Self {
-        Self {
-            name: "GetServices",
-            action: "http://www.onvif.org/ver10/device/wsdl/GetServices".into(),
-            body: "<GetServices xmlns=\"http://www.onvif.org/ver10/device/wsdl\"><IncludeCapability>false</IncludeCapability></GetServices>".into(),
-        }
-    }
-
-    fn create() -> Self {
-        Self {
-            name: "CreatePullPointSubscription",
-            action: format!("{EVENTS}/EventPortType/CreatePullPointSubscriptionRequest"),
-            body: format!(
-                "<CreatePullPointSubscription xmlns=\"{EVENTS}\"><InitialTerminationTime>PT{STANDS_S}S</InitialTerminationTime></CreatePullPointSubscription>"
-            ),
-        }
-    }
-
-    fn pull() -> Self {
-        Self {
-            name: "PullMessages",
-            action: format!("{EVENTS}/PullPointSubscription/PullMessagesRequest"),
-            body: format!(
-                "<PullMessages xmlns=\"{EVENTS}\"><Timeout>PT{PULL_S}S</Timeout><MessageLimit>{NOTIFICATIONS_MAX}</MessageLimit></PullMessages>"
-            ),
-        }
-    }
-
-    fn renew() -> Self {
-        Self {
-            name: "Renew",
-            action: format!("{SUBSCRIPTIONS}/RenewRequest"),
-            body: format!(
-                "<Renew xmlns=\"http://docs.oasis-open.org/wsn/b-2\"><TerminationTime>PT{STANDS_S}S</TerminationTime></Renew>"
-            ),
-        }
-    }
-
-    fn unsubscribe() -> Self {
-        Self {
-            name: "Unsubscribe",
-            action: format!("{SUBSCRIPTIONS}/UnsubscribeRequest"),
-            body: "<Unsubscribe xmlns=\"http://docs.oasis-open.org/wsn/b-2\"/>".into(),
-        }
-    }
-
-    fn envelope(&self, to: &str) -> String {
-        let to = to.replace('&', "&amp;").replace('<', "&lt;");
-        format!(
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header>\
-             <a:Action s:mustUnderstand=\"1\">{}</a:Action><a:To s:mustUnderstand=\"1\">{to}</a:To></s:Header><s:Body>{}</s:Body></s:Envelope>",
-            self.action, self.body
-        )
-    }
+/// A pull point that stands at the camera.
+struct Point {
+    at: Url,
+    /// How long it stood when it was made.
+    stands: Duration,
+    /// When it was made or renewed.
+    since: Instant,
+    is_renewed: bool,
 }
 
 impl PullPoint {
@@ -135,8 +85,10 @@ impl PullPoint {
         let url = |text: &str| Url::parse(text).map_err(|_| CameraError::Url(name.clone()));
         let base = url(config.url.get_ref())?;
         let snapshot = config.snapshot_url.as_ref().map(|text| url(text.get_ref())).transpose()?;
+        let user = config.user.get_ref().clone();
         Ok(Self {
-            session: Session::new(config.user.get_ref().clone(), password),
+            session: Session::new(user.clone(), password.clone()),
+            login: Login::new(user, password),
             behind: Behind::new(format!("onvif:{name}")),
             name,
             base,
@@ -163,7 +115,7 @@ impl PullPoint {
                     return Ok(());
                 }
                 Ended::NotAnswered(_, NotAnswered::WrongPassword) => true,
-                Ended::NotAnswered(..) | Ended::Broken(..) => false,
+                Ended::NotAnswered(..) | Ended::Fault(..) | Ended::Broken(..) => false,
             };
             if let Some(since) = heard {
                 self.behind.gone(since, &self.ends).await;
@@ -187,20 +139,15 @@ impl PullPoint {
     async fn pull(
         &mut self,
         heard: &mut Option<Timestamp>,
-        point: &mut Option<Url>,
-    ) -> Result<std::convert::Infallible, Ended> {
-        let mut device_service = self.base.clone();
-        if device_service.path() == "/" {
-            device_service.set_path(DEVICE_SERVICE);
-        }
-        let services = self.call(&device_service, &Ask::services()).await?;
-        let events = self.reached(&address_of(&services, Some(EVENTS)), "GetServices")?;
-        let created = self.call(&events, &Ask::create()).await?;
-        let at = self.reached(&address_of(&created, None), "CreatePullPointSubscription")?;
-        *point = Some(at.clone());
-        let mut renewed = Instant::now();
+        at: &mut Option<Url>,
+    ) -> Result<Infallible, Ended> {
+        let services = self.call(&self.device_service(), &Ask::services()).await?;
+        let events = self.reached(soap::service(&services, EVENTS), "GetServices")?;
+        let mut point = self.subscribe(&events, at).await?;
         loop {
-            let answer = self.call(&at, &Ask::pull()).await?;
+            // However late it begins, it ends before the point does.
+            let wait = (point.stands / 3).clamp(Duration::from_secs(1), PULL_MAX);
+            let answer = self.call(&point.at, &Ask::pull(wait)).await?;
             if heard.is_none() {
                 self.ends.check.fine();
                 tracing::info!(camera = %self.name, "the events of a camera are heard");
@@ -208,11 +155,49 @@ impl PullPoint {
             }
             *heard = Some(self.ends.clock.now().wall);
             self.hand_on(&answer).await?;
-            if Duration::from_secs(STANDS_S / 3) < renewed.elapsed() {
-                self.call(&at, &Ask::renew()).await?;
-                renewed = Instant::now();
+            if !self.goes_on(&mut point, &answer).await? {
+                // What happened between the last pull and now is in the old one only, and what happens from now on in both.
+                let old = std::mem::replace(&mut point, self.subscribe(&events, at).await?);
+                match self.give_back(&old).await {
+                    Ok(()) | Err(Ended::Fault(..)) => (), // It ends by itself, too.
+                    Err(ended) => return Err(ended),
+                }
             }
         }
+    }
+
+    async fn give_back(&mut self, old: &Point) -> Result<(), Ended> {
+        let rest = self.call(&old.at, &Ask::pull(Duration::ZERO)).await?;
+        self.hand_on(&rest).await?;
+        self.call(&old.at, &Ask::unsubscribe()).await.map(drop)
+    }
+
+    async fn subscribe(&mut self, events: &Url, at: &mut Option<Url>) -> Result<Point, Ended> {
+        let since = Instant::now();
+        let created = self.call(events, &Ask::create()).await?;
+        let url = self.reached(soap::address(&created), "CreatePullPointSubscription")?;
+        *at = Some(url.clone());
+        // No longer than what is asked for when it is renewed.
+        let asked = Duration::from_secs(STANDS_S);
+        let stands = soap::stands(&created).filter(|stands| !stands.is_zero()).unwrap_or(asked).min(asked);
+        Ok(Point { at: url, stands, since, is_renewed: true })
+    }
+
+    /// Whether the point stands for another while, renewed when a third of its time is over. Not every device can renew: by the Core Specification pulling alone prolongs it, too, and the answer says how long it stands.
+    async fn goes_on(&mut self, point: &mut Point, answer: &str) -> Result<bool, Ended> {
+        let enough = point.stands * 2 / 3;
+        let since = Instant::now();
+        let left = point.stands.saturating_sub(since - point.since);
+        if point.is_renewed && left < enough {
+            match self.call(&point.at, &Ask::renew()).await {
+                Ok(_) => point.since = since,
+                Err(Ended::Fault(..) | Ended::NotAnswered(_, NotAnswered::Refused(_))) => {
+                    point.is_renewed = false
+                }
+                Err(ended) => return Err(ended),
+            }
+        }
+        Ok(point.is_renewed || enough <= soap::stands(answer).unwrap_or(left))
     }
 
     async fn hand_on(&mut self, answer: &str) -> Result<(), Ended> {
@@ -235,8 +220,16 @@ impl PullPoint {
         Ok(())
     }
 
+    fn device_service(&self) -> Url {
+        let mut url = self.base.clone();
+        if url.path() == "/" {
+            url.set_path(DEVICE_SERVICE);
+        }
+        url
+    }
+
     /// The camera at the address that we know, by the path that it gave.
-    fn reached(&self, address: &Option<String>, of: &'static str) -> Result<Url, Ended> {
+    fn reached(&self, address: Option<String>, of: &'static str) -> Result<Url, Ended> {
         let given = address.as_deref().and_then(|text| Url::parse(text.trim()).ok());
         let given = given.ok_or_else(|| Ended::Broken(of, "it names no address".into()))?;
         let mut url = self.base.clone();
@@ -245,39 +238,57 @@ impl PullPoint {
         Ok(url)
     }
 
+    /// Once more when another login is wanted.
     async fn call(&mut self, url: &Url, asked: &Ask) -> Result<String, Ended> {
+        loop {
+            let header = self.login.header(self.ends.clock.now(), fastrand::u128(..).to_be_bytes());
+            match self.post(url, asked, &header).await {
+                Ok(answer) => {
+                    self.login.taken();
+                    return Ok(answer);
+                }
+                Err(Ended::NotAnswered(_, NotAnswered::NoDigest)) => (),
+                Err(Ended::Fault(_, fault)) if soap::is_about_the_login(&fault) => (),
+                Err(ended) => return Err(ended),
+            }
+            if !self.login.may_try() {
+                self.login.forget();
+                return Err(Ended::NotAnswered(asked.name, NotAnswered::WrongPassword));
+            }
+            let shown = self.clock_shows().await?;
+            self.login.begin(shown, self.ends.clock.now());
+        }
+    }
+
+    /// The device's clock; ours where it does not show it to everybody.
+    async fn clock_shows(&mut self) -> Result<Timestamp, Ended> {
+        let shown = match self.post(&self.device_service(), &Ask::clock(), "").await {
+            Ok(answer) => soap::clock(&answer),
+            Err(Ended::Fault(..) | Ended::NotAnswered(_, NotAnswered::NoDigest)) => None,
+            Err(ended) => return Err(ended),
+        };
+        Ok(shown.unwrap_or(self.ends.clock.now().wall))
+    }
+
+    async fn post(&mut self, url: &Url, asked: &Ask, login: &str) -> Result<String, Ended> {
         let not = |why| Ended::NotAnswered(asked.name, why);
-        let within = ANSWER_WITHIN + Duration::from_secs(PULL_S);
+        let within = ANSWER_WITHIN + PULL_MAX;
         let whole = |request: reqwest::RequestBuilder| {
             let kind = format!("application/soap+xml; charset=utf-8; action=\"{}\"", asked.action);
-            request.header(header::CONTENT_TYPE, kind).body(asked.envelope(url.as_str()))
+            request.header(header::CONTENT_TYPE, kind).body(asked.envelope(url.as_str(), login))
         };
-        let answer = timeout(within, async {
-            let response = ask(&self.client, &mut self.session, (Method::POST, url), within, whole).await?;
-            body(response, ANSWER_BYTES_MAX).await
+        let answered = timeout(within, async {
+            let response =
+                answer(&self.client, &mut self.session, (Method::POST, url), within, whole).await?;
+            Ok((response.status(), body(response, ANSWER_BYTES_MAX).await?))
         });
         let late = |_| NotAnswered::Unreachable(format!("no answer within {} s", within.as_secs()));
-        let bytes = answer.await.map_err(late).map_err(not)?.map_err(not)?;
-        String::from_utf8(bytes).map_err(|error| Ended::Broken(asked.name, error.to_string()))
-    }
-}
-
-/// The address in an answer: of the service of this name space, or the only one there is.
-fn address_of(answer: &str, service: Option<&str>) -> Option<String> {
-    let document = Document::parse(answer).ok()?;
-    let named = |name: &'static str| move |node: &roxmltree::Node<'_, '_>| node.tag_name().name() == name;
-    let found = match service {
-        None => document.descendants().find(named("Address"))?,
-        Some(space) => {
-            let mut services = document.descendants().filter(named("Service"));
-            let service = services.find(|service| {
-                service
-                    .children()
-                    .filter(named("Namespace"))
-                    .any(|node| node.text().map(str::trim) == Some(space))
-            })?;
-            service.children().find(named("XAddr"))?
+        let (status, bytes) = answered.await.map_err(late).map_err(not)?.map_err(not)?;
+        let text = String::from_utf8(bytes).map_err(|error| Ended::Broken(asked.name, error.to_string()))?;
+        if status == StatusCode::OK {
+            return Ok(text);
         }
-    };
-    found.text().map(str::to_owned)
+        Err(soap::fault(&text)
+            .map_or(not(NotAnswered::Refused(status)), |fault| Ended::Fault(asked.name, fault)))
+    }
 }

@@ -13,7 +13,7 @@ use super::commands::{Commands, Topics};
 use crate::clock::Clock;
 use crate::decode::downlink::Way;
 use crate::model::{DeviceIx, Event};
-use crate::orders::Order;
+use crate::orders::{Order, Stage};
 use crate::store::Store;
 use crate::world;
 
@@ -95,6 +95,11 @@ impl Orders {
         for (number, order) in waiting.into_iter().filter(|(_, order)| ready.contains(&order.device)) {
             let way = self.ways.known().heard.get(&order.device).cloned();
             let Some(way) = way else { continue };
+            // Sending takes its time: it may have been taken back while others went.
+            let is_here = self.store.order(number).await?.is_some_and(|order| order.stage == Stage::Waiting);
+            if !is_here {
+                continue;
+            }
             let handed = self.send(&order, &way).await;
             match &handed {
                 Ok(()) => tracing::info!(number, "the network server has the order"),

@@ -2,6 +2,8 @@
 //!
 //! Written in the transaction that hands over or calls. Whoever has an alarm in hand without either is known by the alarm itself.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::{Store, StoreError, int};
@@ -22,6 +24,16 @@ impl Store {
                 }
             }
             Ok(false)
+        })
+        .await
+    }
+
+    /// Everybody whose case it is.
+    pub async fn called(&self, alarm: AlarmId) -> Result<BTreeSet<String>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT person FROM cases WHERE alarm = ?1")?;
+            let people = statement.query_map([int(alarm.0)], |row| row.get(0))?;
+            Ok(people.collect::<Result<_, _>>()?)
         })
         .await
     }

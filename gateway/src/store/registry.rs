@@ -74,10 +74,27 @@ impl Store {
         self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
     }
 
-    /// The same for who is away from a flat.
-    pub async fn save_households(&self, rows: &Rows, audit: Audit) -> Result<bool, StoreError> {
-        let tables = vec![("households", texts(&rows.households), false)];
-        self.replace_tables(rows.version, rows.zone.clone(), tables, Vec::new(), audit).await
+    /// The same for the one household at this place of the table: a call must not read and write those of a city.
+    pub async fn save_household(&self, rows: &Rows, place: usize, audit: Audit) -> Result<bool, StoreError> {
+        let (new, text) = (rows.version, rows.households.get(place).map(record::write));
+        self.write(move |writing| {
+            let connection = writing.connection;
+            if version(connection)? + 1 != new {
+                return Ok(false);
+            }
+            let changed = connection
+                .prepare_cached("UPDATE households SET record = ?2 WHERE place = ?1 AND ?2 IS NOT NULL")?
+                .execute(params![place as i64, text])?;
+            if changed != 1 {
+                let wrong =
+                    format!("there is no household in row {place}; import the table of households again");
+                return Err(StoreError::Damaged(wrong).into());
+            }
+            connection.execute("UPDATE registry SET version = ?1", [int(new)])?;
+            super::audit::add(connection, &audit)?;
+            Ok(true)
+        })
+        .await
     }
 
     /// The same for plans and what hangs on them only.

@@ -364,6 +364,13 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX orders_by_device ON orders (device, number);
     CREATE INDEX orders_waiting ON orders (until) WHERE stage = 'waiting';
     ",
+    // 14: of which orders something may still come; whose case an alarm is, from the alarm's side.
+    "
+    ALTER TABLE orders ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+    UPDATE orders SET open = 1 WHERE stage IN ('waiting', 'handed', 'sent');
+    CREATE INDEX orders_open ON orders (until, device) WHERE open = 1;
+    CREATE INDEX cases_by_alarm ON cases (alarm);
+    ",
 ];
 
 /// Those whom an alarm was handed to, and those who were called for it. Taken again it adds those that are missing, as after a salvage.

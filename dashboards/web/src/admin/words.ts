@@ -2,13 +2,15 @@
 import { speech, type Like } from '../lib/words.svelte';
 
 const zh = {
-  parts: { devices: '设备', cells: '网格与公示牌', plans: '平面图', modbus: 'Modbus 探测', people: '人员', shifts: '排班', rules: '规则与升级', waiting: '待登记设备', letters: '无法识别的消息', imports: '导入', accounts: '账号与权限', audit: '审计记录' },
+  parts: { devices: '设备', cells: '网格与公示牌', plans: '平面图', modbus: 'Modbus 探测', people: '人员', shifts: '排班', rules: '规则与升级', orders: '下发指令', waiting: '待登记设备', letters: '无法识别的消息', imports: '导入', accounts: '账号与权限', audit: '审计记录' },
   notAllowed: '本账号没有这个权限。', check: '先看看会改什么', apply: '就这样改', stored: '已保存，两秒内生效。', nothing: '没有变化。', added: '新增', changed: '修改', retired: '停用', hints: '提醒', problems: '没有导入任何内容，因为：', lineNo: '第', lineEnd: '行',
   edit: '修改', add: '新增', end: '结束', remove: '撤销', optional: '可不填', name: '名称', from: '从', until: '到', open: '长期', save: '保存',
   devices: { title: '设备', new: '登记新设备', id: '编号', address: '通信地址', addressHint: '空着就是 native:编号', cell: '网格（多个用分号隔开）', lon: '经度', lat: '纬度', silent: '多久没消息算失联（秒）', retire: '停止使用', retired: '已停用', back: '重新启用',
     now: '它刚刚发来的', waiting: '等待它的下一条消息……', received: '收到', measured: '测量时间', freshness: '新旧', quality: '质量', pick: '从左边选一个设备，看它刚刚发来了什么；或登记新设备。', mayNot: '本账号可以查看设备，不能修改。', registered: '登记于', chart: '曲线', onMap: '在地图上看' },
   fresh: { live: '实时', retained: '代理保留的旧消息', replayed: '重发', backfill: '补传' } as Record<string, string>,
   waiting: { title: '待登记设备', lead: '收到了消息、或者网桥报来的、但还没有登记的设备。登记到网格里才会告警；没登记的设备报火警时，只有一条故障告警提醒。', none: '没有等待登记的设备。', dismissed: '看不归我们管的', burns: '正在报火警', announced: '网桥报来的，还没有消息', first: '首次', last: '最近', messages: '条消息', place: '登记', dismiss: '不归我们管', placed: '已登记：', cell: '网格', replace: '顶替同编号的旧设备（换新）', more: '更多' },
+  orders: { title: '下发指令', lead: '告诉 LoRaWAN 设备的话，如多久上报一次。设备多在休眠，说过话才听得到，所以指令会等；设备自己确认了才算完成。', device: '设备', order: '指令', value: '数值', within: '应在几小时内确认', give: '下发', given: '已交给网关：', withdraw: '撤回', withdrawn: '已撤回：', until: '期限', none: '还没有下发过指令。', more: '更早的',
+    state: { waiting: '待下发', handed: '网络服务器已收下', sent: '已发出', confirmed: '设备已确认', failed: '失败', withdrawn: '已撤回', unconfirmed: '逾期未确认' } as Record<string, string> },
   letters: { title: '无法识别的消息', lead: '收到了但用不上的消息，以及原因。先登记设备或在 station.toml 里配好主题，再重试。', none: '没有无法识别的消息。', again: '重试', taken: '已收下', refused: '还是用不上：', bytes: '字节', more: '更早的' },
   imports: { title: '导入文件', lead: '先看差别，再导入。有一行不对，整个文件都不会导入。', what: '内容', file: '文件', kinds: { cells: '网格（GeoJSON）', devices: '设备（CSV）', people: '人员与职责（CSV）', absences: '请假（CSV）', teams: '队伍（CSV）', buildings: '楼栋（CSV）', households: '住户（CSV）' },
     drop: '选择文件，或拖到这里' },
@@ -24,13 +26,15 @@ const zh = {
   audit: { title: '审计记录', who: '谁', what: '做了什么（开头）', target: '对什么', time: '时间', detail: '内容', none: '没有符合的记录。', more: '更早的', csv: '导出 CSV', whatHint: '如 alarm.、people.read、account.' },
 };
 const en: Like<typeof zh> = {
-  parts: { devices: 'Devices', cells: 'Cells and boards', plans: 'Floor plans', modbus: 'Modbus probe', people: 'People', shifts: 'Roster', rules: 'Rules and ladders', waiting: 'Waiting room', letters: 'Unusable messages', imports: 'Import', accounts: 'Users and rights', audit: 'Audit log' },
+  parts: { devices: 'Devices', cells: 'Cells and boards', plans: 'Floor plans', modbus: 'Modbus probe', people: 'People', shifts: 'Roster', rules: 'Rules and ladders', orders: 'Orders', waiting: 'Waiting room', letters: 'Unusable messages', imports: 'Import', accounts: 'Users and rights', audit: 'Audit log' },
   notAllowed: 'This account may not do this.', check: 'See what would change', apply: 'Change it so', stored: 'Stored; in force within two seconds.', nothing: 'Nothing changes.', added: 'added', changed: 'changed', retired: 'retired', hints: 'Worth a look', problems: 'Nothing was taken in, because:', lineNo: 'line', lineEnd: '',
   edit: 'Change', add: 'Add', end: 'End', remove: 'Take away', optional: 'may be empty', name: 'Name', from: 'From', until: 'Until', open: 'open', save: 'Save',
   devices: { title: 'Devices', new: 'Add a device', id: 'Id', address: 'Address', addressHint: 'empty: native:<id>', cell: 'Cells (separated by semicolons)', lon: 'Longitude', lat: 'Latitude', silent: 'Silent after (seconds)', retire: 'Take out of use', retired: 'out of use', back: 'Use again',
     now: 'What it just sent', waiting: 'Waiting for its next message…', received: 'Received', measured: 'Measured', freshness: 'Age', quality: 'Quality', pick: 'Choose a device to see what it just sent, or add one.', mayNot: 'This account may look at devices and not change them.', registered: 'Registered', chart: 'Chart', onMap: 'On the map' },
   fresh: { live: 'live', retained: 'kept by the broker', replayed: 'sent again', backfill: 'sent later' },
   waiting: { title: 'Waiting room', lead: 'Devices that are heard, or announced by a bridge, and not registered. They raise alarms once they are placed in a cell; until then a fire of theirs is one trouble alarm that says so.', none: 'No device waits.', dismissed: 'Show those that are none of ours', burns: 'reports fire', announced: 'announced, not heard yet', first: 'first', last: 'last', messages: 'messages', place: 'Place', dismiss: 'None of ours', placed: 'Placed:', cell: 'Cell', replace: 'Takes the place of the device with this id (exchanged)', more: 'More' },
+  orders: { title: 'Orders', lead: 'What LoRaWAN devices are told, such as how often to report. Most of them sleep and hear only after they have spoken, so an order waits, and is done when the device itself confirms it.', device: 'Device', order: 'Order', value: 'Number', within: 'Hours to confirm within', give: 'Give the order', given: 'Given:', withdraw: 'Take back', withdrawn: 'Taken back:', until: 'until', none: 'No order was given yet.', more: 'Older',
+    state: {} }, // The API's names are English.
   letters: { title: 'Unusable messages', lead: 'What came in and could not be used, and why. Register the device, or give its topic a decoder in station.toml, then try again.', none: 'There is no such message.', again: 'Try again', taken: 'Taken in', refused: 'Still not usable:', bytes: 'bytes', more: 'Older' },
   imports: { title: 'Import a file', lead: 'See the difference first, then import. One wrong row, and nothing of the file is taken.', what: 'What', file: 'File', kinds: { cells: 'Cells (GeoJSON)', devices: 'Devices (CSV)', people: 'People and duties (CSV)', absences: 'Absences (CSV)', teams: 'Teams (CSV)', buildings: 'Buildings (CSV)', households: 'Households (CSV)' },
     drop: 'Choose a file, or drop it here' },

@@ -1,6 +1,7 @@
 //! What a device of a profile can be told: a name, and how the bytes are made of it and at most one number. Found by name, written by [`Recipe::bytes`].
 
-use super::shape::{Order, OrderSample, Sort};
+use super::shape::{Order, OrderSample};
+use crate::orders::PORTS;
 
 /// One thing that a model can be told.
 #[derive(Debug)]
@@ -9,51 +10,41 @@ pub struct Recipe {
     /// LoRaWAN's FPort.
     pub port: u8,
     head: Vec<u8>,
-    number: Option<Number>,
+    pub number: Option<Number>,
     pub(super) samples: Vec<OrderSample>,
 }
 
+/// The number that stands behind the head.
 #[derive(Debug)]
-struct Number {
+pub struct Number {
     bytes: usize,
     order: Order,
-    unit: String,
-    min: u32,
-    max: u32,
+    pub unit: String,
+    pub min: u32,
+    pub max: u32,
 }
 
 impl Recipe {
     /// The error says what to write instead.
     pub(super) fn compile(shape: &super::shape::OrderShape) -> Result<Self, String> {
-        if !(1..=223).contains(&shape.port) {
-            return Err(format!("port {} cannot be: an application's ports are 1 to 223", shape.port));
+        if !PORTS.contains(&shape.port) {
+            let (first, last) = (PORTS.start(), PORTS.end());
+            return Err(format!(
+                "port {} cannot be: an application's ports are {first} to {last}",
+                shape.port
+            ));
         }
         let head = super::from_hex(&shape.hex).filter(|bytes| !bytes.is_empty());
         let head = head.ok_or_else(|| {
             format!("`{}` is no message; write its bytes in hexadecimal, such as \"FF10FF\"", shape.hex)
         })?;
         let number = shape.value.as_ref().map(|value| {
-            let bytes = match value.sort {
-                Sort::U8 => 1,
-                Sort::U16 => 2,
-                Sort::U24 => 3,
-                Sort::U32 => 4,
-                Sort::I8
-                | Sort::I16
-                | Sort::I32
-                | Sort::F32
-                | Sort::F64
-                | Sort::Ascii
-                | Sort::Hex
-                | Sort::Bcd
-                | Sort::BcdSwapped => {
-                    return Err("a number that is told is u8, u16, u24 or u32".to_owned());
-                }
-            };
+            let unsigned = value.sort.bytes().filter(|_| value.sort.is_unsigned());
+            let bytes = unsigned.ok_or("a number that is told is u8, u16, u24 or u32")?;
             match value.order {
                 Order::Big | Order::Little => (),
                 Order::BigSwapped | Order::LittleSwapped => {
-                    return Err("a number that is told is `big` or `little`".into());
+                    return Err("a number that is told is `big` or `little`".to_owned());
                 }
             }
             let most = u32::MAX >> (32 - 8 * bytes as u32);
@@ -130,7 +121,7 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shape::{OrderShape, OrderValue};
+    use super::super::shape::{OrderShape, OrderValue, Sort};
     use super::*;
 
     fn shape(sort: Sort, order: Order, max: u32) -> OrderShape {

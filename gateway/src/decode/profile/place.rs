@@ -70,6 +70,10 @@ impl Sort {
     pub const fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64)
     }
+
+    pub const fn is_unsigned(self) -> bool {
+        matches!(self, Self::U8 | Self::U16 | Self::U24 | Self::U32)
+    }
 }
 
 fn number(bytes: &[u8], at: usize, sort: Sort, order: Order, bits: Option<(u8, u8)>) -> Option<f64> {

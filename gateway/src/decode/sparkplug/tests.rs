@@ -236,7 +236,7 @@ fn deaths_take_the_devices_along_unless_the_will_is_of_an_earlier_connection() {
     assert_eq!(desk.hear("NDEATH", "", None, &will(6)), Vec::<String>::new(), "an older will");
     assert_eq!(desk.hear("DDATA", "SD-1", Some(2), &by_alias(2, V::Whole(3, 90))), ["0 Live battery=90"]);
     assert_eq!(desk.hear("DDEATH", "SD-1", Some(3), &[]), ["0 gone"]);
-    assert_eq!(desk.hear("NDEATH", "", None, &will(7)), ["0 gone", "1 gone"]);
+    assert_eq!(desk.hear("NDEATH", "", None, &will(7)), ["1 gone", "0 gone"]);
     assert_eq!(desk.asked(), 0, "the dead are not asked");
     desk.hear("DDATA", "SD-1", Some(5), &by_alias(2, V::Whole(3, 90)));
     assert_eq!(desk.asked(), 1, "a word after the death: births were missed");

@@ -41,9 +41,22 @@ pub fn client() -> reqwest::Result<Client> {
         .build()
 }
 
-/// With the answer to the camera's challenge, when there is one; a new challenge is answered once, a nonce that is too old, once more. The head of each answer may take so long; `whole` puts the body to
-/// the request.
+/// What was asked for, and nothing else.
 pub async fn ask(
+    client: &Client,
+    session: &mut Session,
+    asked: (Method, &Url),
+) -> Result<Response, NotAnswered> {
+    let response = answer(client, session, asked, ANSWER_WITHIN, |request| request).await?;
+    match response.status() {
+        StatusCode::OK => Ok(response),
+        status => Err(NotAnswered::Refused(status)),
+    }
+}
+
+/// With the answer to the camera's challenge, when there is one; a new challenge is answered once, a nonce that is too old, once more. The head of each answer may take so long; `whole` puts the body to
+/// the request. Whatever the camera says but 401.
+pub async fn answer(
     client: &Client,
     session: &mut Session,
     (method, url): (Method, &Url),
@@ -64,10 +77,8 @@ pub async fn ask(
             .await
             .map_err(|_| NotAnswered::Unreachable(format!("no answer within {} s", within.as_secs())))?
             .map_err(unreachable)?;
-        match response.status() {
-            StatusCode::OK => return Ok(response),
-            StatusCode::UNAUTHORIZED => (),
-            status => return Err(NotAnswered::Refused(status)),
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
         }
         let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
         match session.challenged(challenges.iter().filter_map(|value| value.to_str().ok())) {

@@ -40,9 +40,7 @@ impl Pictures {
         self.asked.insert((device, event), now);
         self.running.spawn(async move {
             let picture = timeout(ANSWER_WITHIN, async {
-                let asked = (Method::GET, &url);
-                let response =
-                    ask(&client, &mut session, asked, ANSWER_WITHIN, |request| request).await.ok()?;
+                let response = ask(&client, &mut session, (Method::GET, &url)).await.ok()?;
                 body(response, PICTURE_BYTES_MAX).await.ok()
             });
             if let Ok(Some(bytes)) = picture.await {

@@ -1,6 +1,7 @@
-//! Plans with what hangs on them, and the bytes of their pictures.
+//! Plans with what hangs on them, and the bytes of their pictures; the leave of a flat.
 
 use super::*;
+use crate::grid::dwellings::{Household, Leave};
 use crate::grid::plan::{Picture, Shows};
 use crate::grid::{Pin, Plan, Rows};
 
@@ -53,4 +54,25 @@ async fn a_picture_is_whole_and_goes_when_no_plan_names_it() {
         .query_row("SELECT count(*) FROM plan_parts", (), |row| row.get(0))
         .unwrap();
     assert_eq!(left, 1, "and its parts are gone with it");
+}
+
+/// One call about one flat, in a city of them.
+#[tokio::test]
+async fn the_leave_of_a_flat_touches_no_other_row() {
+    let flat =
+        |place: &str| Household { cell: "C".into(), place: place.into(), people: 1, ..Household::default() };
+    let (place, store) = fresh();
+    let mut rows = Rows { version: 1, households: vec![flat("1"), flat("2"), flat("3")], ..Rows::default() };
+    assert!(store.save_registry(rows.clone(), audit()).await.unwrap());
+    rows.version = 2;
+    rows.households[1].leave = Some(Leave { from: Timestamp(1), until: None });
+    let not_meant =
+        Rows { households: vec![flat("x"), rows.households[1].clone(), flat("x")], ..rows.clone() };
+    assert!(store.save_household(&not_meant, 1, audit()).await.unwrap());
+    assert!(!store.save_household(&not_meant, 1, audit()).await.unwrap(), "somebody else was faster");
+    let beyond = Rows { version: 3, ..rows.clone() };
+    assert!(store.save_household(&beyond, 3, audit()).await.is_err(), "there is no such row");
+    assert_eq!(store.audit(None, 9).await.unwrap().len(), 2);
+    drop(store);
+    assert_eq!(place.open().load_registry().await.unwrap(), rows);
 }

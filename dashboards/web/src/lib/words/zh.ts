@@ -57,7 +57,7 @@ export const zh = {
     'no-maintenance': '停用已经结束。', 'bad-body': '填写的内容不能用。', 'bad-query': '查询条件不能用。', 'registry-changed': '别人刚改过名册：请再看一遍再决定。', 'unsound-roster': '与已有的名册对不上。',
     'account-exists': '这个账号已经有了。', 'last-administrator': '这是最后一个管理员。', 'too-many-tries': '试得太多，请稍后再试。', 'invitation-gone': '邀请已用过或已过期。',
     'unit-refuses': '设备拒绝：没有这些寄存器，或不支持这个表。', 'unit-silent': '设备没有回答。请检查站号、波特率、校验和接线。', 'line-down': '线路打不开。', 'line-busy': '总线正忙，请稍后再试。',
-    'rules-changed': '规则已被别人改过，或文件还没有生效：请重新读取再决定。', 'not-tried': '先用历史数据试算这份规则，再保存。', 'would-miss-fire': '会漏报或晚报火警。', 'rules-not-writable': '网关不能写 rules.toml。', 'already-decided': '别人已经决定了。', 'cell-in-use': '这个网格还在用。', 'cannot-redraw': '不能这样画。' } as Record<string, string>,
+    'rules-changed': '规则已被别人改过，或文件还没有生效：请重新读取再决定。', 'not-tried': '先用历史数据试算这份规则，再保存。', 'would-miss-fire': '会漏报或晚报火警。', 'rules-not-writable': '网关不能写 rules.toml。', 'already-decided': '别人已经决定了。', 'cell-in-use': '这个网格还在用。', 'cannot-order': '不能向它下发指令。', 'too-late-to-withdraw': '撤回晚了。', 'cannot-redraw': '不能这样画。' } as Record<string, string>,
   kind: { smoke_detector: '烟感', heat_detector: '温感', gas_detector: '燃气探测器', manual_call_point: '手报', hydrant: '消火栓', water_tank: '水箱', pump: '水泵', access_camera: '门禁摄像机', camera: '摄像机',
     door_sensor: '门磁', motion_sensor: '人体感应', panel: '主机', gateway: '网关', other: '其他' },
   metric: { smoke: '烟雾', heat_alarm: '温感报警', gas_alarm: '燃气报警', manual_alarm: '手报', flame: '火焰', test: '测试', tamper: '拆动', fault: '故障',

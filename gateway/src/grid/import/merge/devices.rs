@@ -144,7 +144,7 @@ impl Merge<'_> {
             return Some([before, said(None)]);
         };
         // The files of a new station are read before anybody has put a picture in: the pin waits for it.
-        if !self.rows.plans.iter().any(|known| known.code == plan.value) {
+        if self.rows.plans.binary_search_by(|known| known.code.cmp(&plan.value)).is_err() {
             let near = nearest(&plan.value, self.rows.plans.iter().map(|plan| plan.code.as_str()));
             let instead = near.map_or("put its picture in".into(), |near| format!("did you mean `{near}`?"));
             let id = &row.id.value;

@@ -213,7 +213,8 @@ impl Session {
                 happened = timeout(self.keep_alive * 3, link.next(&mut acks)) => happened,
             };
             let received = clock::wall();
-            for happening in happenings.map_err(|_| format!("nothing heard for {:?}", self.keep_alive * 3))?? {
+            let silent = |_| format!("nothing heard for {:?}", self.keep_alive * 3);
+            for happening in happenings.map_err(silent)?? {
                 match happening {
                     Happening::Connected { session_present } => {
                         tracing::info!(broker = %self.name, address = %self.address, session_present, "connected to the broker");

@@ -58,7 +58,8 @@ impl Packer {
                 break;
             }
             let rest = lines.split_off(fit);
-            let next = Parcel { lines: rest, from: begins, confirms: self.parcel.confirms, ..Parcel::default() };
+            let next =
+                Parcel { lines: rest, from: begins, confirms: self.parcel.confirms, ..Parcel::default() };
             full(std::mem::replace(&mut self.parcel, next));
             held = 0;
         }

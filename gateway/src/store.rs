@@ -16,6 +16,7 @@ pub mod cards;
 pub mod care;
 mod cases;
 pub mod chain;
+mod checkpoint;
 mod commit;
 mod file;
 pub mod history;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use self::checkpoint::Checkpoints;
 use self::file::Role;
 use self::history::Head;
 use self::mark::Mark;
@@ -240,7 +242,7 @@ impl Store {
     }
 
     fn start(path: &Path, role: Role, limits: Option<Limits>) -> Result<(Self, Recovered), StoreError> {
-        let file::Opened { connection, lock, findings, salvaged } = file::open(path, role)?;
+        let file::Opened { mut connection, lock, findings, salvaged } = file::open(path, role)?;
         let recovered = journal::recover(&connection)
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
         let recovered = Recovered { findings, salvaged, ..recovered };
@@ -254,7 +256,11 @@ impl Store {
         if let (Some(mark), Some((seq, now))) = (&mark, recovered.last) {
             mark.set(seq, now);
         }
-        let writer = Writer::start(connection, lock, mark, limits, signals.clone())
+        let checkpoints = match role {
+            Role::Gateway => Some(Checkpoints::start(&mut connection, path)?),
+            Role::Beside => None,
+        };
+        let writer = Writer::start(connection, lock, mark, limits, signals.clone(), checkpoints)
             .map_err(|source| StoreError::File { path: path.to_owned(), source })?;
         let readers = Arc::new(Readers::new(path));
         // Beside a gateway nobody seals or merges.

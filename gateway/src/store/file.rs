@@ -25,7 +25,7 @@ pub enum Role {
 
 /// How long to wait for the other process's transaction.
 pub const BUSY_WAIT: Duration = Duration::from_secs(10);
-/// The WAL is copied into the database after so many pages of 4 KiB; it bounds how long one such copy can hold up a commit.
+/// Beside a gateway the WAL is copied into the database after so many pages of 4 KiB; a gateway has `checkpoint.rs`.
 const CHECKPOINT_PAGES: u32 = 2000;
 const WAL_BYTES_KEPT: u32 = 64 << 20;
 
@@ -220,7 +220,7 @@ pub fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
+pub fn connect(path: &Path, may_create: bool) -> rusqlite::Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if may_create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;

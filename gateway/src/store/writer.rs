@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use rusqlite::ffi;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpoints;
 use super::history::NewBatch;
 use super::mark::Mark;
 use super::upkeep::Upkeep;
@@ -96,11 +97,16 @@ impl Writer {
         mark: Option<Mark>,
         limits: Option<Limits>,
         signals: Arc<Signals>,
+        checkpoints: Option<Checkpoints>,
     ) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel(QUEUE_MAX);
-        let desk = Desk { connection, mark, limits, signals, upkeep: Upkeep::default(), failing: false };
+        let mut desk = Desk { connection, mark, limits, signals, upkeep: Upkeep::default(), failing: false };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             desk.serve(inbox);
+            if let Some(checkpoints) = checkpoints {
+                checkpoints.stop(&mut desk.connection);
+            }
+            drop(desk);
             drop(lock); // Only after the connection is closed.
         })?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })
@@ -139,7 +145,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn serve(mut self, mut inbox: mpsc::Receiver<Box<dyn Request>>) {
+    fn serve(&mut self, mut inbox: mpsc::Receiver<Box<dyn Request>>) {
         let mut group = Vec::new();
         while let Some(first) = inbox.blocking_recv() {
             group.push(first);

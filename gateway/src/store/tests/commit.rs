@@ -187,6 +187,30 @@ async fn a_copy_taken_at_any_moment_holds_what_was_answered_before() {
 }
 
 #[tokio::test]
+async fn the_log_is_copied_beside_the_writer_and_begins_anew() {
+    let place = Place::new();
+    let store = place.open();
+    let log = file::wal(&place.path());
+    // Without a rest, some three megabytes at once.
+    let large = || (0..200).map(|_| DeadLetter { payload: vec![7; 16_000], ..letter(1) }).collect();
+    let (mut seq, mut longest, mut begun_anew) = (0, 0, 0);
+    while begun_anew == 0 {
+        seq += 1;
+        assert!(seq <= 400, "the log has {longest} bytes");
+        store.commit(&Commit { dead: large(), ..commit(seq) }).await.unwrap();
+        let header = std::fs::read(&log).unwrap();
+        longest = longest.max(header.len());
+        begun_anew = u32::from_be_bytes(header[12..16].try_into().unwrap()); // SQLite's count of it.
+    }
+    assert!(
+        16 << 20 < longest,
+        "{longest}: the writer stops for a copy of its own only when the log is long"
+    );
+    drop(store);
+    assert_eq!(place.recover(LIMITS).1.last, Some((seq, moment(seq))));
+}
+
+#[tokio::test]
 async fn a_second_gateway_is_refused_and_a_helper_is_not() {
     let place = Place::new();
     let first = place.open();

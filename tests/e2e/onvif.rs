@@ -123,7 +123,7 @@ async fn is_heard_on(prolonged: Prolonged) -> Onvif {
     let site = site(&receiver, &device, PASSWORD);
     let station = site.start().await;
     eventually("it is heard", 20, || async { (0 < device.asked("PullMessages")).then_some(()) }).await;
-    let begin = std::time::Instant::now();
+    let begin = tokio::time::Instant::now();
     eventually("two such times are over", 30, || async { (2 * kind.stands < begin.elapsed()).then_some(()) })
         .await;
     device.says("tns1:RuleEngine/FieldDetector/ObjectsInside", ("IsInside", "true"));

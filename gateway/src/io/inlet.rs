@@ -127,7 +127,7 @@ pub struct Closed;
 /// Why [`Inlet::try_send`] did not take a message.
 pub enum NotTaken {
     /// There is no room; the message comes back.
-    Full(Inbound),
+    Full(Box<Inbound>),
     /// The driver is gone; the source should end.
     Closed,
 }
@@ -162,7 +162,7 @@ impl Queue {
                 let inbound = Inbound { room: Some(room), ..inbound };
                 self.sender.send(inbound).map_err(|_| NotTaken::Closed)
             }
-            Err(TryAcquireError::NoPermits) => Err(NotTaken::Full(inbound)),
+            Err(TryAcquireError::NoPermits) => Err(NotTaken::Full(Box::new(inbound))),
             Err(TryAcquireError::Closed) => Err(NotTaken::Closed),
         }
     }

@@ -122,7 +122,7 @@ impl<S> Connection<S> {
             Ok(()) => Ok(()),
             Err(NotTaken::Full(inbound)) => {
                 let inlet = self.shared.inlet.clone();
-                self.blocked = Some(async move { inlet.send(inbound).await }.boxed());
+                self.blocked = Some(async move { inlet.send(*inbound).await }.boxed());
                 Ok(())
             }
             Err(NotTaken::Closed) => Err(End::Stopping),

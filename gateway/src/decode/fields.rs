@@ -38,7 +38,7 @@ pub struct Table {
 
 impl Table {
     pub const fn new(rows: &'static [(&'static str, Meaning)]) -> Self {
-        let mut names = Names::new();
+        let mut names = Names::empty();
         let mut at = 0;
         while at < rows.len() {
             names = names.with(rows[at].0, at);

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 
 use super::acks::Ticket;
@@ -108,15 +109,15 @@ pub struct Inlet {
 /// One way in; it holds [`QUEUE_MAX`] messages.
 #[derive(Clone)]
 struct Queue {
-    /// Never holds more than there is room for.
-    sender: mpsc::UnboundedSender<Inbound>,
+    sender: mpsc::Sender<Inbound>,
+    /// For messages, however many go together.
     room: Arc<Semaphore>,
 }
 
 /// The driver's end.
 pub struct Outlet {
-    pub urgent: mpsc::UnboundedReceiver<Inbound>,
-    pub routine: mpsc::UnboundedReceiver<Inbound>,
+    pub urgent: mpsc::Receiver<Inbound>,
+    pub routine: mpsc::Receiver<Inbound>,
 }
 
 /// The driver is gone; the source should end.
@@ -142,29 +143,30 @@ pub fn channel() -> (Inlet, Outlet) {
 }
 
 impl Queue {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Inbound>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    fn new() -> (Self, mpsc::Receiver<Inbound>) {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         (Self { sender, room: Arc::new(Semaphore::new(QUEUE_MAX)) }, receiver)
     }
 
     async fn send(&self, inbound: Inbound) -> Result<(), Closed> {
         let room = self.room.clone().acquire_many_owned(inbound.messages() as u32).await;
         let room = Some(room.map_err(|_| Closed)?);
-        self.sender.send(Inbound { room, ..inbound }).map_err(|_| Closed)
+        self.sender.send(Inbound { room, ..inbound }).await.map_err(|_| Closed)
     }
 
     fn try_send(&self, inbound: Inbound) -> Result<(), NotTaken> {
         if self.sender.is_closed() {
             return Err(NotTaken::Closed);
         }
-        match self.room.clone().try_acquire_many_owned(inbound.messages() as u32) {
-            Ok(room) => {
-                let inbound = Inbound { room: Some(room), ..inbound };
-                self.sender.send(inbound).map_err(|_| NotTaken::Closed)
-            }
-            Err(TryAcquireError::NoPermits) => Err(NotTaken::Full(Box::new(inbound))),
-            Err(TryAcquireError::Closed) => Err(NotTaken::Closed),
-        }
+        let room = match self.room.clone().try_acquire_many_owned(inbound.messages() as u32) {
+            Ok(room) => Some(room),
+            Err(TryAcquireError::NoPermits) => return Err(NotTaken::Full(Box::new(inbound))),
+            Err(TryAcquireError::Closed) => return Err(NotTaken::Closed),
+        };
+        self.sender.try_send(Inbound { room, ..inbound }).map_err(|refused| match refused {
+            TrySendError::Full(inbound) => NotTaken::Full(Box::new(inbound)),
+            TrySendError::Closed(_) => NotTaken::Closed,
+        })
     }
 }
 

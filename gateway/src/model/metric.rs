@@ -129,7 +129,7 @@ impl Metric {
 }
 
 static BY_NAME: Names<256> = {
-    let mut names = Names::new();
+    let mut names = Names::empty();
     let mut at = 0;
     while at < METRICS.len() {
         names = names.with(METRICS[at].name, at);

@@ -10,7 +10,7 @@ const NONE: u8 = u8::MAX;
 pub struct Names<const SLOTS: usize>([u8; SLOTS]);
 
 impl<const SLOTS: usize> Names<SLOTS> {
-    pub const fn new() -> Self {
+    pub const fn empty() -> Self {
         assert!(SLOTS.is_power_of_two());
         Self([NONE; SLOTS])
     }
@@ -57,7 +57,7 @@ mod tests {
     fn every_name_is_found_and_no_other() {
         const LIST: [&str; 6] = ["smoke", "smore", "", "a", "battery", "battery_low"];
         let names =
-            LIST.iter().enumerate().fold(Names::<16>::new(), |names, (at, name)| names.with(name, at));
+            LIST.iter().enumerate().fold(Names::<16>::empty(), |names, (at, name)| names.with(name, at));
         let find = |name: &str| names.find(name, |at| LIST[at]);
         for (at, name) in LIST.iter().enumerate() {
             assert_eq!(find(name), Some(at), "{name}");

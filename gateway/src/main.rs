@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -20,6 +21,10 @@ use tracing_subscriber::EnvFilter;
 /// Millions of small things are made in one thread and dropped in another: docs/decisions/0008-where-time-goes.md has what it saves.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A thread that reads files ends after so long without work. What it kept goes with it, and mimalloc gives back what anybody freed more than a second before:
+/// without an end of a thread now and then, an idle station holds what only its start needed.
+const IDLE_THREAD: Duration = Duration::from_secs(2);
 
 /// Gridwarden (网格哨): the gateway of a neighbourhood station.
 #[derive(Parser)]
@@ -166,7 +171,8 @@ impl From<What> for import::What {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_keep_alive(IDLE_THREAD).build() {
         Ok(runtime) => runtime,
         Err(fault) => {
             eprintln!("cannot start: {fault}");

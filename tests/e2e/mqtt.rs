@@ -8,6 +8,7 @@ mod trouble;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use gateway::config::Broker;
@@ -18,6 +19,7 @@ use gateway::io::inlet::{self, Inbound, Outlet, Safe};
 use gateway::io::mqtt::Source;
 use gateway::world::{Shared, World};
 use tests::neighbours::{Neighbour, eventually, mosquitto};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -156,26 +158,49 @@ async fn an_uncommitted_message_comes_again_5() {
 }
 
 /// The broker withholds what is beyond its window, so only acknowledgements make the rest arrive, although commits finish in another order.
-#[tokio::test]
-async fn commits_out_of_order_keep_the_window_moving() {
-    let neighbour = mosquitto("max_inflight_messages 4").await.unwrap();
-    let mut client = Client::start(&broker(neighbour.port, ""));
+async fn the_window_moves(version: &str, window: usize, windows: usize) {
+    let neighbour =
+        mosquitto(&format!("max_inflight_messages {window}\nmax_queued_messages 0")).await.unwrap();
+    let mut client = Client::start(&broker(neighbour.port, &format!("version = '{version}'")));
     subscribed(&neighbour, &mut client).await;
-    for n in 0..40 {
-        publish(neighbour.port, &format!("m{n}"), &[]).await;
-    }
+    let sent: Vec<_> = (0..window * windows).map(|n| format!("m{n}")).collect();
+    publish_all(neighbour.port, &sent).await;
     let mut arrived = Vec::new();
-    while arrived.len() < 40 {
-        let mut window = Vec::new();
-        for _ in 0..4 {
-            window.push(after_probes(&mut client).await);
+    for _ in 0..windows {
+        let mut together = Vec::new();
+        for _ in 0..window {
+            together.push(after_probes(&mut client).await);
         }
-        arrived.extend(window.iter().map(text));
-        window.into_iter().rev().for_each(commit);
+        arrived.extend(together.iter().map(text));
+        together.into_iter().rev().for_each(commit);
     }
-    let sent: Vec<_> = (0..40).map(|n| format!("m{n}")).collect();
     assert_eq!(arrived, sent, "in order, each once");
     client.end().await;
+}
+
+/// Each by itself, one after the other, on one connection.
+async fn publish_all(port: u16, payloads: &[String]) {
+    let arguments = ["-p", &port.to_string(), "-q", "1", "-t", "up/x", "-l"];
+    let mut publish = Command::new("mosquitto_pub").args(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    let mut lines = publish.stdin.take().unwrap();
+    lines.write_all((payloads.join("\n") + "\n").as_bytes()).await.unwrap();
+    drop(lines);
+    assert!(publish.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn commits_out_of_order_keep_the_window_moving() {
+    the_window_moves("3.1.1", 4, 10).await;
+}
+
+#[tokio::test]
+async fn hundreds_of_commits_at_once_keep_it_moving_3_1_1() {
+    the_window_moves("3.1.1", 500, 6).await;
+}
+
+#[tokio::test]
+async fn hundreds_of_commits_at_once_keep_it_moving_5() {
+    the_window_moves("5", 500, 6).await;
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ pub struct Influx {
     pub batch_lines: Spanned<u32>,
     #[serde(default = "defaults::batch_ms")]
     pub batch_ms: Spanned<u32>,
-    #[serde(default = "defaults::yes")]
-    pub gzip: bool,
+    /// Left out: unless the server is on this machine, where it would cost both sides time and save nobody a wire.
+    pub gzip: Option<bool>,
     #[serde(default = "defaults::influx_timeout_s")]
     pub timeout_s: Spanned<u32>,
     /// Also write each reading's id as a string field `reading`, to follow one reading through; costs space.

@@ -14,6 +14,7 @@ pub mod status;
 pub mod task;
 pub mod verdict;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl Settings {
         }
         Ok(Self {
             station: station.to_owned(),
+            gzip: !on_this_machine(&url),
             url,
             org: "gridwarden".into(),
             bucket: "gridwarden".into(),
@@ -66,7 +68,6 @@ impl Settings {
             retention_days: 0,
             batch_lines: 5_000,
             batch_age: Duration::from_secs(1),
-            gzip: true,
             timeout: Duration::from_secs(10),
             reading_ids: false,
         })
@@ -74,6 +75,7 @@ impl Settings {
 
     /// `folder` is where station.toml stands.
     pub fn from_config(config: &Influx, station: &str, folder: &Path) -> anyhow::Result<Self> {
+        let usual = Self::new(station, config.url.get_ref())?;
         let token = config.token.as_ref().map(|token| token.read(folder)).transpose();
         Ok(Self {
             org: config.org.clone(),
@@ -84,12 +86,17 @@ impl Settings {
             retention_days: config.retention_days,
             batch_lines: *config.batch_lines.get_ref() as usize,
             batch_age: Duration::from_millis(u64::from(*config.batch_ms.get_ref())),
-            gzip: config.gzip,
+            gzip: config.gzip.unwrap_or(usual.gzip),
             timeout: Duration::from_secs(u64::from(*config.timeout_s.get_ref())),
             reading_ids: config.reading_ids,
-            ..Self::new(station, config.url.get_ref())?
+            ..usual
         })
     }
+}
+
+fn on_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Writes the journal to the server until `stop`. An error is a wrong configuration or a broken store, never the server.
@@ -122,6 +129,19 @@ mod tests {
         for url in ["", "127.0.0.1:8086", "/x/y", "ftp://host/", "http://", "localhost:8086"] {
             let error = Settings::new("xl", url).err().unwrap_or_else(|| panic!("{url} accepted"));
             assert!(format!("{error:#}").contains("influx.url"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_server_on_this_machine_gets_lines_as_they_are() {
+        for (url, gzip) in [
+            ("http://127.0.0.1:8086", false),
+            ("http://[::1]:8086", false),
+            ("https://localhost", false),
+            ("http://10.0.0.7:8086", true),
+            ("https://localhost.example", true),
+        ] {
+            assert_eq!(Settings::new("xl", url).expect(url).gzip, gzip, "{url}");
         }
     }
 

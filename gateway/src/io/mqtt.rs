@@ -14,7 +14,6 @@ mod v4;
 mod v5;
 
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ use crate::decode::Message;
 use crate::units::Millis;
 use crate::world;
 
-/// How many acknowledgements may wait for rumqttc to send them; above any broker's window.
+/// How many requests may wait for rumqttc to send them: acknowledgements, where they go that way. Above any broker's window.
 const REQUESTS_MAX: usize = 70_000;
 
 /// What one connection attempt and its life look like to us, whatever the MQTT version.
@@ -43,11 +42,12 @@ trait Link: Send {
     /// What rumqttc needs to acknowledge a message.
     type Ack: Send;
 
-    /// The next thing that happened. An error means that the connection is gone; the next call connects again, without a pause.
-    fn next(&mut self) -> impl Future<Output = Result<Happening<Self::Ack>, String>> + Send;
-
-    /// A way to acknowledge while `next` runs.
-    fn acker(&self) -> impl Fn(&Self::Ack) -> Result<(), String> + Send + 'static;
+    /// What happened next, in its order; what is on disk is acknowledged meanwhile. An error means that the connection is gone; the next call connects
+    /// again, without a pause. Dropped half-way only to give the connection up.
+    fn next(
+        &mut self,
+        acks: &mut AckLine<Self::Ack>,
+    ) -> impl Future<Output = Result<Vec<Happening<Self::Ack>>, String>> + Send;
 
     fn subscribe(&self, filters: &[String]) -> Result<(), String>;
 
@@ -69,7 +69,8 @@ enum Happening<A> {
         /// `None` for QoS 0.
         ack: Option<A>,
     },
-    Other,
+    /// The broker ends the connection, and says why.
+    Ended(String),
 }
 
 /// Why a message that is too large takes the connection with it, and what to do about it.
@@ -205,41 +206,36 @@ impl Session {
     /// From connecting to the loss of the connection; `Ok` when the gateway stops.
     async fn connection<L: Link>(&self, link: &mut L, connected: &mut Option<Instant>) -> Result<(), String> {
         let mut acks = AckLine::default();
-        let acknowledge = link.acker();
         loop {
-            let happening = {
-                // Never dropped half-way, except to give the connection up: rumqttc's poll may be in the middle of a write.
-                let mut next = pin!(timeout(self.keep_alive * 3, link.next()));
-                loop {
-                    select! {
-                        biased;
-                        () = self.stop.cancelled() => return Ok(()),
-                        () = acks.ready() => for ack in acks.take_ready() { acknowledge(&ack)? },
-                        happened = &mut next => break happened,
-                    }
-                }
+            let happenings = select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                happened = timeout(self.keep_alive * 3, link.next(&mut acks)) => happened,
             };
-            match happening.map_err(|_| format!("nothing heard for {:?}", self.keep_alive * 3))?? {
-                Happening::Connected { session_present } => {
-                    tracing::info!(broker = %self.name, address = %self.address, session_present, "connected to the broker");
-                    *connected = Some(clock::ticks());
-                    link.subscribe(&self.filters)?;
-                }
-                Happening::Subscribed(answers) => self.report_refused(&answers),
-                Happening::Message { topic, payload, retained, dup, ack } => {
-                    let received = clock::wall();
-                    let message = Message { topic: &topic, payload: &payload, retained, dup, received };
-                    let (inbound, stills) = intake(&self.source, &message, &self.world.load());
-                    self.inlet.aside(&topic, &inbound.events, stills);
-                    let safe = match ack {
-                        Some(ack) => Safe::Ticket(acks.issue(ack)),
-                        None => Safe::Nobody,
-                    };
-                    if self.inlet.send(Inbound { safe, ..inbound }).await.is_err() {
-                        return Ok(());
+            let received = clock::wall();
+            let silent = |_| format!("nothing heard for {:?}", self.keep_alive * 3);
+            for happening in happenings.map_err(silent)?? {
+                match happening {
+                    Happening::Connected { session_present } => {
+                        tracing::info!(broker = %self.name, address = %self.address, session_present, "connected to the broker");
+                        *connected = Some(clock::ticks());
+                        link.subscribe(&self.filters)?;
                     }
+                    Happening::Subscribed(answers) => self.report_refused(&answers),
+                    Happening::Message { topic, payload, retained, dup, ack } => {
+                        let message = Message { topic: &topic, payload: &payload, retained, dup, received };
+                        let (inbound, stills) = intake(&self.source, &message, &self.world.load());
+                        self.inlet.aside(&topic, &inbound.events, stills);
+                        let safe = match ack {
+                            Some(ack) => Safe::Ticket(acks.issue(ack)),
+                            None => Safe::Nobody,
+                        };
+                        if self.inlet.send(Inbound { safe, ..inbound }).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    Happening::Ended(why) => return Err(why),
                 }
-                Happening::Other => (),
             }
         }
     }

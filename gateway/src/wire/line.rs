@@ -31,6 +31,19 @@ impl Lines {
         self.ends.clear();
     }
 
+    /// How many from the start are together no more than `bytes_max`.
+    pub fn within(&self, bytes_max: usize) -> usize {
+        self.ends.partition_point(|&end| end <= bytes_max)
+    }
+
+    /// Takes the lines from `at` on away.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let ends = self.ends.split_off(at);
+        let start = self.ends.last().copied().unwrap_or_default();
+        let bytes = self.bytes.split_off(start);
+        Self { bytes, ends: ends.into_iter().map(|end| end - start).collect() }
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }

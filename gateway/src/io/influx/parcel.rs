@@ -27,15 +27,13 @@ pub struct Packer {
     encoder: Encoder,
     lines_max: usize,
     parcel: Parcel,
-    /// Lines of the batch in work, before they are spread.
-    scratch: Lines,
 }
 
 impl Packer {
     /// `confirmed` is where the cursor stands.
     pub fn new(encoder: Encoder, lines_max: usize, confirmed: u64) -> Self {
         let parcel = Parcel { confirms: confirmed, ..Parcel::default() };
-        Self { encoder, lines_max: lines_max.max(1), parcel, scratch: Lines::default() }
+        Self { encoder, lines_max: lines_max.max(1), parcel }
     }
 
     /// Adds a batch; calls `full` with every parcel that is full, none larger than `bytes_max` unless a single line is.
@@ -46,24 +44,29 @@ impl Packer {
         bytes_max: usize,
         mut full: impl FnMut(Parcel),
     ) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        let unknown = self.encoder.encode(registry, batch, &mut scratch);
-        self.parcel.unknown.extend(unknown);
-        for line in scratch.iter() {
-            let held = &self.parcel.lines;
-            let too_long = held.bytes().len() + line.len() > bytes_max && !held.is_empty();
-            if too_long || held.len() == self.lines_max {
-                full(self.take());
+        let begins = Some((batch.seq, batch.now.wall));
+        let mut held = self.parcel.lines.len();
+        self.parcel.unknown.extend(self.encoder.encode(registry, batch, &mut self.parcel.lines));
+        if held == 0 && !self.parcel.lines.is_empty() {
+            self.parcel.from = begins;
+        }
+        loop {
+            let lines = &mut self.parcel.lines;
+            // What was held before goes in any case: its batches are confirmed with it. So does a single line.
+            let fit = lines.within(bytes_max).min(self.lines_max).max(held).max(1);
+            if lines.len() <= fit {
+                break;
             }
-            self.parcel.from.get_or_insert((batch.seq, batch.now.wall));
-            self.parcel.lines.push(line);
+            let rest = lines.split_off(fit);
+            let next =
+                Parcel { lines: rest, from: begins, confirms: self.parcel.confirms, ..Parcel::default() };
+            full(std::mem::replace(&mut self.parcel, next));
+            held = 0;
         }
         self.parcel.confirms = batch.seq;
         if self.parcel.lines.len() == self.lines_max {
             full(self.take());
         }
-        self.scratch = scratch;
     }
 
     /// Lines that wait for more.
@@ -136,22 +139,24 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_reordered_or_confirmed_too_early(
-            sizes in prop::collection::vec(0usize..30, 1..20), lines_max in 1usize..20, bytes_max in 30usize..2_000,
+            sizes in prop::collection::vec((0usize..30, 30usize..2_000), 1..20), lines_max in 1usize..20,
         ) {
             let (mut packer, registry) = (Packer::new(Encoder::new("s", false), lines_max, 0), registry());
             let (mut parcels, mut whole) = (Vec::new(), Lines::default());
             let mut ends = vec![(0, 0)];
-            for (n, &size) in sizes.iter().enumerate() {
+            let mut largest = 0;
+            for (n, &(size, bytes_max)) in sizes.iter().enumerate() {
                 let batch = batch(n as u64 + 1, size);
                 Encoder::new("s", false).encode(&registry, &batch, &mut whole);
                 ends.push((batch.seq, whole.len()));
                 packer.add(&registry, &batch, bytes_max, |parcel| parcels.push(parcel));
+                largest = largest.max(bytes_max);
             }
             parcels.push(packer.take());
             let mut together = Lines::default();
             for parcel in &parcels {
                 prop_assert!(parcel.lines.len() <= lines_max);
-                prop_assert!(parcel.lines.len() <= 1 || parcel.lines.bytes().len() <= bytes_max);
+                prop_assert!(parcel.lines.len() <= 1 || parcel.lines.bytes().len() <= largest);
                 parcel.lines.iter().for_each(|line| together.push(line));
                 let (_, lines) = ends[parcel.confirms as usize];
                 prop_assert!(lines <= together.len(), "confirmed a line that is still to be sent");

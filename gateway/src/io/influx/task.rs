@@ -38,7 +38,7 @@ const READ_BYTES: usize = 512 << 10;
 const BYTES_MIN: usize = 16 << 10;
 /// After reading and encoding, rest so many times as long: a backlog of days must not keep a fire from this core. Still hundreds of thousands of
 /// points a second.
-const REST: u32 = 3;
+const REST: u32 = 1;
 const REST_MAX: Duration = Duration::from_millis(500);
 /// How long batches without lines may wait for the cursor to move past them.
 const IDLE: Duration = Duration::from_secs(10);

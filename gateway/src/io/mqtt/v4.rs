@@ -1,9 +1,10 @@
 //! MQTT 3.1.1 by rumqttc.
 
-use rumqttc::{AsyncClient, ConnectionError, Error, Event, EventLoop, Incoming, MqttOptions, Publish, QoS};
-use rumqttc::{StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, ConnectionError, Error, Event, EventLoop, Incoming, MqttOptions, Packet, PubAck};
+use rumqttc::{QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport};
+use tokio::select;
 
-use super::{Happening, Link, Options, REQUESTS_MAX, too_large};
+use super::{AckLine, Happening, Link, Options, REQUESTS_MAX, too_large};
 
 pub(super) struct V4 {
     client: AsyncClient,
@@ -49,47 +50,34 @@ impl V4 {
         let (client, events) = connect(options);
         Self { client, events }
     }
+
+    /// All in one write, and past rumqttc's queue, which writes each of them alone: with the broker's next packets waiting for that (Nagle),
+    /// every acknowledgement would also be another packet to wake up for.
+    async fn acknowledge(&mut self, identifiers: Vec<u16>) -> Result<(), String> {
+        let network = self.events.network.as_mut().ok_or("the connection is gone")?;
+        for identifier in identifiers {
+            let packet = Packet::PubAck(PubAck::new(identifier));
+            network.write(packet).await.map_err(|fault| fault.to_string())?;
+        }
+        network.flush().await.map_err(|fault| fault.to_string())
+    }
 }
 
 impl Link for V4 {
-    type Ack = Publish;
+    /// The packet identifier.
+    type Ack = u16;
 
-    async fn next(&mut self) -> Result<Happening<Publish>, String> {
-        let event = self.events.poll().await.map_err(reason)?;
-        let Event::Incoming(packet) = event else { return Ok(Happening::Other) };
-        Ok(match packet {
-            Incoming::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },
-            Incoming::SubAck(ack) => {
-                let refused = |code| match code {
-                    SubscribeReasonCode::Success(_) => None,
-                    SubscribeReasonCode::Failure => Some("not allowed".to_owned()),
-                };
-                Happening::Subscribed(ack.return_codes.into_iter().map(refused).collect())
+    async fn next(&mut self, acks: &mut AckLine<u16>) -> Result<Vec<Happening<u16>>, String> {
+        let event = loop {
+            select! {
+                biased;
+                () = acks.ready() => self.acknowledge(acks.take_ready()).await?,
+                // Nothing of ours is lost when this is dropped: it only waits then, for a packet or to write on what is buffered.
+                event = self.events.poll() => break event.map_err(reason)?,
             }
-            Incoming::Publish(publish) => Happening::Message {
-                topic: publish.topic.clone(),
-                payload: publish.payload.clone(),
-                retained: publish.retain,
-                dup: publish.dup,
-                ack: (publish.qos != QoS::AtMostOnce).then_some(publish),
-            },
-            Incoming::Disconnect => return Err("the broker closed the connection".into()),
-            Incoming::Connect(_)
-            | Incoming::PubAck(_)
-            | Incoming::PubRec(_)
-            | Incoming::PubRel(_)
-            | Incoming::PubComp(_)
-            | Incoming::Subscribe(_)
-            | Incoming::Unsubscribe(_)
-            | Incoming::UnsubAck(_)
-            | Incoming::PingReq
-            | Incoming::PingResp => Happening::Other,
-        })
-    }
-
-    fn acker(&self) -> impl Fn(&Publish) -> Result<(), String> + Send + 'static {
-        let client = self.client.clone();
-        move |publish| client.try_ack(publish).map_err(|fault| fault.to_string())
+        };
+        let read_with_it = self.events.state.events.drain(..);
+        Ok(std::iter::once(event).chain(read_with_it).filter_map(happening).collect())
     }
 
     fn subscribe(&self, filters: &[String]) -> Result<(), String> {
@@ -100,4 +88,37 @@ impl Link for V4 {
     fn forget(&mut self) {
         forget(&mut self.events);
     }
+}
+
+/// What it means to us; `None` for what rumqttc deals with itself.
+fn happening(event: Event) -> Option<Happening<u16>> {
+    let Event::Incoming(packet) = event else { return None };
+    Some(match packet {
+        Incoming::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },
+        Incoming::SubAck(ack) => {
+            let refused = |code| match code {
+                SubscribeReasonCode::Success(_) => None,
+                SubscribeReasonCode::Failure => Some("not allowed".to_owned()),
+            };
+            Happening::Subscribed(ack.return_codes.into_iter().map(refused).collect())
+        }
+        Incoming::Publish(publish) => Happening::Message {
+            ack: (publish.qos != QoS::AtMostOnce).then_some(publish.pkid),
+            topic: publish.topic,
+            payload: publish.payload,
+            retained: publish.retain,
+            dup: publish.dup,
+        },
+        Incoming::Disconnect => Happening::Ended("the broker closed the connection".into()),
+        Incoming::Connect(_)
+        | Incoming::PubAck(_)
+        | Incoming::PubRec(_)
+        | Incoming::PubRel(_)
+        | Incoming::PubComp(_)
+        | Incoming::Subscribe(_)
+        | Incoming::Unsubscribe(_)
+        | Incoming::UnsubAck(_)
+        | Incoming::PingReq
+        | Incoming::PingResp => return None,
+    })
 }

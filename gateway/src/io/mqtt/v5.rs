@@ -1,11 +1,14 @@
 //! MQTT 5 by rumqttc.
 
+use std::pin::pin;
+
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{TlsConfiguration, Transport};
+use tokio::select;
 
-use super::{Happening, Link, Options, REQUESTS_MAX, too_large};
+use super::{AckLine, Happening, Link, Options, REQUESTS_MAX, too_large};
 
 /// How long the broker keeps our session while we are away.
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
@@ -66,56 +69,25 @@ impl V5 {
 }
 
 impl Link for V5 {
+    /// Without topic and payload.
     type Ack = Publish;
 
-    async fn next(&mut self) -> Result<Happening<Publish>, String> {
-        let event = self.events.poll().await.map_err(reason)?;
-        let Event::Incoming(packet) = event else { return Ok(Happening::Other) };
-        Ok(match packet {
-            Packet::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },
-            Packet::SubAck(ack) => {
-                let refused = |code: SubscribeReasonCode| match code {
-                    SubscribeReasonCode::Success(_) => None,
-                    SubscribeReasonCode::Failure
-                    | SubscribeReasonCode::Unspecified
-                    | SubscribeReasonCode::ImplementationSpecific
-                    | SubscribeReasonCode::NotAuthorized
-                    | SubscribeReasonCode::TopicFilterInvalid
-                    | SubscribeReasonCode::PkidInUse
-                    | SubscribeReasonCode::QuotaExceeded
-                    | SubscribeReasonCode::SharedSubscriptionsNotSupported
-                    | SubscribeReasonCode::SubscriptionIdNotSupported
-                    | SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some(format!("{code:?}")),
-                };
-                Happening::Subscribed(ack.return_codes.into_iter().map(refused).collect())
+    async fn next(&mut self, acks: &mut AckLine<Publish>) -> Result<Vec<Happening<Publish>>, String> {
+        let event = {
+            // Never dropped half-way: rumqttc's poll may have taken an acknowledgement out of its queue and be about to write it.
+            let mut poll = pin!(self.events.poll());
+            loop {
+                select! {
+                    biased;
+                    () = acks.ready() => for ack in acks.take_ready() {
+                        self.client.try_ack(&ack).map_err(|fault| fault.to_string())?;
+                    },
+                    event = &mut poll => break event.map_err(reason)?,
+                }
             }
-            Packet::Publish(publish) => Happening::Message {
-                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-                payload: publish.payload.clone(),
-                retained: publish.retain,
-                dup: publish.dup,
-                ack: (publish.qos != QoS::AtMostOnce).then_some(publish),
-            },
-            Packet::Disconnect(why) => {
-                return Err(format!("the broker closed the connection: {:?}", why.reason_code));
-            }
-            Packet::Connect(..)
-            | Packet::PubAck(_)
-            | Packet::PubRec(_)
-            | Packet::PubRel(_)
-            | Packet::PubComp(_)
-            | Packet::Subscribe(_)
-            | Packet::Unsubscribe(_)
-            | Packet::UnsubAck(_)
-            | Packet::PingReq(_)
-            | Packet::PingResp(_)
-            | Packet::Auth(_) => Happening::Other,
-        })
-    }
-
-    fn acker(&self) -> impl Fn(&Publish) -> Result<(), String> + Send + 'static {
-        let client = self.client.clone();
-        move |publish| client.try_ack(publish).map_err(|fault| fault.to_string())
+        };
+        let read_with_it = self.events.state.events.drain(..);
+        Ok(std::iter::once(event).chain(read_with_it).filter_map(happening).collect())
     }
 
     fn subscribe(&self, filters: &[String]) -> Result<(), String> {
@@ -126,4 +98,53 @@ impl Link for V5 {
     fn forget(&mut self) {
         forget(&mut self.events);
     }
+}
+
+/// What it means to us; `None` for what rumqttc deals with itself.
+fn happening(event: Event) -> Option<Happening<Publish>> {
+    let Event::Incoming(packet) = event else { return None };
+    Some(match packet {
+        Packet::ConnAck(ack) => Happening::Connected { session_present: ack.session_present },
+        Packet::SubAck(ack) => {
+            let refused = |code: SubscribeReasonCode| match code {
+                SubscribeReasonCode::Success(_) => None,
+                SubscribeReasonCode::Failure
+                | SubscribeReasonCode::Unspecified
+                | SubscribeReasonCode::ImplementationSpecific
+                | SubscribeReasonCode::NotAuthorized
+                | SubscribeReasonCode::TopicFilterInvalid
+                | SubscribeReasonCode::PkidInUse
+                | SubscribeReasonCode::QuotaExceeded
+                | SubscribeReasonCode::SharedSubscriptionsNotSupported
+                | SubscribeReasonCode::SubscriptionIdNotSupported
+                | SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some(format!("{code:?}")),
+            };
+            Happening::Subscribed(ack.return_codes.into_iter().map(refused).collect())
+        }
+        Packet::Publish(publish) => Happening::Message {
+            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+            retained: publish.retain,
+            dup: publish.dup,
+            ack: (publish.qos != QoS::AtMostOnce).then(|| Publish {
+                qos: publish.qos,
+                pkid: publish.pkid,
+                ..Publish::default()
+            }),
+            payload: publish.payload,
+        },
+        Packet::Disconnect(why) => {
+            Happening::Ended(format!("the broker closed the connection: {:?}", why.reason_code))
+        }
+        Packet::Connect(..)
+        | Packet::PubAck(_)
+        | Packet::PubRec(_)
+        | Packet::PubRel(_)
+        | Packet::PubComp(_)
+        | Packet::Subscribe(_)
+        | Packet::Unsubscribe(_)
+        | Packet::UnsubAck(_)
+        | Packet::PingReq(_)
+        | Packet::PingResp(_)
+        | Packet::Auth(_) => return None,
+    })
 }

@@ -142,6 +142,9 @@ impl Status {
 
 /// A payload that is just the word, bare or as a JSON string.
 fn status_word(payload: &[u8]) -> Option<Status> {
+    if let Some(b'{' | b'[') = payload.trim_ascii_start().first() {
+        return None; // A report, which need not be looked through for this.
+    }
     let text = std::str::from_utf8(payload).ok()?.trim();
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     Status::from_word(bare)
@@ -180,6 +183,15 @@ pub fn filter_matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && !filter.starts_with('$') {
         return false;
     }
+    // What nearly every filter is, and what every message is compared with.
+    if let Some(above) = filter.strip_suffix("/#").filter(|above| !above.contains('+')) {
+        let below = topic.strip_prefix(above);
+        return below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
+    }
+    by_levels(filter, topic)
+}
+
+fn by_levels(filter: &str, topic: &str) -> bool {
     let (mut wanted, mut given) = (filter.split('/'), topic.split('/'));
     loop {
         match (wanted.next(), given.next()) {

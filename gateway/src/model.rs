@@ -7,6 +7,7 @@ mod alarm;
 mod exercise;
 mod handling;
 mod metric;
+pub mod names;
 
 pub use alarm::*;
 pub use exercise::{ASKED_MAX, Exercise, Played, Told};
@@ -239,6 +240,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// The device that it is of; a person's action is of none.
+    pub fn reporter(&self) -> Option<DeviceIx> {
+        match self {
+            Event::Report(report) => Some(report.device),
+            Event::Gone { device, .. } => Some(*device),
+            Event::Action(_) => None,
+        }
+    }
+
     /// Whether this event must overtake telemetry at every queue.
     pub fn is_urgent(&self) -> bool {
         match self {

@@ -7,6 +7,7 @@
 use super::scalar::Scalar;
 use super::values::Values;
 use crate::model::Metric;
+use crate::model::names::Names;
 
 /// What a field says.
 pub enum Meaning {
@@ -29,8 +30,28 @@ pub enum Meaning {
 
 use Meaning::{Alarm, Decibels, Flag, Inverted, Number, TestPressed, Voltage, Words};
 
-/// Sorted by name.
-pub type Table = &'static [(&'static str, Meaning)];
+/// Names of fields, each once, and what they mean.
+pub struct Table {
+    rows: &'static [(&'static str, Meaning)],
+    names: Names<128>,
+}
+
+impl Table {
+    pub const fn new(rows: &'static [(&'static str, Meaning)]) -> Self {
+        let mut names = Names::new();
+        let mut at = 0;
+        while at < rows.len() {
+            names = names.with(rows[at].0, at);
+            at += 1;
+        }
+        Self { rows, names }
+    }
+
+    fn meaning(&self, name: &str) -> Option<&'static Meaning> {
+        let at = self.names.find(name, |at| self.rows[at].0)?;
+        Some(&self.rows[at].1)
+    }
+}
 
 const FAULT_WORDS: Meaning = Words(
     Metric::FAULT,
@@ -67,7 +88,7 @@ const BATTERY_WORDS: Meaning = Words(
     ],
 );
 
-pub const SHARED: Table = &[
+pub static SHARED: Table = Table::new(&[
     ("battery", Number(Metric::BATTERY, 1.0)),
     ("battery_level", BATTERY_WORDS),
     ("battery_low", Flag(Metric::BATTERY_LOW)),
@@ -113,15 +134,11 @@ pub const SHARED: Table = &[
     ("trouble", Flag(Metric::FAULT)),
     ("vibration", Flag(Metric::SHOCK)),
     ("voltage", Voltage),
-];
-
-fn meaning(table: Table, name: &str) -> Option<&'static Meaning> {
-    table.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| &table[at].1)
-}
+]);
 
 /// Whether anything is taken from a field of this name.
 pub fn is_known(name: &str) -> bool {
-    meaning(SHARED, name).is_some()
+    SHARED.meaning(name).is_some()
 }
 
 /// What one device's fields come to.
@@ -137,9 +154,10 @@ impl Fields {
         Self { values: Values::new(), problems: Vec::new(), in_test: false }
     }
 
-    /// Take in one field; `own` is the family's own table.
-    pub fn take(&mut self, own: Table, name: &str, scalar: &Scalar<'_>) {
-        let Some(meaning) = meaning(own, name).or_else(|| meaning(SHARED, name)) else { return };
+    /// Take in one field; `own` is the family's own table, if it has one.
+    pub fn take(&mut self, own: Option<&Table>, name: &str, scalar: &Scalar<'_>) {
+        let own = own.and_then(|own| own.meaning(name));
+        let Some(meaning) = own.or_else(|| SHARED.meaning(name)) else { return };
         if matches!(scalar, Scalar::Null | Scalar::Nested) {
             return;
         }
@@ -208,8 +226,11 @@ fn percent_of_decibels(decibels: f64) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) fn is_sorted(table: Table) -> bool {
-    table.windows(2).all(|pair| pair[0].0 < pair[1].0)
+pub(super) fn has_each_name_once(table: &'static Table) -> bool {
+    table
+        .rows
+        .iter()
+        .all(|(name, meaning)| table.meaning(name).is_some_and(|found| std::ptr::eq(found, meaning)))
 }
 
 #[cfg(test)]
@@ -220,7 +241,7 @@ mod tests {
     fn taken(fields: &[(&str, &str)]) -> (Vec<(&'static str, f64)>, usize) {
         let mut all = Fields::new();
         for (name, json) in fields {
-            all.take(&[], name, &serde_json::from_str(json).unwrap());
+            all.take(None, name, &serde_json::from_str(json).unwrap());
         }
         all.finish();
         let problems = all.problems.len();
@@ -229,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_sorted() {
-        assert!(is_sorted(SHARED), "the binary search needs it");
+    fn no_name_has_two_meanings() {
+        assert!(has_each_name_once(&SHARED));
     }
 
     #[test]

@@ -262,6 +262,12 @@ mod properties {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
+        /// The short way for the usual form of a filter answers as the levels do.
+        #[test]
+        fn a_filter_for_all_below_matches_as_its_levels_do(filter in "(/?[ab+]){0,3}/#", topic in "(/?[ab]){0,4}") {
+            prop_assert_eq!(filter_matches(&filter, &topic), by_levels(&filter, &topic));
+        }
+
         #[test]
         fn random_bytes_never_panic(family in family(), topic in topic(), payload in prop::collection::vec(any::<u8>(), 0..300)) {
             check(&decode(family, &message(&topic, &payload), &samples::context(&ADDRESSES)));

@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for StateVisitor<'_> {
                     self.0.unreadable_time = Some(scalar.to_string());
                 }
             } else {
-                self.0.fields.take(&[], &name, &scalar);
+                self.0.fields.take(None, &name, &scalar);
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! [`Ticket`] of the old epoch falls on nothing.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -15,6 +16,8 @@ pub struct AckLine<T> {
     /// What to acknowledge, oldest first; `first` is the number of the front.
     waiting: VecDeque<T>,
     first: u64,
+    /// There are tickets for those before this number.
+    ticketed: u64,
 }
 
 struct Shared {
@@ -26,31 +29,45 @@ struct Shared {
 struct State {
     /// Number of the oldest message that is not done.
     first: u64,
-    /// Whether each from `first` on is done.
+    /// Whether each from `first` on is done; those that do not stand here are not.
     done: VecDeque<bool>,
 }
 
-/// The right to say once that a message is on disk. Dropped unused (the store failed), the message stays unacknowledged and the
-/// sender sends it again.
+/// The right to say once that messages that follow one another are on disk. Dropped unused (the store failed), they stay unacknowledged and the
+/// sender sends them again.
 pub struct Ticket {
     shared: Arc<Shared>,
-    number: u64,
+    numbers: Range<u64>,
 }
 
 impl<T> Default for AckLine<T> {
     fn default() -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new() });
-        Self { shared, waiting: VecDeque::new(), first: 0 }
+        Self { shared, waiting: VecDeque::new(), first: 0, ticketed: 0 }
     }
 }
 
 impl<T> AckLine<T> {
-    /// Put a message in the line.
+    /// Puts a message in the line that goes to the disk by itself.
     pub fn issue(&mut self, ack: T) -> Ticket {
-        let number = self.first + self.waiting.len() as u64;
+        self.add(ack);
+        self.rest()
+    }
+
+    /// Puts a message in the line; [`AckLine::ticket`] is for all that were put there since it was last asked.
+    pub fn add(&mut self, ack: T) {
         self.waiting.push_back(ack);
-        self.shared.lock().done.push_back(false);
-        Ticket { shared: self.shared.clone(), number }
+    }
+
+    /// For those that have none yet; `None` when there are none.
+    pub fn ticket(&mut self) -> Option<Ticket> {
+        Some(self.rest()).filter(|ticket| !ticket.numbers.is_empty())
+    }
+
+    fn rest(&mut self) -> Ticket {
+        let end = self.first + self.waiting.len() as u64;
+        let numbers = std::mem::replace(&mut self.ticketed, end)..end;
+        Ticket { shared: self.shared.clone(), numbers }
     }
 
     pub fn len(&self) -> usize {
@@ -87,7 +104,7 @@ impl<T> AckLine<T> {
 }
 
 impl Ticket {
-    /// The message is on disk.
+    /// Its messages are on disk.
     pub fn done(self) {
         Self::all_done(&[self]);
     }
@@ -97,18 +114,24 @@ impl Ticket {
         for tickets in tickets.chunk_by(|one, next| Arc::ptr_eq(&one.shared, &next.shared)) {
             let Some(Ticket { shared, .. }) = tickets.first() else { continue };
             let mut state = shared.lock();
-            for ticket in tickets {
-                let place = ticket.number.checked_sub(state.first);
-                if let Some(done) = place.and_then(|place| state.done.get_mut(place as usize)) {
-                    *done = true;
-                }
-            }
+            tickets.iter().for_each(|ticket| state.note(&ticket.numbers));
             let ready = state.done.front() == Some(&true);
             drop(state);
             if ready {
                 shared.changed.notify_one();
             }
         }
+    }
+}
+
+impl State {
+    fn note(&mut self, done: &Range<u64>) {
+        let place = |number: u64| number.saturating_sub(self.first) as usize;
+        let (from, to) = (place(done.start), place(done.end));
+        if self.done.len() < to {
+            self.done.resize(to, false);
+        }
+        self.done.range_mut(from..to).for_each(|done| *done = true);
     }
 }
 
@@ -146,6 +169,24 @@ mod tests {
         Ticket::all_done(&tickets[..1]);
         one.ready().await;
         assert_eq!(one.take_ready(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn one_ticket_is_for_all_that_were_put_in_the_line_together() {
+        let mut line = AckLine::default();
+        assert!(line.ticket().is_none(), "there is nothing to wait for");
+        let first = line.issue(1);
+        line.add(2);
+        line.add(3);
+        let both = line.ticket().expect("two");
+        let last = line.issue(4);
+        assert!(line.ticket().is_none(), "each has one");
+        both.done();
+        assert!(line.take_ready().is_empty(), "the first is not done");
+        first.done();
+        assert_eq!(line.take_ready(), [1, 2, 3]);
+        last.done();
+        assert_eq!(line.take_ready(), [4]);
     }
 
     #[test]

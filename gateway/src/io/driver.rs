@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::acks::Ticket;
-use super::inlet::{Inbound, Outlet, QUEUE_MAX, Safe};
+use super::inlet::{Inbound, Outlet, Safe};
 use super::letters::Letters;
 use super::own_trouble;
 use crate::card::{Card, Sources};
@@ -309,20 +309,27 @@ impl<D: Disk> Driver<D> {
         let began = ticks();
         let interval = sleep(self.commit_interval.as_duration());
         tokio::pin!(interval);
-        while self.waiting.len() < BATCH_MAX {
-            let waiting = self.waiting.len();
+        let mut waiting = messages(&self.waiting);
+        while waiting < BATCH_MAX {
+            let before = self.waiting.len();
             select! {
                 biased;
                 Some(inbound) = self.outlet.urgent.recv() => return Turn::Batch(self.urgent(inbound)),
-                more = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX - waiting) => if more == 0 {
-                    break;
+                more = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX) => match more {
+                    0 => break,
+                    _ => waiting += messages(&self.waiting[before..]),
                 },
                 () = &mut interval => break,
                 () = sleep(stall(began.elapsed(), waiting)), if waiting >= STALL_MESSAGES => break,
             }
         }
-        let many = self.waiting.len().min(BATCH_MAX);
-        Turn::Batch(self.waiting.drain(..many).collect())
+        let mut many = 0;
+        let fits = |inbound: &&Inbound| {
+            many += inbound.messages();
+            many <= BATCH_MAX
+        };
+        let first = self.waiting.iter().take_while(fits).count();
+        Turn::Batch(self.waiting.drain(..first).collect())
     }
 
     /// The urgent messages there are, with what their devices said before and after them, and a little of what waits longest.
@@ -333,18 +340,21 @@ impl<D: Disk> Driver<D> {
         {
             urgent.push(next);
         }
-        while self.waiting.len() < BATCH_MAX + QUEUE_MAX
-            && let Ok(next) = self.outlet.routine.try_recv()
-        {
+        // No more than the queue has room for.
+        while let Ok(next) = self.outlet.routine.try_recv() {
             self.waiting.push(next);
         }
         let devices: BTreeSet<DeviceIx> = urgent.iter().flat_map(devices).collect();
         let (mut batch, mut waiting) = (Vec::new(), Vec::with_capacity(self.waiting.len()));
-        for (at, inbound) in self.waiting.drain(..).enumerate() {
-            if at < ALONG_MAX || self::devices(&inbound).any(|device| devices.contains(&device)) {
+        let mut along = 0;
+        for inbound in self.waiting.drain(..) {
+            if along < ALONG_MAX {
+                along += inbound.messages();
                 batch.push(inbound);
             } else {
-                waiting.push(inbound);
+                let (theirs, others) = inbound.split(&devices);
+                batch.extend(theirs);
+                waiting.extend(others);
             }
         }
         self.waiting = waiting;
@@ -356,8 +366,9 @@ impl<D: Disk> Driver<D> {
 
     /// One batch of it, with every device kept within its allowance and dead letters within theirs.
     fn merge(&mut self, inbounds: Vec<Inbound>, now: Now) -> Gathered {
-        let mut gathered = Gathered::default();
-        metrics::counter!("gridwarden_messages_total").increment(inbounds.len() as u64);
+        let messages = messages(&inbounds);
+        let mut gathered = Gathered { events: Vec::with_capacity(messages), ..Gathered::default() };
+        metrics::counter!("gridwarden_messages_total").increment(messages as u64);
         for inbound in inbounds {
             gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), *one)));
             match inbound.safe {
@@ -378,7 +389,7 @@ impl<D: Disk> Driver<D> {
                 }
             }
             gathered.dead.extend(self.letters.take(inbound.dead, now.steady));
-            gathered.orders.extend(inbound.order.map(|order| *order));
+            gathered.orders.extend(inbound.orders);
             if !inbound.strangers.is_empty() {
                 let mut room = self.strangers.lock();
                 inbound.strangers.into_iter().for_each(|sighting| room.see(sighting, now));
@@ -617,11 +628,11 @@ fn done(repeatable: Vec<(usize, Repeatable)>, answers: &[(usize, Answer)]) -> Ve
 }
 
 fn devices(inbound: &Inbound) -> impl Iterator<Item = DeviceIx> + '_ {
-    inbound.events.iter().filter_map(|event| match event {
-        Event::Report(report) => Some(report.device),
-        Event::Gone { device, .. } => Some(*device),
-        Event::Action(_) => None,
-    })
+    inbound.events.iter().filter_map(Event::reporter)
+}
+
+fn messages(inbounds: &[Inbound]) -> usize {
+    inbounds.iter().map(Inbound::messages).sum()
 }
 
 /// Our own clock cannot be believed: neither can the times in the event, nor what was made of them. Late by such a clock is not late.

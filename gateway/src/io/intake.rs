@@ -39,9 +39,9 @@ pub fn refused(reason: String) -> Decoded {
 /// What a decoder made of a message, as the driver takes it. Pictures are taken out before, by who keeps them.
 pub fn inbound(source: &str, message: &Message<'_>, decoded: Decoded) -> Inbound {
     let Decoded { events, rejects, strangers, shown, answer, stills: _ } = decoded;
-    let order = answer.map(|answer| Box::new((answer, message.received)));
+    let orders = answer.map(|answer| (answer, message.received)).into_iter().collect();
     if rejects.is_empty() && strangers.is_empty() {
-        return Inbound { events, order, ..Inbound::default() };
+        return Inbound { events, orders, ..Inbound::default() };
     }
     let payload = match &shown {
         Some(shown) => Cow::Borrowed(shown.as_slice()),
@@ -67,7 +67,7 @@ pub fn inbound(source: &str, message: &Message<'_>, decoded: Decoded) -> Inbound
         events,
         dead: rejects.into_iter().map(letter).collect(),
         strangers: strangers.into_iter().map(sighting).collect(),
-        order,
+        orders,
         ..Inbound::default()
     }
 }

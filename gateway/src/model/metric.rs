@@ -4,9 +4,9 @@
 //! Units are UCUM codes. A flag is 0 or 1 and becomes a boolean field in InfluxDB; everything else becomes a float field. That
 //! is fixed per metric, so a field's type can never flip.
 
-use std::sync::LazyLock;
-
 use serde::{Deserialize, Serialize};
+
+use super::names::Names;
 
 /// Number of a metric in [`METRICS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,8 +119,8 @@ impl Metric {
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        let at = BY_NAME.binary_search_by(|metric| by_length(metric.name()).cmp(&by_length(name))).ok()?;
-        Some(BY_NAME[at])
+        let at = BY_NAME.find(name, |at| METRICS[at].name)?;
+        Some(Metric(at as u16))
     }
 
     pub fn all() -> impl Iterator<Item = Metric> {
@@ -128,17 +128,15 @@ impl Metric {
     }
 }
 
-/// Every value of every message is looked up by its name, so not one after the other.
-static BY_NAME: LazyLock<Vec<Metric>> = LazyLock::new(|| {
-    let mut metrics: Vec<Metric> = Metric::all().collect();
-    metrics.sort_unstable_by_key(|metric| by_length(metric.name()));
-    metrics
-});
-
-/// Most names differ by their length already, which costs no look at the letters.
-fn by_length(name: &str) -> (usize, &str) {
-    (name.len(), name)
-}
+static BY_NAME: Names<256> = {
+    let mut names = Names::new();
+    let mut at = 0;
+    while at < METRICS.len() {
+        names = names.with(METRICS[at].name, at);
+        at += 1;
+    }
+    names
+};
 
 #[derive(Debug, thiserror::Error)]
 #[error("there is no metric number {0}")]

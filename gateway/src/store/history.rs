@@ -39,6 +39,7 @@ pub struct Point {
 type Key = (u64, i64);
 
 impl Point {
+    #[inline]
     fn key(&self) -> Key {
         (self.series, self.dot.time)
     }
@@ -59,9 +60,12 @@ fn series_number(device: DeviceIx, metric: Metric) -> u64 {
 
 /// What the history keeps of a batch.
 pub(super) fn points(batch: &Batch) -> Vec<Point> {
-    let mut points = Vec::with_capacity(batch.events.len());
-    for event in &batch.events {
-        let Event::Report(report) = event else { continue };
+    let reports = batch.events.iter().filter_map(|event| match event {
+        Event::Report(report) => Some(report),
+        Event::Gone { .. } | Event::Action(_) => None,
+    });
+    let mut points = Vec::with_capacity(reports.clone().map(|report| report.values.len()).sum());
+    for report in reports {
         for value in &report.values {
             let uncertain = match value.quality {
                 Quality::Good => false,

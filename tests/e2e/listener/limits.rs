@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
+use gateway::io::inlet::QUEUE_MAX;
 use rumqttc::mqttbytes::{QoS, v4};
 use rumqttc::v5::mqttbytes::{QoS as QoS5, v5};
 
@@ -186,6 +188,28 @@ async fn a_full_queue_holds_the_sender_back_and_loses_nothing() {
     assert_eq!(payloads.pop().as_deref(), Some("last"));
     payloads.retain(|payload| payload != "extra");
     assert_eq!(payloads, expected);
+    station.stop().await;
+}
+
+/// The last messages are read together with the goodbye, and there is no room for them yet.
+#[tokio::test]
+async fn what_was_said_before_a_goodbye_waits_for_room_and_is_not_lost() {
+    let station = Station::open("messages_per_s_max = 1000000").await;
+    station.commits(Commits::Stalled);
+    let mut client = Raw::v4(station.port, v4::Connect::new("c")).await;
+    let expected: Vec<String> = (0..QUEUE_MAX + 30).map(|n| n.to_string()).collect();
+    let mut out = BytesMut::new();
+    for payload in &expected {
+        v4::Publish::new("t", QoS::AtMostOnce, payload.as_str()).write(&mut out).unwrap();
+    }
+    out.extend_from_slice(&[0xE0, 0]);
+    client.bytes(&out).await;
+    // Another client's answer proves that the listener had time for all of it.
+    let mut other = Raw::v4(station.port, v4::Connect::new("other")).await;
+    other.expect_silence().await;
+    station.commits(Commits::AtOnce);
+    let all = station.wait_for("all", |seen| seen.len() == expected.len()).await;
+    assert!(all.iter().map(|seen| &seen.payload).eq(&expected));
     station.stop().await;
 }
 

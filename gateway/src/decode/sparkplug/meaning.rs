@@ -130,7 +130,7 @@ fn as_ours(name: &str, value: Value<'_>, datatype: Option<u64>, unit: Option<&st
                 value.number(datatype).map_or(Scalar::Null, Scalar::Number)
             }
         };
-        return fields.take(&[], name, &scalar);
+        return fields.take(None, name, &scalar);
     };
     let scalar = value.text().map(|text| Scalar::Text(text.into()));
     let number = match (metric.spec().flag, scalar) {

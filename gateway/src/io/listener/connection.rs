@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use futures::future::{BoxFuture, OptionFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
@@ -28,7 +29,7 @@ use super::pipe::{Pipe, Turn};
 use super::{Shared, UNCOMMITTED_MAX};
 use crate::clock;
 use crate::io::acks::AckLine;
-use crate::io::inlet::Closed;
+use crate::io::inlet::{Closed, Inbound};
 use crate::units::Timestamp;
 
 /// While so much waits to be written nothing more is read.
@@ -44,7 +45,9 @@ pub struct Connection<S> {
     outbound: Option<Box<Outbound>>,
     pace: Pace,
     paced_until: Option<Instant>,
-    /// A message the driver had no room for.
+    /// Messages that go to the driver together, the next time that there is nothing more to take.
+    gathered: Option<Inbound>,
+    /// Messages the driver had no room for.
     blocked: Option<BoxFuture<'static, Result<(), Closed>>>,
     /// When the client was last known alive.
     heard: Timestamp,
@@ -69,6 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             exact: BTreeMap::new(),
             outbound: None,
             paced_until: None,
+            gathered: None,
             blocked: None,
             heard: clock::wall(),
             quiet_since: now,
@@ -139,11 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             answer::ack(&mut self.pipe.out, ack);
         }
-        while self.may_take() {
-            let next = packet::next(&mut self.pipe.read, self.session.version, self.shared.packet_max);
-            let Some(packet) = next.map_err(End::Fault)? else { break };
-            self.take(packet)?;
-        }
+        self.hand_over()?; // What waited for room.
+        let taken = self.take_all();
+        self.hand_over()?;
+        taken?;
         if self.taken > 0 {
             metrics::counter!("gridwarden_listener_messages_total")
                 .increment(std::mem::take(&mut self.taken));
@@ -156,10 +159,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.stop_by.is_some() && !waiting { Err(End::Stopping) } else { Ok(()) }
     }
 
-    fn may_take(&mut self) -> bool {
+    /// Everything that was read, as far as it may be taken now.
+    fn take_all(&mut self) -> Result<(), End> {
+        let mut read = std::mem::take(&mut self.pipe.read);
+        let taken = self.take_from(&mut read);
+        self.pipe.read = read;
+        taken
+    }
+
+    fn take_from(&mut self, read: &mut BytesMut) -> Result<(), End> {
+        let now = clock::ticks();
+        while !read.is_empty() && self.may_take(now) {
+            let next = packet::next(read, self.session.version, self.shared.packet_max);
+            let Some((packet, length)) = next.map_err(End::Fault)? else { break };
+            self.take(packet)?;
+            read.advance(length);
+        }
+        Ok(())
+    }
+
+    fn may_take(&mut self, now: Instant) -> bool {
         let room = self.has_room();
-        if room && !self.pipe.read.is_empty() {
-            self.paced_until = self.pace.wait_until(clock::ticks());
+        if room {
+            self.paced_until = self.pace.wait_until(now);
         }
         room && self.paced_until.is_none()
     }

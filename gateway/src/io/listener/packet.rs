@@ -3,12 +3,14 @@
 //! rumqttc's codec reads the packets, but it was written for a client, so what a server must refuse is checked here: reserved flags, packet
 //! id 0, topics that are empty or hold wildcards or NUL, text that is no UTF-8. Frames are cut here too, because the codec answers a
 //! truncated property inside a whole v5 packet with "more bytes needed", and refuses the short forms of the v5 DISCONNECT, which every client sends.
+//! PUBLISH, which comes as often as all others do not, is read where it stands ([`publish`]).
 //! No I/O. Never panics, whatever the bytes.
 
 mod connect;
+mod publish;
 
-use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::{QoS, v4, valid_filter, valid_topic};
+use bytes::BytesMut;
+use rumqttc::mqttbytes::{QoS, v4, valid_filter};
 use rumqttc::v5::mqttbytes::{self as five, v5};
 
 pub use connect::{Refusal, connect};
@@ -39,8 +41,8 @@ pub enum Fault {
 }
 
 #[derive(Debug, PartialEq)]
-pub enum Packet {
-    Publish(Publish),
+pub enum Packet<'a> {
+    Publish(Publish<'a>),
     PubAck(u16),
     PubRel(u16),
     Subscribe { id: u16, wishes: Vec<Wish>, numbered: bool },
@@ -49,10 +51,10 @@ pub enum Packet {
     Disconnect { with_will: bool },
 }
 
-#[derive(Debug, PartialEq)]
-pub struct Publish {
-    pub topic: String,
-    pub payload: Bytes,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Publish<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
     pub qos: QoS,
     pub dup: bool,
     /// 0 for QoS 0.
@@ -94,35 +96,32 @@ pub fn frame_length(buffer: &[u8], max: usize) -> Result<Option<usize>, Fault> {
     Err(Fault::Malformed("its length takes more than four bytes".into()))
 }
 
-/// Takes the next packet out of `buffer`; `None` while bytes are missing.
-pub fn next(buffer: &mut BytesMut, version: Version, max: usize) -> Result<Option<Packet>, Fault> {
+/// The first packet in `buffer` and how long it is there; `None` while bytes are missing.
+pub fn next(buffer: &[u8], version: Version, max: usize) -> Result<Option<(Packet<'_>, usize)>, Fault> {
     if let Some(first) = buffer.first() {
         check_first(*first)?;
     }
     let Some(length) = frame_length(buffer, max)? else { return Ok(None) };
-    let mut frame = buffer.split_to(length);
-    if frame[0] >> 4 == 12 && length != 2 {
-        return Err(Fault::Malformed("PINGREQ with a body".into()));
-    }
-    let packet = match version {
-        Version::V4 => from_v4(v4::Packet::read(&mut frame, usize::MAX).map_err(malformed)?)?,
-        Version::V5 if let [0xE0, 0] | [0xE0, 1, 0] = frame[..] => Packet::Disconnect { with_will: false },
-        Version::V5 if let [0xE0, 1, _] = frame[..] => Packet::Disconnect { with_will: true },
-        Version::V5 => from_v5(v5::Packet::read(&mut frame, None).map_err(malformed)?)?,
+    let frame = &buffer[..length];
+    let packet = match (frame[0] >> 4, version) {
+        (3, _) => Packet::Publish(publish::read(frame, version)?),
+        (12, _) if length != 2 => return Err(Fault::Malformed("PINGREQ with a body".into())),
+        (_, Version::V4) => {
+            from_v4(v4::Packet::read(&mut BytesMut::from(frame), usize::MAX).map_err(malformed)?)?
+        }
+        (_, Version::V5) => match frame {
+            [0xE0, 0] | [0xE0, 1, 0] => Packet::Disconnect { with_will: false },
+            [0xE0, 1, _] => Packet::Disconnect { with_will: true },
+            _ => from_v5(v5::Packet::read(&mut BytesMut::from(frame), None).map_err(malformed)?)?,
+        },
     };
     check(&packet)?;
-    Ok(Some(packet))
+    Ok(Some((packet, length)))
 }
 
-fn from_v4(packet: v4::Packet) -> Result<Packet, Fault> {
+fn from_v4(packet: v4::Packet) -> Result<Packet<'static>, Fault> {
     match packet {
-        v4::Packet::Publish(publish) => Ok(Packet::Publish(Publish {
-            topic: publish.topic,
-            payload: publish.payload,
-            qos: publish.qos,
-            dup: publish.dup,
-            id: publish.pkid,
-        })),
+        v4::Packet::Publish(_) => Err(READ_BEFORE),
         v4::Packet::PubAck(ack) => Ok(Packet::PubAck(ack.pkid)),
         v4::Packet::PubRel(release) => Ok(Packet::PubRel(release.pkid)),
         v4::Packet::Subscribe(subscribe) => {
@@ -148,20 +147,9 @@ fn from_v4(packet: v4::Packet) -> Result<Packet, Fault> {
     }
 }
 
-fn from_v5(packet: v5::Packet) -> Result<Packet, Fault> {
+fn from_v5(packet: v5::Packet) -> Result<Packet<'static>, Fault> {
     match packet {
-        v5::Packet::Publish(publish) => {
-            if publish.properties.is_some_and(|properties| properties.topic_alias.is_some()) {
-                return Err(Fault::Alias);
-            }
-            Ok(Packet::Publish(Publish {
-                topic: utf8(&publish.topic)?,
-                payload: publish.payload,
-                qos: qos_of_v5(publish.qos),
-                dup: publish.dup,
-                id: publish.pkid,
-            }))
-        }
+        v5::Packet::Publish(_) => Err(READ_BEFORE),
         v5::Packet::PubAck(ack) => Ok(Packet::PubAck(ack.pkid)),
         v5::Packet::PubRel(release) => Ok(Packet::PubRel(release.pkid)),
         v5::Packet::Subscribe(subscribe) => {
@@ -197,6 +185,8 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, Fault> {
     }
 }
 
+/// Unreachable, by the packet's type.
+const READ_BEFORE: Fault = Fault::Protocol("PUBLISH");
 const NEVER_SENT: Fault = Fault::Protocol("an answer to a QoS 2 message, but the listener never sends one");
 const ONLY_SERVERS: Fault = Fault::Protocol("a packet that only a server may send");
 
@@ -211,10 +201,11 @@ fn check_first(first: u8) -> Result<(), Fault> {
     if right { Ok(()) } else { Err(Fault::Malformed(format!("a first byte of {first:#04x}"))) }
 }
 
-fn check(packet: &Packet) -> Result<(), Fault> {
+fn check(packet: &Packet<'_>) -> Result<(), Fault> {
     let zero = || Fault::Malformed("packet id 0".into());
     match packet {
-        Packet::Publish(publish) if !is_topic(&publish.topic) => Err(Fault::Topic(publish.topic.clone())),
+        Packet::Publish(publish) if !is_topic(publish.topic) => Err(Fault::Topic(publish.topic.to_owned())),
+        Packet::Publish(publish) if publish.id == 0 && publish.qos != QoS::AtMostOnce => Err(zero()),
         Packet::Publish(_) => Ok(()),
         Packet::PubAck(id) | Packet::PubRel(id) if *id == 0 => Err(zero()),
         Packet::Subscribe { id, .. } | Packet::Unsubscribe { id, .. } if *id == 0 => Err(zero()),
@@ -232,7 +223,9 @@ fn check(packet: &Packet) -> Result<(), Fault> {
 
 /// A name that can be published to.
 pub fn is_topic(topic: &str) -> bool {
-    !topic.is_empty() && topic.len() <= usize::from(u16::MAX) && valid_topic(topic) && !topic.contains('\0')
+    !topic.is_empty()
+        && topic.len() <= usize::from(u16::MAX)
+        && memchr::memchr3(b'+', b'#', 0, topic.as_bytes()).is_none()
 }
 
 /// A filter that can be subscribed to.
@@ -248,8 +241,8 @@ fn qos_of_v5(qos: five::QoS) -> QoS {
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<String, Fault> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| Fault::Malformed("a topic that is not UTF-8".into()))
+fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    str::from_utf8(bytes).map_err(|_| Fault::Malformed("a topic that is not UTF-8".into()))
 }
 
 fn malformed(error: impl std::fmt::Display) -> Fault {

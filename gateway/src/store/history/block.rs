@@ -76,7 +76,7 @@ fn encode(points: &[Point]) -> Vec<u8> {
         }
     }
     put_unsigned(&mut out, distances.len() as u64);
-    let plain = ChunkConfig::default().with_mode_spec(ModeSpec::Classic).with_delta_spec(DeltaSpec::NoOp);
+    let plain = packing().with_mode_spec(ModeSpec::Classic).with_delta_spec(DeltaSpec::NoOp);
     put_column(&mut out, &distances, &plain);
     put_column(&mut out, &counts, &plain);
     put_column(&mut out, &times, &plain);
@@ -84,7 +84,7 @@ fn encode(points: &[Point]) -> Vec<u8> {
         put_column(&mut out, &wholes, &plain);
     } else {
         let values: Vec<f64> = points.iter().map(|point| point.dot.value).collect();
-        put_column(&mut out, &values, &ChunkConfig::default());
+        put_column(&mut out, &values, &packing());
     }
     if any_uncertain {
         out.extend(points.chunks(8).map(|eight| {
@@ -94,6 +94,11 @@ fn encode(points: &[Point]) -> Vec<u8> {
     let checksum = crc32fast::hash(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     out
+}
+
+/// How hard pco looks for the best bins. Its own 8 needs up to 2.3 times as long, for 0.2 to 1.6 % fewer bytes.
+fn packing() -> ChunkConfig {
+    ChunkConfig::default().with_compression_level(6)
 }
 
 fn put_column<T: Number>(out: &mut Vec<u8>, numbers: &[T], config: &ChunkConfig) {

@@ -166,6 +166,10 @@ impl Generation {
     }
 
     fn push(&mut self, point: Point) {
+        if self.last.dots.is_empty() {
+            self.last =
+                Part { series: Vec::with_capacity(PART_POINTS), dots: Vec::with_capacity(PART_POINTS) };
+        }
         self.last.series.push(point.series);
         self.last.dots.push(point.dot);
         if self.last.dots.len() == PART_POINTS {
@@ -194,10 +198,13 @@ impl Part {
 impl Sealing {
     /// All its points in order of series and time; of those with the same series and time only the one that came last.
     pub fn in_order(self) -> Vec<Point> {
+        // The room for all at once: it is some megabytes, which the system would have to clear again each time that it grows.
+        let mut points = Vec::with_capacity(self.generation.points());
         let Generation { complete, last, .. } = self.generation;
-        let parts = complete.iter().map(Arc::as_ref).chain([&last]);
-        let all = parts.flat_map(|part| part.series.iter().zip(&part.dots));
-        let mut points: Vec<Point> = all.map(|(&series, &dot)| Point { series, dot }).collect();
+        for part in complete.iter().map(Arc::as_ref).chain([&last]) {
+            let all = part.series.iter().zip(&part.dots);
+            points.extend(all.map(|(&series, &dot)| Point { series, dot }));
+        }
         settle(&mut points);
         points
     }

@@ -3,6 +3,9 @@
 //! Done in slices, each one short transaction, so that a fire never waits long for the writer. The last one makes the run count and moves the cursor: a
 //! crash before it leaves a run that nobody reads, and the points are sealed once more.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::block::{Block, POINTS_MAX};
 use super::merge::Merging;
 use super::runs::{self, Run};
@@ -12,6 +15,22 @@ use crate::units::Steady;
 
 /// Most points of one transaction, some hundred kilobytes.
 pub const SLICE_POINTS: usize = 16 * POINTS_MAX;
+
+/// Some of the points that are put in order together; shared, for they are not small.
+pub struct Slice {
+    points: Arc<Vec<Point>>,
+    range: Range<usize>,
+}
+
+impl Slice {
+    pub fn whole(points: Vec<Point>) -> Self {
+        Self { range: 0..points.len(), points: Arc::new(points) }
+    }
+
+    fn all(&self) -> &[Point] {
+        &self.points[self.range.clone()]
+    }
+}
 
 /// A run that is being written.
 pub struct Building {
@@ -28,14 +47,14 @@ impl Building {
     }
 
     /// More points, behind all before.
-    pub async fn add(&mut self, store: &Store, points: Vec<Point>) -> Result<(), StoreError> {
-        for Point { dot, .. } in &points {
+    pub async fn add(&mut self, store: &Store, points: Slice) -> Result<(), StoreError> {
+        for Point { dot, .. } in points.all() {
             self.first = self.first.min(dot.time);
             self.last = self.last.max(dot.time);
         }
-        self.points += points.len() as u64;
-        let blocks: Vec<Block> =
-            readers::blocking(move || Ok(points.chunks(POINTS_MAX).filter_map(Block::of).collect())).await?;
+        self.points += points.all().len() as u64;
+        let blocks = move || Ok(points.all().chunks(POINTS_MAX).filter_map(Block::of).collect());
+        let blocks: Vec<Block> = readers::blocking(blocks).await?;
         let (number, level) = (self.number, self.level);
         let write = store.write(move |writing| {
             let number = number.map_or_else(|| runs::begin(writing.connection, level), Ok)?;
@@ -62,8 +81,10 @@ impl Store {
         let (upto, began, steady) = (sealing.upto, sealing.began, sealing.steady);
         let points = readers::blocking(move || Ok(sealing.in_order())).await?;
         let mut building = Building::new(0);
-        for slice in points.chunks(SLICE_POINTS) {
-            building.add(self, slice.to_vec()).await?;
+        let points = Arc::new(points);
+        for from in (0..points.len()).step_by(SLICE_POINTS) {
+            let range = from..points.len().min(from + SLICE_POINTS);
+            building.add(self, Slice { points: points.clone(), range }).await?;
         }
         let run = building.whole(upto, began, steady);
         self.write(move |writing| {

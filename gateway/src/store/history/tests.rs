@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
-use super::seal::Building;
+use super::seal::{Building, Slice};
 use super::*;
 use crate::model::{Freshness, Report, Value};
 use crate::store::tests::{LIMITS, Place, fresh, moment};
@@ -163,7 +163,8 @@ async fn try_out(old: Vec<Vec<Told>>, script: Vec<Step>) {
             Step::CutInSealing { restart } => {
                 if let Some(sealing) = store.shared.signals.head.begin_sealing() {
                     let points = sealing.in_order();
-                    Building::new(0).add(&store, points[..points.len() / 2].to_vec()).await.unwrap();
+                    let half = Slice::whole(points[..points.len() / 2].to_vec());
+                    Building::new(0).add(&store, half).await.unwrap();
                 }
                 if restart {
                     drop(store);

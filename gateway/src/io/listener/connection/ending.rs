@@ -32,7 +32,7 @@ pub(super) enum End {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn finish(self: Box<Self>, end: End) {
-        let Self { shared, mut pipe, session, heard, .. } = *self;
+        let Self { shared, mut pipe, session, heard, blocked, gathered, .. } = *self;
         let Session { version, client_id, will, seat, .. } = session;
         // At a stop the seat is kept to the end, because the listener waits for empty seats.
         let _seat = matches!(end, End::Stopping).then_some(seat);
@@ -47,6 +47,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Fault(_) => ("fault", will),
         };
         metrics::counter!("gridwarden_listener_closed_total", "reason" => reason).increment(1);
+        // It said goodbye behind messages that were read together with that: they are not lost for want of room.
+        if let (Some(blocked), End::Disconnected { .. }) = (blocked, &end) {
+            let _ = blocked.await; // Closed: as below.
+            if let Some(gathered) = gathered {
+                let _ = shared.inlet.send(gathered).await;
+            }
+        }
         if let Some(will) = will {
             let message = Message {
                 topic: &will.topic,

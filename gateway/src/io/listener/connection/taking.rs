@@ -1,4 +1,6 @@
-//! What is done about each packet. Nothing here waits: a message the driver has no room for is left in [`Connection::blocked`].
+//! What is done about each packet. Nothing here waits: what the driver has no room for is left in [`Connection::blocked`].
+//!
+//! Messages that are read together go to the driver together. One that is urgent goes alone, behind those before it.
 
 use futures::future::FutureExt;
 use rumqttc::mqttbytes::QoS;
@@ -9,11 +11,10 @@ use super::super::hub::SUBSCRIPTIONS_MAX;
 use super::super::packet::{self, Fault, Packet, Publish, Version, Wish};
 use super::{Connection, End};
 use crate::decode::Message;
-use crate::io::acks::Ticket;
-use crate::io::inlet::{Inbound, NotTaken, Safe};
+use crate::io::inlet::{Inbound, NotTaken, Safe, TOGETHER_MAX};
 
 impl<S> Connection<S> {
-    pub(super) fn take(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) fn take(&mut self, packet: Packet<'_>) -> Result<(), End> {
         let version = self.session.version;
         match packet {
             Packet::Publish(publish) => self.take_publish(publish),
@@ -48,15 +49,15 @@ impl<S> Connection<S> {
         }
     }
 
-    fn take_publish(&mut self, publish: Publish) -> Result<(), End> {
+    fn take_publish(&mut self, publish: Publish<'_>) -> Result<(), End> {
         self.pace.spend();
         self.taken += 1;
-        let forbidden = !self.session.grant.may_publish(&publish.topic);
+        let forbidden = !self.session.grant.may_publish(publish.topic);
         if forbidden {
-            self.say_forbidden(&publish.topic);
+            self.say_forbidden(publish.topic);
             // 3.1.1 cannot refuse one message, and an acknowledgement would be a lie.
             if self.session.version == Version::V4 {
-                return Err(End::Fault(Fault::Forbidden(publish.topic)));
+                return Err(End::Fault(Fault::Forbidden(publish.topic.to_owned())));
             }
         }
         let step = match publish.qos {
@@ -76,26 +77,40 @@ impl<S> Connection<S> {
         if step == Some(Step::PubRec) && !forbidden {
             self.exact.insert(publish.id, false);
         }
-        let ticket = step.map(|step| self.line.issue(Ack { id: publish.id, step, forbidden }));
-        match (forbidden, ticket) {
-            (false, ticket) => self.deliver(&publish, ticket),
-            (true, Some(ticket)) => {
-                ticket.done();
-                Ok(())
-            }
-            (true, None) => Ok(()),
+        let inbound = if forbidden { Inbound::default() } else { self.read(&publish) };
+        let urgent = inbound.is_urgent();
+        if urgent {
+            self.hand_over()?;
         }
+        if let Some(step) = step {
+            self.line.add(Ack { id: publish.id, step, forbidden });
+        }
+        match &mut self.gathered {
+            Some(gathered) => gathered.append(inbound),
+            none => *none = Some(inbound),
+        }
+        let full = self.gathered.as_ref().is_some_and(|gathered| TOGETHER_MAX <= gathered.messages());
+        if urgent || full { self.hand_over() } else { Ok(()) }
     }
 
-    fn deliver(&mut self, publish: &Publish, ticket: Option<Ticket>) -> Result<(), End> {
+    fn read(&self, publish: &Publish<'_>) -> Inbound {
         let message = Message {
-            topic: &publish.topic,
-            payload: &publish.payload,
+            topic: publish.topic,
+            payload: publish.payload,
             retained: false,
             dup: publish.dup,
             received: self.heard,
         };
-        let inbound = (self.shared.intake)(&message);
+        (self.shared.intake)(&message)
+    }
+
+    /// What was gathered goes to the driver, unless something before it still waits for room there.
+    pub(super) fn hand_over(&mut self) -> Result<(), End> {
+        if self.blocked.is_some() {
+            return Ok(());
+        }
+        let Some(inbound) = self.gathered.take() else { return Ok(()) };
+        let ticket = self.line.ticket();
         if inbound.is_empty() {
             if let Some(ticket) = ticket {
                 ticket.done(); // There is nothing to keep.
@@ -107,7 +122,7 @@ impl<S> Connection<S> {
             Ok(()) => Ok(()),
             Err(NotTaken::Full(inbound)) => {
                 let inlet = self.shared.inlet.clone();
-                self.blocked = Some(async move { inlet.send(inbound).await }.boxed());
+                self.blocked = Some(async move { inlet.send(*inbound).await }.boxed());
                 Ok(())
             }
             Err(NotTaken::Closed) => Err(End::Stopping),

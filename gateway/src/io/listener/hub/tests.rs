@@ -1,6 +1,6 @@
 //! Seats, take-over and deliveries.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures::FutureExt;
 
 use super::*;
@@ -27,9 +27,10 @@ fn read(outbound: &mut Option<Box<Outbound>>) -> Vec<String> {
         if out.is_empty() {
             return read;
         }
-        while let Some(Packet::Publish(publish)) = next(&mut out, Version::V4, 1 << 20).unwrap() {
+        while let Some((Packet::Publish(publish), length)) = next(&out, Version::V4, 1 << 20).unwrap() {
             read.push(String::from_utf8(publish.payload.to_vec()).unwrap());
             outbound.acknowledged(publish.id);
+            out.advance(length);
         }
     }
 }
@@ -113,8 +114,9 @@ fn the_window_of_unacknowledged_messages_holds_back_the_rest() {
     let mut out = BytesMut::new();
     outbound.as_deref_mut().unwrap().write(&mut out, 1 << 20, Version::V5, None);
     let mut ids = Vec::new();
-    while let Some(Packet::Publish(publish)) = next(&mut out, Version::V5, 1 << 20).unwrap() {
+    while let Some((Packet::Publish(publish), length)) = next(&out, Version::V5, 1 << 20).unwrap() {
         ids.push(publish.id);
+        out.advance(length);
     }
     assert_eq!(ids, [1, 2]);
     ids.into_iter().for_each(|id| outbound.as_deref_mut().unwrap().acknowledged(id));

@@ -83,7 +83,7 @@ fn connect_v5(mut frame: BytesMut) -> Result<Connect, Fault> {
         return Err(Fault::Protocol("its receive maximum or maximum packet size is 0"));
     }
     let will = match will {
-        Some(will) => Some(Will { topic: utf8(&will.topic)?, payload: will.message }),
+        Some(will) => Some(Will { topic: utf8(&will.topic)?.to_owned(), payload: will.message }),
         None => None,
     };
     Ok(Connect {

@@ -1,6 +1,6 @@
 //! What a server must refuse, and that no bytes can hurt it.
 
-use bytes::BufMut;
+use bytes::{Buf, BufMut, Bytes};
 use proptest::prelude::*;
 use rumqttc::mqttbytes::v4 as codec4;
 
@@ -8,11 +8,10 @@ use super::*;
 
 const MAX: usize = 256 * 1024;
 
-fn one(version: Version, bytes: &[u8]) -> Result<Option<Packet>, Fault> {
-    let mut buffer = BytesMut::from(bytes);
-    let read = next(&mut buffer, version, MAX);
-    assert!(read.is_err() || read == Ok(None) || buffer.is_empty(), "all of it is taken");
-    read
+fn one(version: Version, bytes: &[u8]) -> Result<Option<Packet<'_>>, Fault> {
+    let read = next(bytes, version, MAX)?;
+    assert!(read.as_ref().is_none_or(|(_, length)| *length == bytes.len()), "all of it is taken");
+    Ok(read.map(|(packet, _)| packet))
 }
 
 /// A frame around a body.
@@ -148,25 +147,39 @@ proptest! {
     #[test]
     fn reading_never_panics_and_always_ends(bytes in prop_oneof![any::<Vec<u8>>(), nearly_right()], five: bool) {
         let version = if five { Version::V5 } else { Version::V4 };
-        let mut buffer = BytesMut::from(&bytes[..]);
-        loop {
-            let before = buffer.len();
-            match next(&mut buffer, version, MAX) {
-                Ok(Some(packet)) => {
-                    prop_assert!(buffer.len() < before);
-                    if let Packet::Publish(publish) = packet {
-                        prop_assert!(is_topic(&publish.topic));
-                        prop_assert_eq!(publish.id == 0, publish.qos == QoS::AtMostOnce);
-                    }
-                }
-                Ok(None) => { prop_assert_eq!(buffer.len(), before); break }
-                Err(_) => break,
+        let mut rest = &bytes[..];
+        while let Ok(Some((packet, length))) = next(rest, version, MAX) {
+            prop_assert!(0 < length);
+            if let Packet::Publish(publish) = packet {
+                prop_assert!(is_topic(publish.topic));
+                prop_assert_eq!(publish.id == 0, publish.qos == QoS::AtMostOnce);
             }
+            rest = &rest[length..];
         }
         if let Ok(Some(length)) = frame_length(&bytes, MAX) {
             let _ = super::connect(BytesMut::from(&bytes[..length]));
         }
         let _ = super::connect(BytesMut::from(&bytes[..]));
+    }
+
+    /// The codec reads the same in every PUBLISH that is right.
+    #[test]
+    fn a_publish_is_read_as_the_codec_reads_it(bytes in nearly_right(), five: bool) {
+        let version = if five { Version::V5 } else { Version::V4 };
+        let Ok(Some((Packet::Publish(ours), length))) = next(&bytes, version, MAX) else { return Ok(()) };
+        let mut frame = BytesMut::from(&bytes[..length]);
+        let theirs = match version {
+            Version::V4 => match v4::Packet::read(&mut frame, MAX) {
+                Ok(v4::Packet::Publish(theirs)) => (theirs.topic.into_bytes(), theirs.payload, theirs.pkid, theirs.dup),
+                other => panic!("{ours:?} is {other:?}"),
+            },
+            Version::V5 => match v5::Packet::read(&mut frame, None) {
+                Ok(v5::Packet::Publish(theirs)) => (theirs.topic.to_vec(), theirs.payload, theirs.pkid, theirs.dup),
+                other => panic!("{ours:?} is {other:?}"),
+            },
+        };
+        let ours = (ours.topic.as_bytes().to_vec(), Bytes::copy_from_slice(ours.payload), ours.id, ours.dup);
+        prop_assert_eq!(ours, theirs);
     }
 
     /// Cutting the stream anywhere changes nothing.
@@ -181,8 +194,9 @@ proptest! {
         let mut buffer = BytesMut::new();
         for part in [stream, second] {
             buffer.put(part);
-            while let Some(Packet::Publish(publish)) = next(&mut buffer, Version::V4, MAX).unwrap() {
+            while let Some((Packet::Publish(publish), length)) = next(&buffer, Version::V4, MAX).unwrap() {
                 read.push(publish.payload.to_vec());
+                buffer.advance(length);
             }
         }
         prop_assert_eq!(read, payloads);

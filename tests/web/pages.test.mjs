@@ -163,7 +163,7 @@ test('an order is given to a sleeping device, waits, and is taken back', async (
   const { page, complaints, context } = await open(browser, { width: 1440, height: 900, hash: 'page=admin/orders' });
   const form = page.locator('form.fields');
   await form.locator('[name=device]').fill('HY-9');
-  await form.locator('[name=order]').selectOption({ label: 'report_interval (milesight-em500-pp)' });
+  await form.locator('[name=order]').selectOption({ label: '上报间隔 (milesight-em500-pp)' });
   await form.locator('[name=value]').fill('5');
   await form.locator('button.first').click();
   assert.equal(await form.locator('[name=value]').evaluate((field) => field.validity.rangeUnderflow), true, 'too often');

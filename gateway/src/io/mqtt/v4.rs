@@ -51,8 +51,7 @@ impl V4 {
         Self { client, events }
     }
 
-    /// All in one write, and past rumqttc's queue, which writes each of them alone: with the broker's next packets waiting for that (Nagle),
-    /// every acknowledgement would also be another packet to wake up for.
+    /// All in one write, and past rumqttc's queue, of which each request is written alone: that was nearly all system calls of a message.
     async fn acknowledge(&mut self, identifiers: Vec<u16>) -> Result<(), String> {
         let network = self.events.network.as_mut().ok_or("the connection is gone")?;
         for identifier in identifiers {

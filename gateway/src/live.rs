@@ -118,6 +118,11 @@ impl Live {
         self.changes.subscribe()
     }
 
+    /// What nobody follows need not be fetched.
+    pub fn is_followed(&self) -> bool {
+        self.changes.receiver_count() > 0
+    }
+
     pub fn device(&self, device: DeviceIx) -> DeviceNow {
         let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
         devices.get(device.at()).cloned().unwrap_or_default()

@@ -218,6 +218,11 @@ impl Report {
         self.device_time.unwrap_or(self.received)
     }
 
+    /// Whether some flag is set, which may raise an alarm.
+    pub fn sets_flag(&self) -> bool {
+        self.values.iter().any(|value| value.metric.spec().flag && value.value != 0.0)
+    }
+
     /// Whether this report must overtake telemetry: some fire-class flag is set.
     pub fn is_urgent(&self) -> bool {
         self.values.iter().any(|value| value.metric.spec().fire && value.value != 0.0)

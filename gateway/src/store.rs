@@ -59,7 +59,7 @@ use self::history::Head;
 use self::mark::Mark;
 use self::readers::Readers;
 use self::writer::{Writer, Writing};
-use crate::card::Card;
+use crate::card::{Card, Record};
 use crate::decode::downlink::Answer;
 use crate::engine::Effect;
 use crate::model::{AlarmId, Batch, DeadLetter};
@@ -154,6 +154,8 @@ pub struct Commit {
     pub orders: Vec<(Answer, Timestamp)>,
     /// The engine's state after `batch`.
     pub snapshot: Option<Vec<u8>>,
+    /// The channels get its alerts from memory: nobody need look for them in the outbox.
+    pub handed_over: bool,
 }
 
 /// Who did or looked at what. Never changed, and taken away only by `gridwarden audit prune`.
@@ -169,11 +171,13 @@ pub struct Audit {
     pub detail: String,
 }
 
-/// What a commit gave numbers to.
+/// What is known only when it is stored.
 #[derive(Debug, Default)]
 pub struct Committed {
     /// Row number of the history entry of each [`Effect::Alarm`], in order. Grows by one for ever: the SSE event id.
     pub entries: Vec<u64>,
+    /// Of each of [`Commit::cards`], what the card says of the device's alarms: only the store knows.
+    pub records: Vec<Record>,
 }
 
 /// What was found when the store was opened.

@@ -71,6 +71,7 @@ async fn the_card_is_there_with_the_alarm_and_personal_for_those_who_may() {
     let told = eventually("the webhook", 10, || async { receiver.deliveries().into_iter().next() }).await;
     assert_eq!(told.json["card"]["hydrants"][0]["id"], "HY-1", "{}", told.json);
     assert_eq!(told.json["card"]["household"], json!(null), "who lives there goes to no receiver");
+    assert_eq!(told.json["card"]["record"]["alarms"], 1, "which only the store knew");
 
     let url = format!("{}/api/v1/alarms/{alarm}", station.http);
     let shown = station.client.get(&url).bearer_auth(READER).send().await.unwrap();

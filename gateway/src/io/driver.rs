@@ -37,7 +37,7 @@ use crate::grid::Registry;
 use crate::health::Check;
 use crate::live::Live;
 use crate::model::{
-    Action, Alarm, AlarmId, Alert, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, Report,
+    Action, Alarm, AlarmId, Batch, DeadLetter, Deed, DeviceIx, Event, Freshness, Quality, Report,
     SignalClass, What,
 };
 use crate::notify::unrecorded::Unrecorded;
@@ -49,8 +49,10 @@ use crate::world::{self, World};
 
 /// Messages in one batch at the most.
 const BATCH_MAX: usize = 2_000;
+/// Reports with a flag set in one batch at the most: each may raise an alarm, and the first is not told before the last is decided and stored.
+const FLAGGED_MAX: usize = 200;
 /// Urgent messages in one batch at the most, and routine ones that go along with them, so that a storm of alarms does not stop telemetry.
-const URGENT_MAX: usize = 500;
+const URGENT_MAX: usize = 200;
 const ALONG_MAX: usize = 100;
 /// With this many messages waiting, a pause that is so many times as long as one between them was means that a sender's window is full: it waits for us.
 const STALL_MESSAGES: usize = 8;
@@ -309,26 +311,21 @@ impl<D: Disk> Driver<D> {
         let began = ticks();
         let interval = sleep(self.commit_interval.as_duration());
         tokio::pin!(interval);
-        let mut waiting = messages(&self.waiting);
-        while waiting < BATCH_MAX {
+        let mut size = Size::of(&self.waiting);
+        while size.has_room() {
             let before = self.waiting.len();
             select! {
                 biased;
                 Some(inbound) = self.outlet.urgent.recv() => return Turn::Batch(self.urgent(inbound)),
                 more = self.outlet.routine.recv_many(&mut self.waiting, BATCH_MAX) => match more {
                     0 => break,
-                    _ => waiting += messages(&self.waiting[before..]),
+                    _ => self.waiting[before..].iter().for_each(|inbound| size.add(inbound)),
                 },
                 () = &mut interval => break,
-                () = sleep(stall(began.elapsed(), waiting)), if waiting >= STALL_MESSAGES => break,
+                () = sleep(stall(began.elapsed(), size.messages)), if size.messages >= STALL_MESSAGES => break,
             }
         }
-        let mut many = 0;
-        let fits = |inbound: &&Inbound| {
-            many += inbound.messages();
-            many <= BATCH_MAX
-        };
-        let first = self.waiting.iter().take_while(fits).count();
+        let first = together(&self.waiting);
         Turn::Batch(self.waiting.drain(..first).collect())
     }
 
@@ -478,9 +475,26 @@ impl<D: Disk> Driver<D> {
         let cards = self.cards(&effects, batch.as_ref());
         let Gathered { waiting, orders, tickets, askers, repeatable, .. } = gathered;
         let done = done(repeatable, &applied.answers);
-        let commit =
+        let mut commit =
             Commit { batch, effects, cards, dead, done, waiting, orders, snapshot, ..Commit::default() };
+        commit.handed_over = self.hand_over(&commit);
         Some(Decided { commit: Arc::new(commit), tickets, askers, answers: applied.answers })
+    }
+
+    /// Alerts are told from memory as soon as they are stored: reading them back from the outbox would cost as long as the commit. All of a commit, or none:
+    /// it then calls everybody to the outbox.
+    fn hand_over(&self, commit: &Commit) -> bool {
+        let told = commit.effects.iter().filter(|effect| matches!(effect, Effect::Tell(_))).count();
+        if told == 0 || !self.unrecorded.has_room_for(told) {
+            return false;
+        }
+        let rows = without_disk::alerts(commit);
+        // The card of an alarm that was raised before is in the store only.
+        let all = rows.len() == told && rows.iter().all(|row| row.card.is_some());
+        if all {
+            self.unrecorded.committing(rows);
+        }
+        all
     }
 
     /// One for each alarm that was raised; what the same batch says is known already, such as the pressure that raised it.
@@ -519,12 +533,11 @@ impl<D: Disk> Driver<D> {
     /// Until it is on disk, and everything that was decided meanwhile. Gives up only when told to.
     async fn persist(&mut self, decided: Decided, give_up: &CancellationToken) -> anyhow::Result<()> {
         let started = crate::clock::instant();
-        self.announce_fires(&decided.commit);
         let mut attempt = without_disk::attempt(&self.store, &decided);
         match tokio::time::timeout(without_disk::STALLED, &mut attempt).await {
             Ok(Ok(committed)) => {
                 metrics::histogram!("gridwarden_commit_seconds").record(started.elapsed().as_secs_f64());
-                self.settle(decided, committed.entries);
+                self.settle(decided, committed);
                 Ok(())
             }
             Ok(Err(fault)) => self.without_disk(decided, Err(fault), give_up).await,
@@ -532,26 +545,14 @@ impl<D: Disk> Driver<D> {
         }
     }
 
-    /// Fires are told from memory as soon as they are stored: reading them back from the outbox would cost as long as the commit.
-    fn announce_fires(&self, commit: &Commit) {
-        let is_fire = |alert: &Alert| alert.class == SignalClass::Fire;
-        let fires = commit.effects.iter().filter(|effect| match effect {
-            Effect::Tell(alert) => is_fire(alert),
-            Effect::Alarm(..) | Effect::Withdraw(_) => false,
-        });
-        let fires = fires.count();
-        if 0 < fires && self.unrecorded.has_room_for(fires) {
-            self.unrecorded.committing(without_disk::alerts(commit, is_fire));
-        }
-    }
-
     /// It is on disk: tell, acknowledge, answer, show.
-    fn settle(&mut self, decided: Decided, entries: Vec<u64>) {
+    fn settle(&mut self, decided: Decided, committed: Committed) {
         let told = decided.commit.effects.iter().filter_map(|effect| match effect {
             Effect::Tell(alert) => Some(alert.key.as_str()),
             Effect::Alarm(..) | Effect::Withdraw(_) => None,
         });
-        self.unrecorded.committed(told);
+        let raised = decided.commit.cards.iter().map(|(alarm, _)| *alarm);
+        self.unrecorded.committed(told, &raised.zip(committed.records).collect());
         Ticket::all_done(&decided.tickets);
         let mut answers = decided.answers.into_iter();
         for (place, asker) in decided.askers {
@@ -560,7 +561,7 @@ impl<D: Disk> Driver<D> {
                 let _ = asker.send(answer); // The asker may have hung up.
             }
         }
-        self.show(Arc::unwrap_or_clone(decided.commit), entries);
+        self.show(Arc::unwrap_or_clone(decided.commit), committed.entries);
     }
 
     /// What the pages see; after the commit.
@@ -600,6 +601,46 @@ impl<D: Disk> Driver<D> {
             self.live.seen(device, self.engine.seen(device));
         }
     }
+}
+
+/// What a batch is measured by.
+#[derive(Default)]
+struct Size {
+    messages: usize,
+    /// Reports that set a flag.
+    flagged: usize,
+}
+
+impl Size {
+    fn of(inbounds: &[Inbound]) -> Self {
+        let mut size = Self::default();
+        inbounds.iter().for_each(|inbound| size.add(inbound));
+        size
+    }
+
+    fn add(&mut self, inbound: &Inbound) {
+        let sets_flag = |event: &&Event| match event {
+            Event::Report(report) => report.sets_flag(),
+            Event::Gone { .. } | Event::Action(_) => false,
+        };
+        self.messages += inbound.messages();
+        self.flagged += inbound.events.iter().filter(sets_flag).count();
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages < BATCH_MAX && self.flagged < FLAGGED_MAX
+    }
+}
+
+/// How many of those that wait make one batch.
+fn together(waiting: &[Inbound]) -> usize {
+    let mut size = Size::default();
+    let fits = |inbound: &&Inbound| {
+        let room = size.flagged < FLAGGED_MAX;
+        size.add(inbound);
+        room && size.messages <= BATCH_MAX
+    };
+    waiting.iter().take_while(fits).count()
 }
 
 /// How long a pause must be to mean more than the pauses in which so many messages came.
@@ -668,6 +709,30 @@ impl std::fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Metric, Value};
+
+    #[test]
+    fn a_batch_ends_with_so_many_reports_that_set_a_flag() {
+        let heard = |metric, value| {
+            let values = vec![Value { metric, value, quality: Quality::Good }];
+            let report = Report {
+                device: DeviceIx(0),
+                received: Timestamp(0),
+                device_time: None,
+                freshness: Freshness::Live,
+                values,
+            };
+            Inbound { events: vec![Event::Report(report)], ..Inbound::default() }
+        };
+        let quiet =
+            |many| (0..many).map(|_| heard(Metric::TAMPER, 0.0)).chain([heard(Metric::BATTERY, 87.0)]);
+        let loud = |many| (0..many).map(|_| heard(Metric::TAMPER, 1.0));
+        let waiting: Vec<Inbound> = quiet(2).chain(loud(FLAGGED_MAX)).chain(quiet(9)).collect();
+        assert_eq!((Size::of(&waiting).flagged, together(&waiting)), (FLAGGED_MAX, 3 + FLAGGED_MAX));
+        assert_eq!(together(&waiting[..FLAGGED_MAX]), FLAGGED_MAX, "all there are");
+        let waiting: Vec<Inbound> = quiet(BATCH_MAX).collect();
+        assert_eq!(together(&waiting), BATCH_MAX);
+    }
 
     #[test]
     fn only_a_pause_longer_than_those_before_it_is_a_stall() {

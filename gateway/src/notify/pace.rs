@@ -82,6 +82,11 @@ impl Pace {
         Self { limits, receivers: BTreeMap::new() }
     }
 
+    /// Nobody counts.
+    pub fn is_without_limits(&self) -> bool {
+        self.limits.is_none()
+    }
+
     /// Whose tokens a message to this person takes.
     pub fn receiver<'a>(&self, person: Option<&'a str>) -> &'a str {
         match self.limits.each {

@@ -48,9 +48,14 @@ impl Places {
         self.keys.contains(&row.alert.key)
     }
 
-    /// Alerts on their way.
-    pub fn len(&self) -> usize {
-        self.keys.len()
+    /// Of the alerts on their way.
+    pub fn keys(&self) -> &BTreeSet<String> {
+        &self.keys
+    }
+
+    /// For messages of any class.
+    fn free_now(&self) -> usize {
+        (AT_ONCE_MAX + FIRE_AT_ONCE_MAX).saturating_sub(self.messages)
     }
 
     fn full_for(&self, fire: bool) -> bool {
@@ -67,6 +72,19 @@ pub struct Turn {
     pub wait: Vec<(Row, Steady)>,
     /// These found no place; the next that is free wakes us.
     pub stay: VecDeque<Row>,
+}
+
+/// What is practised stands behind all that is real; otherwise the order stays.
+pub fn order(rows: &mut VecDeque<Row>) {
+    rows.make_contiguous().sort_by_key(is_practice);
+}
+
+/// So many rows from the front decide about the next messages. Where nobody counts messages that is one for each place that is free, whatever waits behind them;
+/// a summary and what a limit may fold are chosen from all.
+pub fn to_look_at(rows: &VecDeque<Row>, pace: &Pace, places: &Places) -> usize {
+    let free = places.free_now().min(rows.len());
+    let alone = pace.is_without_limits() && !rows.iter().take(free).any(is_summary);
+    if alone { free } else { rows.len() }
 }
 
 /// `rows` come worst class first, then oldest first. What is practised comes after all that is real, each in a message of its own.
@@ -259,5 +277,32 @@ mod tests {
         let (mut pace, mut places) = (Pace::new(Limits::NONE), Places::default());
         let turn = choose(rows(SignalClass::Trouble, 0..300, "wang"), &mut pace, &mut places, Steady(0));
         assert_eq!((sizes(&turn), turn.stay.len()), (vec![1; 8], 292));
+    }
+
+    #[test]
+    fn where_nobody_counts_as_many_are_looked_at_as_there_are_places() {
+        let (unlimited, limited) =
+            (Pace::new(Limits::NONE), Pace::new(Limits::of(Each::Channel, &[(20, 60)])));
+        let mut places = Places::default();
+        let fires = rows(SignalClass::Fire, 0..300, "wang");
+        assert_eq!(to_look_at(&fires, &unlimited, &places), 16);
+        assert_eq!(to_look_at(&fires, &limited, &places), 300, "some may be folded");
+        let mut pace = Pace::new(Limits::NONE);
+        let turn = choose(fires.iter().take(16).cloned().collect(), &mut pace, &mut places, Steady(0));
+        assert_eq!((turn.go.len(), to_look_at(&fires, &unlimited, &places)), (16, 0));
+        places.free(&[turn.go[0][0].alert.key.clone()]);
+        assert_eq!(to_look_at(&fires, &unlimited, &places), 1);
+        let mut summary = rows(SignalClass::Trouble, 0..300, "wang");
+        summary[0].alert.step = Alert::SUMMARY;
+        assert_eq!(to_look_at(&summary, &unlimited, &places), 300, "others may belong to it");
+    }
+
+    #[test]
+    fn what_is_practised_stands_behind_what_is_real() {
+        let mut mixed = rows(SignalClass::Test, 0..4, "wang");
+        mixed[1].alarm.handling.exercise =
+            Some(Box::new(Exercise::new(Played::Drill(SignalClass::Fire), "chen")));
+        order(&mut mixed);
+        assert_eq!(mixed.iter().map(|row| row.alert.alarm.0).collect::<Vec<_>>(), [0, 2, 3, 1]);
     }
 }

@@ -3,7 +3,7 @@
 //! Sending does not wait for recording: what came of attempts is recorded while others are on their way, and shares the store's commits. What a
 //! dead channel cannot deliver goes on to another ([`condition`](super::condition)). A worker never ends because of the disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use super::condition::Condition;
 use super::pace::Pace;
 use super::reading::{AHEAD_MAX, Page};
 use super::turn::{self, Places};
-use super::unrecorded::{ToRecord, Unrecorded};
+use super::unrecorded::Unrecorded;
 use super::{Channel, Letterhead, Notice, Sent, Terms, backoff};
 use crate::clock::{self, Clock};
 use crate::health::Check;
 use crate::live::Live;
-use crate::model::{Alert, SignalClass};
-use crate::store::outbox::{Due, Outcome, Row};
+use crate::model::{Alert, Entry, SignalClass};
+use crate::store::outbox::{Due, Outcome, Row, ToRecord};
 use crate::store::{Store, StoreError};
 use crate::units::{Millis, Now, Steady};
 use crate::world;
 
-/// Outcomes given to the store at the same time. More wait here: in the store's queue a new alarm would wait behind them.
-const RECORD_AT_ONCE_MAX: usize = 128;
+/// Attempts recorded together, of which a new alarm may have to wait for one such group. More wait here.
+const RECORD_TOGETHER_MAX: usize = 256;
 /// With the longest pauses of [`backoff`] this is about a day.
 const ATTEMPTS_MAX: u32 = 300;
 /// How long attempts on their way may take to end when the gateway stops.
@@ -86,6 +86,7 @@ impl Worker {
         let mut changed = self.store.outbox_changed();
         changed.mark_changed(); // What was there before counts as well.
         let mut in_memory = self.unrecorded.changed();
+        in_memory.mark_changed();
         let mut left_to_outbox = self.unrecorded.left_to_outbox();
         let mut places = Places::default();
         let mut page = Page::default();
@@ -94,8 +95,13 @@ impl Worker {
         let mut readable = true;
         let mut hurried = false;
         loop {
-            in_memory.mark_unchanged();
             let now = self.clock.now();
+            if in_memory.has_changed().is_ok_and(|changed| changed) {
+                in_memory.mark_unchanged();
+                let (go, left) = self.take_fresh(&desk, &mut places, now);
+                flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
+                page.add(left, now.steady);
+            }
             let dead = self.terms.or_else.is_some() && lock(&desk).condition.dead(now.steady);
             if dead && !hurried {
                 self.unrecorded.hurry(name);
@@ -112,10 +118,8 @@ impl Worker {
             {
                 left_to_outbox.mark_unchanged();
                 changed.mark_unchanged(); // Before the store is asked, or a change between would be slept through.
-                let mut ended = Vec::new();
-                // Rows on their way, or told and not recorded yet, are still pending in the outbox and come along.
-                let asked = places.len() + self.unrecorded.len() + AHEAD_MAX;
-                let reading = self.read(now.steady, asked, &mut readable);
+                let (mut ended, mut meanwhile) = (Vec::new(), Vec::new());
+                let reading = self.read(now.steady, places.keys().clone(), &mut readable);
                 tokio::pin!(reading);
                 // Neither sending nor a fire just stored waits for the outbox.
                 let due = loop {
@@ -124,7 +128,11 @@ impl Worker {
                         Some(keys) = flying.next() => ended.push(keys),
                         due = &mut reading => break due,
                         _ = in_memory.changed() => {
-                            let (go, left) = self.choose_in_memory(&desk, &mut places, self.clock.now());
+                            let now = self.clock.now();
+                            let (go, left) = self.take_fresh(&desk, &mut places, now);
+                            flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
+                            meanwhile.extend(left);
+                            let (go, left) = self.choose_in_memory(&desk, &mut places, now);
                             flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
                             left_here = left;
                         }
@@ -135,21 +143,34 @@ impl Worker {
                     Some(due) => Page::new(due, now.steady, busy),
                     None => Page::nothing_until(now.steady + AGAIN),
                 };
+                meanwhile.retain(|row| !page.holds(&row.alert.key));
+                page.add(meanwhile, now.steady);
                 ended.iter().for_each(|keys: &Vec<String>| places.free(keys));
             }
-            let (go, left) = self.choose(page.take(), &desk, &mut places, now);
+            let first = if dead {
+                page.rows().len()
+            } else {
+                turn::to_look_at(page.rows(), &lock(&desk).pace, &places)
+            };
+            let (go, left) = self.choose(page.take(first), &desk, &mut places, now);
             flying.extend(go.into_iter().map(|rows| self.attempt(rows, &desk)));
             self.keep(&mut page, left).await;
-            let room = RECORD_AT_ONCE_MAX - recording.len();
-            for told in self.unrecorded.to_record(name, now.steady, room) {
-                recording.push(self.record(told));
+            // While some are being recorded the next gather.
+            let mut record_at = None;
+            if recording.is_empty() {
+                let told = self.unrecorded.to_record(name, now.steady, RECORD_TOGETHER_MAX);
+                if told.is_empty() {
+                    record_at = self.unrecorded.record_at(name);
+                } else {
+                    recording.push(self.record(told));
+                }
             }
             let memory_at = self.unrecorded.next_at(name).map(|at| {
                 // Those that have no place or token are due already; a place that is free wakes us.
                 if left_here { at.max(now.steady + AGAIN) } else { at }
             });
             let dead_at = lock(&desk).condition.dead_at().filter(|_| self.terms.or_else.is_some() && !dead);
-            let next_at = page.next_at().into_iter().chain(memory_at).chain(dead_at).min();
+            let next_at = page.next_at().into_iter().chain(memory_at).chain(record_at).chain(dead_at).min();
             // A row that finds no place is due already: the next place that is free wakes us.
             let next_due =
                 clock::until(next_at.map(|at| self.clock.instant_of(at.max(now.steady + Millis(20)))));
@@ -163,30 +184,36 @@ impl Worker {
                     alive.map_err(|_| StoreError::Stopped)?;
                     changed.mark_changed(); // Seen, but not read yet.
                 }
-                _ = in_memory.changed() => (), // Its other end is ours.
+                _ = in_memory.changed() => in_memory.mark_changed(), // Its other end is ours.
                 () = next_due => (),
             }
         }
         // Whoever is cut off here is sent again after the start.
         let drain = async {
             while flying.next().await.is_some() {}
-            for told in self.unrecorded.to_record(name, self.clock.now().steady, usize::MAX) {
-                recording.push(self.record(told));
-            }
             while recording.next().await.is_some() {}
+            self.record(self.unrecorded.to_record(name, self.clock.now().steady, usize::MAX)).await;
         };
         let _ = tokio::time::timeout(DRAIN, drain).await;
         Ok(())
     }
 
-    /// What goes out now without having been read from the outbox, and whether some of it stays for want of a place or a token.
+    /// What was just stored: the fires that go out now, and all that is left for the page.
+    fn take_fresh(&self, desk: &Mutex<Desk>, places: &mut Places, now: Now) -> (Vec<Vec<Row>>, Vec<Row>) {
+        let fresh = self.unrecorded.take_fresh(self.channel.name());
+        let (fires, mut others): (Vec<Row>, Vec<Row>) =
+            fresh.into_iter().partition(|row| row.alert.class == SignalClass::Fire);
+        let (go, Left { stay, wait }) = self.choose(fires.into(), desk, places, now);
+        others.extend(stay.into_iter().chain(wait.into_iter().map(|(row, _)| row)));
+        (go, others)
+    }
+
+    /// What goes out now although the outbox does not bring it, and whether some of it stays for want of a place or a token.
     fn choose_in_memory(&self, desk: &Mutex<Desk>, places: &mut Places, now: Now) -> (Vec<Vec<Row>>, bool) {
         let memory = self.unrecorded.due(self.channel.name(), now.steady, FROM_MEMORY_MAX).into();
         let (go, Left { stay, wait }) = self.choose(memory, desk, places, now);
         go.iter().flatten().for_each(|row| self.unrecorded.fly(&row.alert.key));
-        let left_here = !stay.is_empty() || !wait.is_empty();
-        self.unrecorded.leave(stay.into_iter().chain(wait.into_iter().map(|(row, _)| row)));
-        (go, left_here)
+        (go, !stay.is_empty() || !wait.is_empty())
     }
 
     /// The messages that go out now, and the rows that are left. What need not be tried is settled here.
@@ -251,7 +278,7 @@ impl Worker {
     async fn keep(&self, page: &mut Page, left: Left) {
         let Left { mut stay, wait } = left;
         if page.more() && !wait.is_empty() {
-            let later = wait.iter().map(|(row, until)| (row.id, *until)).collect();
+            let later = wait.iter().map(|(row, until)| (row.alert.key.clone(), *until)).collect();
             // When this fails they come with the next page.
             let _ = tokio::time::timeout(WITHIN, self.store.postpone(later)).await;
         } else {
@@ -263,9 +290,11 @@ impl Worker {
         page.keep(stay);
     }
 
-    /// Rows of the outbox that are due; `None` while the store cannot be read.
-    async fn read(&self, now: Steady, asked: usize, readable: &mut bool) -> Option<Due> {
-        let answer = self.store.due(self.channel.name(), now, u32::try_from(asked).unwrap_or(u32::MAX));
+    /// Rows of the outbox that are due; `None` while the store cannot be read. Those on their way, or told and not recorded yet, are still pending there.
+    async fn read(&self, now: Steady, flying: BTreeSet<String>, readable: &mut bool) -> Option<Due> {
+        let unrecorded = self.unrecorded.clone();
+        let in_hand = move |key: &str| flying.contains(key) || unrecorded.holds(key);
+        let answer = self.store.due(self.channel.name(), now, AHEAD_MAX, in_hand);
         let fault = match tokio::time::timeout(WITHIN, answer).await {
             Ok(Ok(due)) => {
                 *readable = true;
@@ -340,30 +369,42 @@ impl Worker {
         self.unrecorded.told(row, now.wall, outcome);
     }
 
-    /// When it is due again, if the outbox was told to try again.
-    async fn record(&self, told: ToRecord) -> Option<Steady> {
-        let again_at = match &told.outcome {
-            Outcome::Retry { next_at, .. } => Some(*next_at),
-            Outcome::Delivered { .. } | Outcome::GaveUp { .. } | Outcome::HandedOn { .. } => None,
-        };
-        match self.store.attempted(&told.key, told.at, told.outcome).await {
-            Ok(line) => {
-                self.unrecorded.recorded(&told.key);
-                if let Some((number, alarm, entry)) = line {
-                    self.live.alarm(number, alarm, entry);
-                }
-                again_at
-            }
-            Err(StoreError::Damaged(damage)) => {
-                tracing::error!(damage, "what came of an alert cannot be recorded");
-                self.unrecorded.recorded(&told.key);
-                None
-            }
+    /// When the first of them is due again, if the outbox was told to try again.
+    async fn record(&self, told: Vec<ToRecord>) -> Option<Steady> {
+        if told.is_empty() {
+            return None;
+        }
+        let recorded = match self.store.attempted(told.clone()).await {
+            Ok(recorded) => recorded,
             // The store says itself that it cannot be written.
             Err(_) => {
-                self.unrecorded.not_recorded(&told.key, told.at, self.clock.now().steady + AGAIN);
-                None
+                let again_at = self.clock.now().steady + AGAIN;
+                told.iter().for_each(|attempt| self.unrecorded.not_recorded(&attempt.key, again_at));
+                return None;
             }
+        };
+        let (mut lines, mut again_at) = (Vec::new(), None);
+        for (attempt, recorded) in told.iter().zip(recorded) {
+            self.unrecorded.recorded(&attempt.key);
+            match recorded {
+                Ok(line) => {
+                    lines.extend(line);
+                    again_at = again_at.into_iter().chain(due_again(&attempt.outcome)).min();
+                }
+                Err(damage) => tracing::error!(damage, "what came of an alert cannot be recorded"),
+            }
+        }
+        self.show(lines).await;
+        again_at
+    }
+
+    /// For those who watch. Should this fail they fetch the lines when the next is shown.
+    async fn show(&self, lines: Vec<(u64, Entry)>) {
+        if lines.is_empty() || !self.live.is_followed() {
+            return;
+        }
+        if let Ok(lines) = self.store.with_alarms(lines).await {
+            lines.into_iter().for_each(|(number, alarm, entry)| self.live.alarm(number, alarm, entry));
         }
     }
 
@@ -398,6 +439,13 @@ impl Worker {
             }
         }
         desk.condition.dead(now)
+    }
+}
+
+fn due_again(outcome: &Outcome) -> Option<Steady> {
+    match outcome {
+        Outcome::Retry { next_at, .. } => Some(*next_at),
+        Outcome::Delivered { .. } | Outcome::GaveUp { .. } | Outcome::HandedOn { .. } => None,
     }
 }
 

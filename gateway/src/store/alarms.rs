@@ -5,7 +5,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::chain::{self, Chain};
+use super::chain::{self, Chain, Link};
 use super::{Problem, Store, StoreError, int, record, unint};
 use crate::indicators::Told;
 use crate::model::{Alarm, AlarmId, AlarmState, DeviceIx, Entry, SignalClass};
@@ -154,6 +154,25 @@ impl Store {
         .await
     }
 
+    /// These lines of history, each with its alarm as it is now. One whose alarm is damaged is left out and logged.
+    pub async fn with_alarms(
+        &self,
+        lines: Vec<(u64, Entry)>,
+    ) -> Result<Vec<(u64, Alarm, Entry)>, StoreError> {
+        self.read(move |connection| {
+            let mut found = Vec::with_capacity(lines.len());
+            for (number, entry) in lines {
+                match load(connection, entry.alarm) {
+                    Ok(alarm) => found.extend(alarm.map(|alarm| (number, alarm, entry))),
+                    Err(Problem::Store(damage)) => tracing::error!(%damage, "a line of history is not shown"),
+                    Err(fault @ Problem::Sql(_)) => return Err(fault),
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     /// Row number of the newest history line; 0 when there is none.
     pub async fn newest_entry(&self) -> Result<u64, StoreError> {
         self.read(|connection| {
@@ -278,18 +297,34 @@ pub(super) fn alarm(id: AlarmId, text: &str) -> Result<Alarm, StoreError> {
     record::read(text, format_args!("alarm {id}"))
 }
 
-/// The row's number.
-pub(super) fn add_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
-    let what = record::word(&entry.what);
-    let link = Chain::Entries.next(connection)?;
-    let hash =
-        chain::entry(&link, int(entry.alarm.0), entry.at.0, &what, entry.who.as_deref(), &entry.detail);
-    connection
-        .prepare_cached(
-            "INSERT INTO entries (number, alarm, at, what, who, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![link.number, int(entry.alarm.0), entry.at.0, what, entry.who, entry.detail, hash])?;
-    Ok(unint(link.number))
+/// Writes lines of history one behind the other. Where their chain ends is asked once, so no other may write while one of these is in use.
+pub(super) struct Lines<'a> {
+    connection: &'a Connection,
+    link: Option<Link>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(connection: &'a Connection) -> Self {
+        Self { connection, link: None }
+    }
+
+    /// The line's number.
+    pub fn add(&mut self, entry: &Entry) -> rusqlite::Result<u64> {
+        let link = match self.link.take() {
+            Some(link) => link,
+            None => Chain::Entries.next(self.connection)?,
+        };
+        let what = record::word(&entry.what);
+        let (alarm, at, who) = (int(entry.alarm.0), entry.at.0, entry.who.as_deref());
+        let hash = chain::entry(&link, alarm, at, &what, who, &entry.detail);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entries (number, alarm, at, what, who, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![link.number, alarm, at, what, who, entry.detail, hash])?;
+        self.link = Some(link.next(&hash));
+        Ok(unint(link.number))
+    }
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> Result<(u64, Entry), Problem> {

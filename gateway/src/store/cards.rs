@@ -38,22 +38,22 @@ impl Store {
     }
 }
 
-/// With the device's record as it is now, this alarm included.
-pub(super) fn save(connection: &Connection, alarm: AlarmId, card: &Card) -> Result<(), Problem> {
+/// With the device's record as it is now, this alarm included, which is returned.
+pub(super) fn save(connection: &Connection, alarm: AlarmId, card: &Card) -> Result<Record, Problem> {
     let device: Option<u32> = connection
         .prepare_cached("SELECT device FROM alarms WHERE id = ?1")?
         .query_row([int(alarm.0)], |row| row.get(0))
         .optional()?
         .flatten();
-    let before = match device {
+    let record = match device {
         Some(device) => device_record(connection, DeviceIx(device))?,
         None => Record::default(),
     };
-    let card = Card { record: before, ..card.clone() };
+    let card = Card { record, ..card.clone() };
     connection
         .prepare_cached("INSERT OR REPLACE INTO cards (alarm, record) VALUES (?1, ?2)")?
-        .execute(params![int(alarm.0), record::write(&card)])?;
-    Ok(())
+        .execute(params![int(alarm.0), super::record::write(&card)])?;
+    Ok(record)
 }
 
 /// Counts what this line of an alarm's history ends or begins.
@@ -134,7 +134,7 @@ impl Store {
                 }
             }
             alarms::save(connection, &alarm)?;
-            let number = alarms::add_entry(connection, &entry)?;
+            let number = alarms::Lines::new(connection).add(&entry)?;
             Ok(Ok((number, alarm, entry)))
         })
         .await

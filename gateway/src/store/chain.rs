@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{Problem, Store, StoreError, unint};
 use crate::decode::bytes::hex;
 
-type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 /// Rows of one step of the migration.
 const STEP_ROWS: i64 = 2_000;
@@ -25,6 +25,13 @@ pub enum Chain {
 pub struct Link {
     pub number: i64,
     before: Vec<u8>,
+}
+
+impl Link {
+    /// Where the row behind it hangs, when this one got `hash`.
+    pub(super) fn next(&self, hash: &Hash) -> Self {
+        Self { number: self.number + 1, before: hash.to_vec() }
+    }
 }
 
 /// What was found in one chain.

@@ -30,6 +30,7 @@ pub struct Prepared {
     waiting: Vec<Change>,
     orders: Vec<(Answer, Timestamp)>,
     snapshot: Option<Vec<u8>>,
+    handed_over: bool,
 }
 
 struct PreparedBatch {
@@ -50,7 +51,19 @@ impl Prepared {
             bytes: encode(batch),
             points: history::points(batch),
         });
-        let Commit { batch: _, effects, cards, dead, done, audit, memo, waiting, orders, snapshot } = commit;
+        let Commit {
+            batch: _,
+            effects,
+            cards,
+            dead,
+            done,
+            audit,
+            memo,
+            waiting,
+            orders,
+            snapshot,
+            handed_over,
+        } = commit;
         Self {
             batch,
             effects: effects.clone(),
@@ -62,6 +75,7 @@ impl Prepared {
             waiting: waiting.clone(),
             orders: orders.clone(),
             snapshot: snapshot.clone(),
+            handed_over: *handed_over,
         }
     }
 
@@ -71,6 +85,7 @@ impl Prepared {
             append(writing, batch)?;
         }
         let mut committed = Committed::default();
+        let mut lines = alarms::Lines::new(writing.connection);
         let mut told = false;
         for effect in &self.effects {
             match effect {
@@ -80,7 +95,7 @@ impl Prepared {
                         cases::add(writing.connection, person, alarm.id)?;
                     }
                     cards::count(writing.connection, alarm, entry)?;
-                    committed.entries.push(alarms::add_entry(writing.connection, entry)?);
+                    committed.entries.push(lines.add(entry)?);
                 }
                 Effect::Tell(alert) => {
                     outbox::add(writing.connection, alert)?;
@@ -96,10 +111,10 @@ impl Prepared {
             }
         }
         for (alarm, card) in &self.cards {
-            cards::save(writing.connection, *alarm, card)?;
+            committed.records.push(cards::save(writing.connection, *alarm, card)?);
         }
         if told {
-            writing.news.outbox = true;
+            writing.news.outbox |= !self.handed_over;
             outbox::keep_limit(writing, at)?;
         }
         bury(writing, &self.dead)?;

@@ -11,7 +11,6 @@ use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
 use self::receipts::Receipts;
-use self::rows::{finish, record_attempt};
 use super::writer::Writing;
 use super::{Problem, Store, StoreError, alarms, int, unint};
 use crate::card::Card;
@@ -53,6 +52,18 @@ pub enum Outcome {
     HandedOn { error: String, to: String },
 }
 
+/// One attempt, to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToRecord {
+    /// Of the alert.
+    pub key: String,
+    pub at: Timestamp,
+    pub outcome: Outcome,
+}
+
+/// The line that an attempt adds to its alarm's history, with its number; none when the alert will be tried again.
+pub type Line = Option<(u64, Entry)>;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     pub alert: Alert,
@@ -74,11 +85,17 @@ impl Store {
         self.shared.signals.outbox.subscribe()
     }
 
-    /// Unsent rows of one channel that are due.
-    pub async fn due(&self, channel: &str, now: Steady, limit: u32) -> Result<Due, StoreError> {
+    /// Unsent rows of one channel that are due, but for those that somebody has in hand, by key.
+    pub async fn due(
+        &self,
+        channel: &str,
+        now: Steady,
+        limit: usize,
+        in_hand: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Due, StoreError> {
         let channel = channel.to_owned();
         self.read(move |connection| {
-            let (rows, more) = rows::due(connection, &channel, now, limit)?;
+            let (rows, more) = rows::due(connection, &channel, now, limit, in_hand)?;
             let next_at: Option<i64> = connection
                 .prepare_cached(
                     "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND channel = ?1 AND next_at > ?2",
@@ -89,35 +106,32 @@ impl Store {
         .await
     }
 
-    /// Records the attempt, adds a line to the alarm's history when it was delivered or given up, and ends or postpones the row.
-    /// Returns that line with its number and the alarm, for those who watch.
-    pub async fn attempted(
-        &self,
-        key: &str,
-        at: Timestamp,
-        outcome: Outcome,
-    ) -> Result<Option<(u64, Alarm, Entry)>, StoreError> {
-        let key = key.to_owned();
+    /// Records attempts, adds a line to the alarm's history where one was delivered or given up, and ends or postpones the rows. One that cannot be recorded, with
+    /// the damage, keeps none of the others back.
+    pub async fn attempted(&self, attempts: Vec<ToRecord>) -> Result<Vec<Result<Line, String>>, StoreError> {
         self.write(move |writing| {
-            let row = rows::with_key(writing.connection, &key)?;
-            let alert = record_attempt(writing.connection, row, at, &outcome)?;
-            let Some((number, entry)) = finish(writing, row, &alert, at, &outcome)? else {
-                return Ok(None);
-            };
-            let alarm = alarms::load(writing.connection, alert.alarm)?;
-            Ok(alarm.map(|alarm| (number, alarm, entry)))
+            let mut lines = alarms::Lines::new(writing.connection);
+            let mut recorded = Vec::with_capacity(attempts.len());
+            for attempt in &attempts {
+                recorded.push(match rows::record(writing, attempt, &mut lines) {
+                    Ok(line) => Ok(line),
+                    Err(Problem::Store(StoreError::Damaged(damage))) => Err(damage),
+                    Err(problem) => return Err(problem),
+                });
+            }
+            Ok(recorded)
         })
         .await
     }
 
     /// These rows must wait without having been tried, and make room for others.
-    pub async fn postpone(&self, rows: Vec<(u64, Steady)>) -> Result<(), StoreError> {
+    pub async fn postpone(&self, rows: Vec<(String, Steady)>) -> Result<(), StoreError> {
         self.write(move |writing| {
             let mut postpone = writing
                 .connection
-                .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?;
-            for (row, until) in rows {
-                postpone.execute([int(row), int(until.0)])?;
+                .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE key = ?1 AND state = 'pending'")?;
+            for (key, until) in rows {
+                postpone.execute(params![key, int(until.0)])?;
             }
             writing.news.outbox = true;
             Ok(())
@@ -181,19 +195,20 @@ pub(super) fn keep_limit(writing: &mut Writing<'_>, at: Option<Timestamp>) -> Re
         return Ok(());
     }
     let mut statement = writing.connection.prepare_cached(
-        "SELECT id, at FROM outbox WHERE state = 'pending' AND class <> ?1 ORDER BY class DESC, id LIMIT ?2",
+        "SELECT key, at FROM outbox WHERE state = 'pending' AND class <> ?1 ORDER BY class DESC, id LIMIT ?2",
     )?;
     let victims = statement
         .query_map(params![alarms::rank(SignalClass::Fire), pending - max + max / 100], |row| {
-            Ok((unint(row.get(0)?), Timestamp(row.get(1)?)))
+            Ok((row.get(0)?, Timestamp(row.get(1)?)))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     metrics::counter!("gridwarden_outbox_given_up_full_total").increment(victims.len() as u64);
+    writing.news.outbox = true;
     let error = format!("the outbox was full ({max} alerts waiting)");
-    for (row, alerted) in victims {
-        let (at, outcome) = (at.unwrap_or(alerted), Outcome::GaveUp { error: error.clone() });
-        let alert = record_attempt(writing.connection, row, at, &outcome)?;
-        finish(writing, row, &alert, at, &outcome)?;
+    let mut lines = alarms::Lines::new(writing.connection);
+    for (key, alerted) in victims {
+        let outcome = Outcome::GaveUp { error: error.clone() };
+        rows::record(writing, &ToRecord { key, at: at.unwrap_or(alerted), outcome }, &mut lines)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gateway::engine::Seen;
 use gateway::grid::{Registry, Rows};
 use gateway::model::{DeviceIx, Metric, SignalClass};
+use gateway::store::outbox::{Outcome, ToRecord};
 use gateway::world::World;
 use serde_json::{Value as Json, json};
 use tests::station::Station;
@@ -170,10 +171,13 @@ async fn a_stream_tells_presence_and_receipts_and_ends_with_the_gateway() {
 
     // A line that comes from the outbox and not from the driver.
     station.tell(&alarm, "duty-app", "wang-li").await.unwrap();
-    let row = station.store.due("duty-app", station.clock.now().steady, 1).await.unwrap().rows.remove(0);
-    let outcome = gateway::store::outbox::Outcome::Delivered { receipt: "200".into(), id: None };
-    let line = station.store.attempted(&row.alert.key, station.clock.now().wall, outcome).await.unwrap();
-    let (number, alarm, entry) = line.expect("a final outcome has a line");
+    let now = station.clock.now();
+    let due = station.store.due("duty-app", now.steady, 1, |_: &str| false).await.unwrap();
+    let outcome = Outcome::Delivered { receipt: "200".into(), id: None };
+    let attempt = ToRecord { key: due.rows[0].alert.key.clone(), at: now.wall, outcome };
+    let lines = station.store.attempted(vec![attempt]).await.unwrap().into_iter().map(Result::unwrap);
+    let lines = station.store.with_alarms(lines.flatten().collect()).await.unwrap();
+    let [(number, alarm, entry)] = <[_; 1]>::try_from(lines).expect("a final outcome has a line");
     station.live.alarm(number, alarm, entry);
     let event = reader.next().await.unwrap();
     assert_eq!((&*event.kind, &event.data["entry"]["what"]), ("alarm", &json!("told")));

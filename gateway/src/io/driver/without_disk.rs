@@ -20,7 +20,7 @@ use crate::engine::Effect;
 use crate::engine::backoff::Backoff;
 use crate::io::inlet::Inbound;
 use crate::io::own_trouble::DISK;
-use crate::model::{Alarm, AlarmId, Alert, Event};
+use crate::model::{Alarm, AlarmId, Event};
 use crate::store::outbox::Row;
 use crate::store::{Commit, Committed, StoreError};
 use crate::units::Millis;
@@ -40,29 +40,26 @@ pub fn attempt(store: &impl Disk, decided: &Decided) -> Attempt {
     async move { store.commit(&commit).await }.boxed()
 }
 
-/// The alerts of a commit as they will stand in the outbox, with their alarms.
-pub fn alerts(commit: &Commit, wanted: impl Fn(&Alert) -> bool) -> Vec<Row> {
+/// The alerts of a commit as they will stand in the outbox, with their alarms. Those of alarms that it does not change are left out: only the store has them whole.
+pub fn alerts(commit: &Commit) -> Vec<Row> {
     let cards: BTreeMap<AlarmId, _> = commit.cards.iter().map(|(alarm, card)| (*alarm, card)).collect();
-    let mut alarms = BTreeMap::<AlarmId, &Alarm>::new();
-    let mut rows = Vec::new();
+    let alarms = commit.effects.iter().filter_map(|effect| match effect {
+        Effect::Alarm(alarm, _) => Some((alarm.id, alarm)),
+        Effect::Tell(_) | Effect::Withdraw(_) => None,
+    });
+    let alarms: BTreeMap<AlarmId, &Box<Alarm>> = alarms.collect();
+    let mut rows: Vec<Row> = Vec::new();
     for effect in &commit.effects {
         match effect {
-            Effect::Alarm(alarm, _) => {
-                alarms.insert(alarm.id, alarm);
-            }
-            Effect::Tell(alert) if wanted(alert) => {
-                if let Some(&alarm) = alarms.get(&alert.alarm) {
-                    let card = cards.get(&alarm.id).map(|&card| Box::new(card.clone()));
-                    rows.push(Row {
-                        id: 0,
-                        alert: alert.clone(),
-                        alarm: Box::new(alarm.clone()),
-                        attempts: 0,
-                        card,
-                    });
-                }
-            }
-            Effect::Tell(_) | Effect::Withdraw(_) => (),
+            Effect::Tell(alert) => rows.extend(alarms.get(&alert.alarm).map(|&alarm| Row {
+                id: 0,
+                alert: alert.clone(),
+                alarm: alarm.clone(),
+                attempts: 0,
+                card: cards.get(&alarm.id).map(|&card| Box::new(card.clone())),
+            })),
+            Effect::Withdraw(alarm) => rows.retain(|row| row.alert.alarm != *alarm),
+            Effect::Alarm(..) => (),
         }
     }
     rows
@@ -184,7 +181,7 @@ impl<D: Disk> Driver<D> {
                 Next::Attempted(Ok(committed)) => {
                     trouble_at = ticks() + TROUBLE_AFTER; // Only one commit that hangs is a trouble, not many that went well.
                     if let Some(stored) = held.pop() {
-                        self.stored(stored, committed.entries);
+                        self.stored(stored, committed);
                     }
                     if held.waiting.is_empty() && std::mem::replace(&mut said, false) {
                         tracing::info!(after = ?started.elapsed(), "the store can be written again, and everything held is stored");
@@ -227,7 +224,7 @@ impl<D: Disk> Driver<D> {
 
     /// Keeps it until it is stored, and has its alerts told now.
     fn hold(&mut self, held: &mut Held, decided: Decided) {
-        let mut rows = alerts(&decided.commit, |_| true).into_iter().peekable();
+        let mut rows = alerts(&decided.commit).into_iter().peekable();
         for effect in &decided.commit.effects {
             match effect {
                 Effect::Tell(alert) => {
@@ -241,13 +238,46 @@ impl<D: Disk> Driver<D> {
         held.push(decided);
     }
 
-    fn stored(&mut self, decided: Decided, entries: Vec<u64>) {
+    fn stored(&mut self, decided: Decided, committed: Committed) {
         let commit = decided.commit.clone();
-        self.settle(decided, entries);
+        self.settle(decided, committed);
         for effect in &commit.effects {
             if let Effect::Tell(alert) = effect {
                 self.unrecorded.stored(&alert.key);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Alert, SignalClass, What};
+    use crate::store::tests::{alarm, alert, entry};
+
+    fn changed(alarm_id: u64, what: What) -> Effect {
+        Effect::Alarm(Box::new(alarm(alarm_id, SignalClass::Fire)), entry(alarm_id, what))
+    }
+
+    fn tell(alarm: u64, step: u32) -> Effect {
+        Effect::Tell(alert(alarm, SignalClass::Fire, step))
+    }
+
+    #[test]
+    fn alerts_come_with_their_alarms_wherever_those_stand_and_without_what_is_withdrawn() {
+        let effects = vec![
+            changed(1, What::Raised),
+            tell(1, 1),
+            tell(2, Alert::SUMMARY),
+            changed(2, What::Folded),
+            tell(3, 1), // Its alarm is in the store only.
+            changed(4, What::Raised),
+            tell(4, 1),
+            Effect::Withdraw(AlarmId(4)),
+        ];
+        let rows = alerts(&Commit { effects, ..Commit::default() });
+        let found: Vec<_> = rows.iter().map(|row| (row.alert.key.as_str(), row.alarm.id)).collect();
+        let keys = [alert(1, SignalClass::Fire, 1).key, alert(2, SignalClass::Fire, Alert::SUMMARY).key];
+        assert_eq!(found, [(keys[0].as_str(), AlarmId(1)), (keys[1].as_str(), AlarmId(2))]);
     }
 }

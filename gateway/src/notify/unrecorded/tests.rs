@@ -78,22 +78,31 @@ fn to_record(unrecorded: &Unrecorded, ms: u64) -> Vec<Outcome> {
 /// A fire whose commit is done.
 fn committed(unrecorded: &Unrecorded, alarm: u64) {
     unrecorded.committing(vec![fire(alarm)]);
-    unrecorded.committed([fire(alarm).alert.key.as_str()]);
+    unrecorded.committed([fire(alarm).alert.key.as_str()], &BTreeMap::new());
+}
+
+fn fresh(unrecorded: &Unrecorded, channel: &str) -> Vec<u64> {
+    unrecorded.take_fresh(channel).iter().map(|row| row.alert.alarm.0).collect()
 }
 
 #[test]
-fn a_fire_waits_for_its_commit_and_is_then_told_once() {
+fn what_is_stored_is_handed_to_its_channel_once_worst_class_first() {
     let unrecorded = Unrecorded::default();
-    unrecorded.committing(vec![fire(1)]);
-    assert!(due(&unrecorded, 0).is_empty(), "it is not on disk");
-    assert!(unrecorded.holds(&fire(1).alert.key), "nobody else takes it from the outbox");
-    unrecorded.committed([fire(1).alert.key.as_str(), "of another commit"]);
-    assert_eq!(due(&unrecorded, 0), [1]);
-    unrecorded.fly(&fire(1).alert.key);
-    unrecorded.told(fire(1), AT, taken());
-    assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
-    unrecorded.recorded(&fire(1).alert.key);
-    assert!(unrecorded.is_empty());
+    let rows =
+        vec![row(1, SignalClass::Trouble, "hook"), fire(10), row(3, SignalClass::Fire, "sms"), fire(2)];
+    let keys: Vec<String> = rows.iter().map(|row| row.alert.key.clone()).collect();
+    unrecorded.committing(rows);
+    assert_eq!((fresh(&unrecorded, "hook"), due(&unrecorded, 0)), (vec![], vec![]), "it is not on disk");
+    assert!(keys.iter().all(|key| unrecorded.holds(key)), "nobody else takes it from the outbox");
+    let changed = unrecorded.changed();
+    unrecorded.committed(keys.iter().map(String::as_str).chain(["of another commit"]), &BTreeMap::new());
+    assert!(changed.has_changed().expect("it is ours"));
+    assert_eq!(due(&unrecorded, 0), [0_u64; 0], "it is the page's, in its order");
+    assert_eq!(fresh(&unrecorded, "hook"), [2, 10, 1]);
+    assert_eq!((fresh(&unrecorded, "hook"), fresh(&unrecorded, "sms")), (vec![], vec![3]));
+    assert!(unrecorded.is_empty(), "whoever took it holds it");
+    unrecorded.told(fire(2), AT, taken());
+    assert_eq!(to_record(&unrecorded, 0), [taken()]);
 }
 
 #[test]
@@ -102,7 +111,7 @@ fn a_fire_whose_commit_fails_is_told_from_memory_all_the_same() {
     unrecorded.committing(vec![fire(1)]);
     unrecorded.add(fire(1));
     assert_eq!(due(&unrecorded, 0), [1]);
-    unrecorded.committed([fire(1).alert.key.as_str()]);
+    unrecorded.committed([fire(1).alert.key.as_str()], &BTreeMap::new());
     unrecorded.fly(&fire(1).alert.key);
     unrecorded.told(fire(1), AT, taken());
     assert!(unrecorded.to_record("hook", Steady(0), MOST).is_empty(), "the outbox does not know it yet");
@@ -111,32 +120,27 @@ fn a_fire_whose_commit_fails_is_told_from_memory_all_the_same() {
 }
 
 #[test]
-fn what_cannot_go_at_once_is_left_to_the_outbox_and_said_so() {
-    let leave: [fn(&Unrecorded); 2] =
-        [|unrecorded| unrecorded.leave([fire(1)]), |unrecorded| unrecorded.withdraw(AlarmId(1))];
-    for leave in leave {
-        let unrecorded = Unrecorded::default();
-        let mut left = unrecorded.left_to_outbox();
-        committed(&unrecorded, 1);
-        assert!(!left.has_changed().unwrap());
-        leave(&unrecorded);
-        assert!(unrecorded.is_empty());
-        assert!(
-            left.has_changed().unwrap(),
-            "it is still pending in the outbox, which nobody would read again"
-        );
-        left.mark_unchanged();
-        unrecorded.leave([fire(2)]);
-        assert!(!left.has_changed().unwrap(), "that was never here");
-    }
+fn what_is_answered_before_anybody_took_it_is_left_to_the_outbox_and_said_so() {
+    let unrecorded = Unrecorded::default();
+    let mut left = unrecorded.left_to_outbox();
+    committed(&unrecorded, 1);
+    assert!(!left.has_changed().unwrap());
+    unrecorded.withdraw(AlarmId(1));
+    assert!(unrecorded.is_empty());
+    assert!(left.has_changed().unwrap(), "it may be pending in the outbox, which nobody would read again");
+    left.mark_unchanged();
+    unrecorded.withdraw(AlarmId(2));
+    assert!(!left.has_changed().unwrap(), "that was never here");
 }
 
 #[test]
-fn a_storm_comes_from_the_outbox() {
+fn there_is_room_for_so_many_and_the_rest_of_a_storm_comes_from_the_outbox() {
     let unrecorded = Unrecorded::default();
     assert!(unrecorded.has_room_for(FRESH_MAX) && !unrecorded.has_room_for(FRESH_MAX + 1));
     committed(&unrecorded, 1);
     assert!(!unrecorded.has_room_for(FRESH_MAX));
+    assert_eq!(fresh(&unrecorded, "hook"), [1]);
+    assert!(unrecorded.has_room_for(FRESH_MAX));
 }
 
 #[test]
@@ -167,11 +171,13 @@ fn what_was_told_before_it_was_stored_is_recorded_once_and_not_told_again() {
     unrecorded.add(fire(1));
     let key = attempt(&unrecorded, 0, taken());
     assert_eq!((due(&unrecorded, 1_000_000), to_record(&unrecorded, 1_000_000)), (vec![], vec![]));
-    assert_eq!(unrecorded.next_at("hook"), None, "there is nothing to do until the disk takes it");
+    let at = |unrecorded: &Unrecorded| (unrecorded.next_at("hook"), unrecorded.record_at("hook"));
+    assert_eq!(at(&unrecorded), (None, None), "there is nothing to do until the disk takes it");
     unrecorded.stored(&key);
     assert!(unrecorded.holds(&key), "the outbox's row is left alone");
-    assert_eq!(unrecorded.next_at("hook"), Some(Steady(0)));
+    assert_eq!(at(&unrecorded), (None, Some(Steady(0))));
     assert_eq!(to_record(&unrecorded, 0), [taken()]);
+    assert_eq!(at(&unrecorded), (None, None));
     assert!(to_record(&unrecorded, 0).is_empty(), "it is handed out once");
     unrecorded.recorded(&key);
     assert!(unrecorded.is_empty());
@@ -208,8 +214,8 @@ fn what_the_disk_does_not_take_is_recorded_later_and_not_told_again() {
     for outcome in [taken(), Outcome::GaveUp { error: "404".into() }] {
         unrecorded.told(fire(1), AT, outcome.clone()); // The outbox's row.
         assert_eq!(to_record(&unrecorded, 0), std::slice::from_ref(&outcome));
-        unrecorded.not_recorded(&fire(1).alert.key, AT, Steady(1_000));
-        assert_eq!(unrecorded.next_at("hook"), Some(Steady(1_000)));
+        unrecorded.not_recorded(&fire(1).alert.key, Steady(1_000));
+        assert_eq!(unrecorded.record_at("hook"), Some(Steady(1_000)));
         assert_eq!((to_record(&unrecorded, 999), due(&unrecorded, 999)), (vec![], vec![]));
         assert_eq!(to_record(&unrecorded, 1_000), [outcome]);
         unrecorded.recorded(&fire(1).alert.key);
@@ -221,7 +227,7 @@ fn a_failure_the_disk_does_not_take_is_tried_again_from_memory() {
     let unrecorded = Unrecorded::default();
     unrecorded.told(fire(1), AT, again_at(500));
     assert_eq!(to_record(&unrecorded, 0), [again_at(500)]);
-    unrecorded.not_recorded(&fire(1).alert.key, AT, Steady(1_000));
+    unrecorded.not_recorded(&fire(1).alert.key, Steady(1_000));
     assert!(unrecorded.holds(&fire(1).alert.key));
     assert_eq!((due(&unrecorded, 499), due(&unrecorded, 500)), (vec![], vec![1]));
 }
@@ -245,7 +251,7 @@ fn what_was_answered_while_it_was_on_its_way_is_not_tried_again() {
     assert_eq!(due(&unrecorded, 1_000_000), [0_u64; 0], "somebody has it in hand");
     unrecorded.stored(&fire(1).alert.key);
     assert_eq!(to_record(&unrecorded, 0), [again_at(500)], "the attempt was made all the same");
-    unrecorded.not_recorded(&fire(1).alert.key, AT, Steady(1_000));
+    unrecorded.not_recorded(&fire(1).alert.key, Steady(1_000));
     assert_eq!(due(&unrecorded, 1_000_000), [0_u64; 0]);
     assert_eq!(to_record(&unrecorded, 1_000).len(), 1);
     unrecorded.recorded(&fire(1).alert.key);
@@ -323,7 +329,7 @@ proptest! {
                         prop_assert!(stored.iter().any(|&alarm| fire(alarm).alert.key == told.key));
                         match works {
                             true => unrecorded.recorded(&told.key),
-                            false => unrecorded.not_recorded(&told.key, AT, Steady(10)),
+                            false => unrecorded.not_recorded(&told.key, Steady(10)),
                         }
                     }
                 }
@@ -367,7 +373,7 @@ fn a_hand_over_that_the_disk_does_not_take_is_told_all_the_same() {
     let key = fire(1).alert.key;
     assert!(unrecorded.due("sms", Steady(0), MOST).is_empty(), "the outbox will have it");
     assert_eq!(unrecorded.to_record("hook", Steady(0), MOST).len(), 1);
-    unrecorded.not_recorded(&key, AT, Steady(1_000));
+    unrecorded.not_recorded(&key, Steady(1_000));
     assert_eq!(unrecorded.due("sms", Steady(0), MOST).len(), 1);
     unrecorded.withdraw(AlarmId(1));
     assert!(unrecorded.due("sms", Steady(0), MOST).is_empty(), "somebody has answered");

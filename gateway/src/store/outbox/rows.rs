@@ -4,9 +4,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::receipts::Receipts;
-use super::{Attempt, Outcome, Row, add, handed_on, line};
+use super::{Attempt, Line, Outcome, Row, ToRecord, add, handed_on, line};
 use crate::card::Card;
-use crate::model::{AlarmId, Alert, Entry};
+use crate::model::{AlarmId, Alert};
 use crate::store::writer::Writing;
 use crate::store::{Problem, StoreError, alarms, int, record, unint};
 use crate::units::{Steady, Timestamp};
@@ -31,12 +31,13 @@ fn alert(row: &rusqlite::Row<'_>) -> Result<Alert, Problem> {
 }
 
 /// Worst class first, then oldest first, which is the order of the index `outbox_pending`; `+` keeps SQLite from taking another and sorting.
-/// A row whose alarm is damaged is logged and left for whoever repairs it. Also whether the limit was reached.
+/// A row whose alarm is damaged is logged and left for whoever repairs it. Also whether there are more than were asked for.
 pub fn due(
     connection: &Connection,
     channel: &str,
     now: Steady,
-    limit: u32,
+    limit: usize,
+    in_hand: impl Fn(&str) -> bool,
 ) -> Result<(Vec<Row>, bool), Problem> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
@@ -44,12 +45,17 @@ pub fn due(
         ", outbox.id, outbox.attempts, alarms.record, cards.record
          FROM outbox JOIN alarms ON alarms.id = outbox.alarm LEFT JOIN cards ON cards.alarm = outbox.alarm
          WHERE outbox.state = 'pending' AND outbox.channel = ?1 AND +outbox.next_at <= ?2
-         ORDER BY outbox.class, outbox.id LIMIT ?3"
+         ORDER BY outbox.class, outbox.id"
     ))?;
-    let mut rows = statement.query(params![channel, int(now.0), limit])?;
-    let (mut due, mut seen) = (Vec::new(), 0);
+    let mut rows = statement.query(params![channel, int(now.0)])?;
+    let mut due = Vec::new();
     while let Some(row) = rows.next()? {
-        seen += 1;
+        if in_hand(record::text(row.get_ref(0)?)) {
+            continue;
+        }
+        if due.len() == limit {
+            return Ok((due, true));
+        }
         let alert = alert(row)?;
         match alarms::alarm(alert.alarm, record::text(row.get_ref(9)?)) {
             Ok(alarm) => due.push(Row {
@@ -62,7 +68,7 @@ pub fn due(
             Err(damage) => tracing::error!(%damage, key = alert.key, "cannot tell anybody about this alarm"),
         }
     }
-    Ok((due, seen == limit))
+    Ok((due, false))
 }
 
 /// A card that cannot be read must not keep anybody from being told.
@@ -119,33 +125,69 @@ fn outcome(
     }
 }
 
-pub fn with_key(connection: &Connection, key: &str) -> Result<u64, Problem> {
-    let row = connection
-        .prepare_cached("SELECT id FROM outbox WHERE key = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()?;
-    Ok(unint(row.ok_or_else(|| StoreError::Damaged(format!("there is no alert `{key}` in the outbox")))?))
+/// Adds the attempt, counts it on its row, ends or postpones that, and writes the line of a final outcome. A row that was withdrawn while it was being sent
+/// stays withdrawn, unless it was delivered after all.
+pub fn record(
+    writing: &mut Writing<'_>,
+    attempt: &ToRecord,
+    lines: &mut alarms::Lines<'_>,
+) -> Result<Line, Problem> {
+    let ToRecord { key, at, outcome } = attempt;
+    let (row, number, alert) = count(writing.connection, key, outcome)?;
+    add_attempt(writing.connection, row, number, *at, outcome)?;
+    const GIVE_UP: &str = "UPDATE outbox SET state = 'given_up' WHERE id = ?1 AND state = 'pending'";
+    match outcome {
+        Outcome::Delivered { .. } => (),
+        Outcome::Retry { next_at, .. } => {
+            writing
+                .connection
+                .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?
+                .execute([row, int(next_at.0)])?;
+        }
+        Outcome::GaveUp { .. } => {
+            writing.connection.prepare_cached(GIVE_UP)?.execute([row])?;
+        }
+        Outcome::HandedOn { to, .. } => {
+            // Nobody takes over what was answered meanwhile.
+            if 0 < writing.connection.prepare_cached(GIVE_UP)?.execute([row])? {
+                add(writing.connection, &handed_on(&alert, to))?;
+                writing.news.outbox = true;
+            }
+        }
+    }
+    let Some(entry) = line(&alert, *at, outcome) else { return Ok(None) };
+    Ok(Some((lines.add(&entry)?, entry)))
 }
 
-/// Adds the attempt and counts it on its row.
-pub fn record_attempt(
+/// One attempt more on the row, which ends with a delivery: its id, the number of the attempt, and the alert.
+fn count(connection: &Connection, key: &str, outcome: &Outcome) -> Result<(i64, u32, Alert), Problem> {
+    let sql = match outcome {
+        Outcome::Delivered { .. } => concat!(
+            "UPDATE outbox SET attempts = attempts + 1, state = 'delivered' WHERE key = ?1 RETURNING ",
+            alert_columns!(),
+            ", id, attempts"
+        ),
+        Outcome::Retry { .. } | Outcome::GaveUp { .. } | Outcome::HandedOn { .. } => concat!(
+            "UPDATE outbox SET attempts = attempts + 1 WHERE key = ?1 RETURNING ",
+            alert_columns!(),
+            ", id, attempts"
+        ),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([key], |row| Ok((row.get(7)?, row.get(8)?, alert(row)))).optional()?;
+    let Some((row, number, alert)) = found else {
+        return Err(StoreError::Damaged(format!("there is no alert `{key}` in the outbox")).into());
+    };
+    Ok((row, number, alert?))
+}
+
+fn add_attempt(
     connection: &Connection,
-    row: u64,
+    row: i64,
+    number: u32,
     at: Timestamp,
     outcome: &Outcome,
-) -> Result<Alert, Problem> {
-    let mut statement = connection.prepare_cached(concat!(
-        "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 RETURNING ",
-        alert_columns!(),
-        ", attempts"
-    ))?;
-    let found = statement
-        .query_row([int(row)], |row| Ok(alert(row).map(|alert| (alert, row.get::<_, u32>(7)))))
-        .optional()?;
-    let Some(found) = found else {
-        return Err(StoreError::Damaged(format!("there is no row {row} in the outbox")).into());
-    };
-    let (alert, number) = found?;
+) -> rusqlite::Result<()> {
     let (word, detail, next_at) = match outcome {
         Outcome::Delivered { receipt, .. } => ("delivered", receipt, None),
         Outcome::Retry { error, next_at } => ("retry", error, Some(int(next_at.0))),
@@ -162,43 +204,6 @@ pub fn record_attempt(
             "INSERT INTO attempts (row, number, at, outcome, detail, next_at, provider_id, handed_to)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![int(row), number?, at.0, word, detail, next_at, id, to])?;
-    Ok(alert)
-}
-
-/// Ends or postpones the row, and writes the line of a final outcome. A row that was withdrawn while it was being sent stays
-/// withdrawn, unless it was delivered after all.
-pub fn finish(
-    writing: &mut Writing<'_>,
-    row: u64,
-    alert: &Alert,
-    at: Timestamp,
-    outcome: &Outcome,
-) -> Result<Option<(u64, Entry)>, Problem> {
-    let (connection, row) = (writing.connection, int(row));
-    const GIVE_UP: &str = "UPDATE outbox SET state = 'given_up' WHERE id = ?1 AND state = 'pending'";
-    match outcome {
-        Outcome::Delivered { .. } => {
-            connection
-                .prepare_cached("UPDATE outbox SET state = 'delivered' WHERE id = ?1")?
-                .execute([row])?;
-        }
-        Outcome::Retry { next_at, .. } => {
-            connection
-                .prepare_cached("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND state = 'pending'")?
-                .execute([row, int(next_at.0)])?;
-        }
-        Outcome::GaveUp { .. } => {
-            connection.prepare_cached(GIVE_UP)?.execute([row])?;
-        }
-        Outcome::HandedOn { to, .. } => {
-            // Nobody takes over what was answered meanwhile.
-            if 0 < connection.prepare_cached(GIVE_UP)?.execute([row])? {
-                add(connection, &handed_on(alert, to))?;
-                writing.news.outbox = true;
-            }
-        }
-    }
-    let Some(entry) = line(alert, at, outcome) else { return Ok(None) };
-    Ok(Some((alarms::add_entry(connection, &entry)?, entry)))
+        .execute(params![row, number, at.0, word, detail, next_at, id, to])?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::audit::Search;
 use crate::store::chain::{Chain, Verdict};
-use crate::store::outbox::Outcome;
+use crate::store::outbox::{Outcome, ToRecord};
 
 fn line(n: u64, who: &str, what: &str, target: &str) -> Audit {
     Audit {
@@ -114,7 +114,8 @@ async fn one_search_tells_who_knew_what_and_did_what() {
     let effects = vec![raised(1, SignalClass::Fire), Effect::Tell(told.clone())];
     store.commit(&Commit { effects, ..Commit::default() }).await.unwrap();
     let receipt = Outcome::Delivered { receipt: "204".into(), id: None };
-    store.attempted(&told.key, moment(2).wall, receipt).await.unwrap();
+    let attempt = ToRecord { key: told.key.clone(), at: moment(2).wall, outcome: receipt };
+    store.attempted(vec![attempt]).await.unwrap();
     let acknowledged =
         Entry { who: Some("wang-li".into()), at: moment(3).wall, ..entry(1, What::Acknowledged) };
     let effects = vec![Effect::Alarm(Box::new(alarm(1, SignalClass::Fire)), acknowledged)];

@@ -80,7 +80,7 @@ async fn nothing_is_lost(place: &Place, answered: u64) -> u64 {
     let batches = store.batches_after(0, usize::MAX).await.unwrap();
     assert_eq!(batches, (1..=last).map(batch).collect::<Vec<_>>());
     // Batch, alarm and alert are there together or not at all.
-    assert_eq!(store.due("hook", Steady(0), 10_000).await.unwrap().rows.len() as u64, last);
+    assert_eq!(store.due("hook", Steady(0), 10_000, |_: &str| false).await.unwrap().rows.len() as u64, last);
     assert_eq!(store.alarm(AlarmId(last + 1)).await.unwrap(), None);
     let mut points = 0;
     for device in 0..7 {

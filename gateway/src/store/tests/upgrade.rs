@@ -58,7 +58,10 @@ async fn check(store: &Store, recovered: &Recovered) {
     assert_eq!(store.load_registry().await.unwrap(), people());
     assert_eq!(store.alarm(AlarmId(1)).await.unwrap(), Some(alarm(1, SignalClass::Fire)));
     assert_eq!(store.entries(AlarmId(1)).await.unwrap().len(), 1);
-    assert_eq!(store.due("hook", Steady(0), 9).await.unwrap().rows[0].alert, alert(1, SignalClass::Fire, 1));
+    assert_eq!(
+        store.due("hook", Steady(0), 9, |_: &str| false).await.unwrap().rows[0].alert,
+        alert(1, SignalClass::Fire, 1)
+    );
     assert!(store.is_case(vec!["wang-li".into()], AlarmId(1)).await.unwrap(), "he was called for it");
     assert_eq!(store.cursor("influx").await.unwrap(), 12);
     assert_eq!(store.dead_letters(None, 9).await.unwrap()[0].1, letter(1));

@@ -59,8 +59,8 @@ const STALL_MESSAGES: usize = 8;
 const STALL_PAUSES: u32 = 6;
 const STALL_SHORTEST: Duration = Duration::from_millis(3);
 const STALL_LONGEST: Duration = Duration::from_millis(30);
-/// A snapshot of the engine is taken after this many events or this long, so that a restart replays no more.
-const SNAPSHOT_EVENTS: usize = 200_000;
+/// A snapshot of the engine is taken after this many events or this long, so that a restart replays no more. A city's is large, and a fire waits while it is taken and written, so not oftener.
+const SNAPSHOT_EVENTS: usize = 1_000_000;
 const SNAPSHOT_AFTER: Duration = Duration::from_secs(300);
 const CHANGED: &str = "设备行为突变 behaves otherwise than it did,";
 const MANY_CHANGED: &str = "设备行为突变 many devices behave otherwise than they did, within an hour: look for what they have in common";

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-pub use cameras::{Camera, CameraEvent, CameraMaker, Onvif};
+pub use cameras::{Camera, CameraEvent, CameraLogin, CameraMaker, Onvif};
 pub use influx::{Influx, InfluxSender};
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole, load_with_rules};
 pub use modbus::{Bus, NumberType, Parity, Register, Serial, Table, Unit, WordOrder};

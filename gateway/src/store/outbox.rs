@@ -20,7 +20,6 @@ use crate::units::{Steady, Timestamp};
 /// One alert to send, with the alarm as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    pub id: u64,
     pub alert: Alert,
     /// Boxed, because rows are moved whenever it is looked at which of them go next.
     pub alarm: Box<Alarm>,

@@ -4,7 +4,6 @@
 //! somebody sets the date. [`Steady`] only moves forward and is what every timer in the engine runs on; it survives a
 //! restart because the journal stores it. [`Now`] is one reading of both. Only `clock.rs` makes one from the system.
 
-mod rfc3339;
 pub mod zone;
 
 use std::fmt;
@@ -42,8 +41,7 @@ impl Timestamp {
 
     /// From RFC 3339 text such as `2026-11-23T03:00:00.5+08:00`; an offset is required.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let any = || text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()));
-        rfc3339::usual(text).or_else(any)
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
     }
 
     /// RFC 3339 in UTC with milliseconds, the form used in the API, the log and webhooks.

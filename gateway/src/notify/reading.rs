@@ -106,7 +106,7 @@ mod tests {
     use crate::store::tests::{alarm, alert};
 
     fn row(n: u64, class: SignalClass) -> Row {
-        Row { id: n, alert: alert(n, class, 1), alarm: Box::new(alarm(n, class)), attempts: 0, card: None }
+        Row { alert: alert(n, class, 1), alarm: Box::new(alarm(n, class)), attempts: 0, card: None }
     }
 
     fn page(rows: impl IntoIterator<Item = Row>, more: bool) -> Page {

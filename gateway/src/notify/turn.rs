@@ -195,7 +195,7 @@ mod tests {
 
     fn row(n: u64, class: SignalClass, person: &str) -> Row {
         let alert = Alert { person: Some(person.into()), ..alert(n, class, 1) };
-        Row { id: n, alert, alarm: Box::new(alarm(n, class)), attempts: 0, card: None }
+        Row { alert, alarm: Box::new(alarm(n, class)), attempts: 0, card: None }
     }
 
     fn rows(class: SignalClass, numbers: std::ops::Range<u64>, person: &str) -> VecDeque<Row> {

@@ -330,7 +330,6 @@ impl Alerts {
 fn next_row(row: &Row, outcome: &Outcome) -> Option<Row> {
     match outcome {
         Outcome::HandedOn { to, .. } => Some(Row {
-            id: 0,
             alert: handed_on(&row.alert, to),
             alarm: row.alarm.clone(),
             attempts: 0,

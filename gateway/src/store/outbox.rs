@@ -20,7 +20,6 @@ use crate::units::{Steady, Timestamp};
 /// One alert to send, with the alarm as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    pub id: u64,
     pub alert: Alert,
     /// Boxed, because rows are moved whenever it is looked at which of them go next.
     pub alarm: Box<Alarm>,
@@ -98,7 +97,7 @@ impl Store {
             let (rows, more) = rows::due(connection, &channel, now, limit, in_hand)?;
             let next_at: Option<i64> = connection
                 .prepare_cached(
-                    "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND channel = ?1 AND next_at > ?2",
+                    "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND next_at > 0 AND channel = ?1 AND next_at > ?2",
                 )?
                 .query_row(params![channel, int(now.0)], |row| row.get(0))?;
             Ok(Due { rows, more, next_at: next_at.map(|at| Steady(unint(at))) })

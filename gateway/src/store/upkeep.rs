@@ -1,11 +1,9 @@
-//! What the writer clears away between commits: batches and history beyond the limits, and a WAL that has grown.
+//! What the writer clears away between commits: batches and history beyond the limits.
 //!
 //! Each step is small, so that a fire never waits long behind it; when there is more to do the next commit is followed by the next step. Ages
 //! are measured on the steady clock: a wall clock that jumps to next year must not empty the store. Batches after the older of the
 //! two kept engine snapshots stay whatever the limits say, all of them as long as there is no snapshot: a restart needs them.
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -19,8 +17,6 @@ use crate::units::Millis;
 const STEP_ROWS_MAX: usize = 200;
 const EVERY_COMMITS: u32 = 256;
 const EVERY: Duration = Duration::from_secs(30);
-/// A WAL larger than this is emptied as soon as no reader needs it.
-const WAL_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Default)]
 pub struct Upkeep {
@@ -61,7 +57,6 @@ pub fn step(connection: &mut Connection, limits: &Limits) -> rusqlite::Result<bo
         attachments::clear(&transaction, now, limits.attachments)?; // So few come that one step keeps up.
     }
     transaction.commit()?;
-    empty_wal(connection)?;
     Ok(batches == STEP_ROWS_MAX || pieces >= STEP_ROWS_MAX)
 }
 
@@ -130,17 +125,4 @@ fn drop_history(connection: &Connection, limits: &Limits) -> rusqlite::Result<us
 
 fn days(days: u32) -> i64 {
     super::int(Millis::from_secs(u64::from(days) * 24 * 3600).0)
-}
-
-/// Never waits for a reader: when one is in the way, it happens next time.
-fn empty_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let wal = connection.path().map(|path| super::file::wal(Path::new(path)));
-    let bytes = wal.and_then(|wal| fs::metadata(wal).ok()).map_or(0, |data| data.len());
-    if bytes > WAL_BYTES_MAX {
-        connection.busy_timeout(Duration::ZERO)?;
-        let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
-        connection.busy_timeout(super::file::BUSY_WAIT)?;
-        emptied?;
-    }
-    Ok(())
 }

@@ -52,7 +52,6 @@ pub fn alerts(commit: &Commit) -> Vec<Row> {
     for effect in &commit.effects {
         match effect {
             Effect::Tell(alert) => rows.extend(alarms.get(&alert.alarm).map(|&alarm| Row {
-                id: 0,
                 alert: alert.clone(),
                 alarm: alarm.clone(),
                 attempts: 0,

@@ -42,7 +42,7 @@ fn row(alarm: u64, class: SignalClass, channel: &str) -> Row {
         handling: Default::default(),
         ladder: None,
     };
-    Row { id: 0, alert, alarm: Box::new(alarm), attempts: 0, card: None }
+    Row { alert, alarm: Box::new(alarm), attempts: 0, card: None }
 }
 
 fn fire(alarm: u64) -> Row {

@@ -42,7 +42,7 @@ pub fn due(
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         alert_columns!(),
-        ", outbox.id, outbox.attempts, alarms.record, cards.record
+        ", outbox.attempts, alarms.record, cards.record
          FROM outbox JOIN alarms ON alarms.id = outbox.alarm LEFT JOIN cards ON cards.alarm = outbox.alarm
          WHERE outbox.state = 'pending' AND outbox.channel = ?1 AND +outbox.next_at <= ?2
          ORDER BY outbox.class, outbox.id"
@@ -57,11 +57,10 @@ pub fn due(
             return Ok((due, true));
         }
         let alert = alert(row)?;
-        match alarms::alarm(alert.alarm, record::text(row.get_ref(9)?)) {
+        match alarms::alarm(alert.alarm, record::text(row.get_ref(8)?)) {
             Ok(alarm) => due.push(Row {
-                id: unint(row.get(7)?),
-                attempts: row.get(8)?,
-                card: card(row.get_ref(10)?, alarm.id),
+                attempts: row.get(7)?,
+                card: card(row.get_ref(9)?, alarm.id),
                 alert,
                 alarm: Box::new(alarm),
             }),

@@ -68,7 +68,7 @@ mod tests {
             name: String::new(),
             // The last one has taken over the address of the first, which is out of service.
             address: format!("native:{}", number % 999),
-            cells: Vec::new(),
+            cells: [].into(),
             place: String::new(),
             position: None,
             silent_after: None,

@@ -127,7 +127,7 @@ impl Store {
         .await
     }
 
-    /// Who was to be told of which alarm when, newest first, and whether there are more than `most`.
+    /// Who was to be told of which alarm when, newest first, and whether there are more than `most`. Numbers are given in the order of time, as in [`Store::alarms_between`].
     pub async fn told_between(
         &self,
         from: Timestamp,
@@ -135,21 +135,23 @@ impl Store {
         most: u32,
     ) -> Result<(Vec<Told>, bool), StoreError> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT person, alarm, at FROM outbox WHERE ?1 <= at AND at < ?2 AND person IS NOT NULL
-                 ORDER BY at DESC LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![from.0, to.0, i64::from(most) + 1], |row| {
-                Ok(Told {
-                    person: row.get(0)?,
-                    alarm: AlarmId(unint(row.get(1)?)),
-                    at: Timestamp(row.get(2)?),
-                })
-            })?;
-            let mut told: Vec<Told> = rows.collect::<Result<_, _>>()?;
-            let cut = told.len() > most as usize;
-            told.truncate(most as usize);
-            Ok((told, cut))
+            let mut statement =
+                connection.prepare_cached("SELECT person, alarm, at FROM outbox ORDER BY id DESC")?;
+            let mut rows = statement.query(())?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let at = Timestamp(row.get(2)?);
+                if at < from {
+                    break;
+                }
+                let person: Option<String> = row.get(0)?;
+                let Some(person) = person.filter(|_| at < to) else { continue };
+                if found.len() == most as usize {
+                    return Ok((found, true));
+                }
+                found.push(Told { person, alarm: AlarmId(unint(row.get(1)?)), at });
+            }
+            Ok((found, false))
         })
         .await
     }

@@ -97,7 +97,7 @@ impl Store {
             let (rows, more) = rows::due(connection, &channel, now, limit, in_hand)?;
             let next_at: Option<i64> = connection
                 .prepare_cached(
-                    "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND channel = ?1 AND next_at > ?2",
+                    "SELECT min(next_at) FROM outbox WHERE state = 'pending' AND next_at > 0 AND channel = ?1 AND next_at > ?2",
                 )?
                 .query_row(params![channel, int(now.0)], |row| row.get(0))?;
             Ok(Due { rows, more, next_at: next_at.map(|at| Steady(unint(at))) })

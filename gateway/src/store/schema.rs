@@ -371,6 +371,12 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX orders_open ON orders (until, device) WHERE open = 1;
     CREATE INDEX cases_by_alarm ON cases (alarm);
     ",
+    // 15: an alert touches two indices fewer: only those that wait for another try are found by when that is, and alerts of a time by their numbers.
+    "
+    DROP INDEX outbox_by_at;
+    DROP INDEX outbox_waiting;
+    CREATE INDEX outbox_waiting ON outbox (channel, next_at) WHERE state = 'pending' AND next_at > 0;
+    ",
 ];
 
 /// Those whom an alarm was handed to, and those who were called for it. Taken again it adds those that are missing, as after a salvage.

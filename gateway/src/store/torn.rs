@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use super::checkpoint::FILLER;
+
 /// What stands behind the last commit that can be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Torn {
@@ -27,6 +29,9 @@ pub fn look(wal: &Path) -> Option<Torn> {
     let mut log = BufReader::with_capacity(1 << 20, file);
     let mut header = [0; HEADER];
     log.read_exact(&mut header).ok()?;
+    if header.iter().all(|&byte| byte == FILLER) {
+        return None; // Nothing was ever written to it.
+    }
     let big_endian = word(&header, 0) & 1 == 1;
     let page = word(&header, 8) as usize;
     let mut sum = checksum((0, 0), &header[..24], big_endian);

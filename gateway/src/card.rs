@@ -247,17 +247,17 @@ fn hydrants(
     let found = nearest(spot, registry, &[DeviceKind::Hydrant]);
     let hydrant = |(metres, device): (Option<u32>, &crate::grid::Device)| {
         let seen = live(device.ix);
-        let latest = seen.latest.iter().find(|latest| latest.value.metric == Metric::PRESSURE);
-        let pressure = latest.map(|latest| latest.value.value);
+        let latest = seen.latest.iter().find(|latest| latest.metric == Metric::PRESSURE);
+        let pressure = latest.map(|latest| latest.value);
         let mark = match latest {
             None => PressureMark::Unknown,
             Some(latest) if STALE < now.since(latest.received) => PressureMark::Stale,
-            Some(latest) if latest.value.value < PRESSURE_VERY_LOW_KPA => PressureMark::VeryLow,
-            Some(latest) if latest.value.value < PRESSURE_LOW_KPA => PressureMark::Low,
+            Some(latest) if latest.value < PRESSURE_VERY_LOW_KPA => PressureMark::VeryLow,
+            Some(latest) if latest.value < PRESSURE_LOW_KPA => PressureMark::Low,
             Some(_) => PressureMark::Good,
         };
         let trend = latest.and_then(|latest| {
-            seen.pressure.as_ref().and_then(|trend| trend.per_minute(latest.time, latest.value.value))
+            seen.pressure.as_ref().and_then(|trend| trend.per_minute(latest.time, latest.value))
         });
         Hydrant {
             id: device.id.clone(),

@@ -23,7 +23,7 @@ pub mod sound;
 pub mod team;
 pub mod vacancy;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 pub use absence::Absence;
@@ -69,8 +69,8 @@ pub struct Device {
     /// Where its messages come from, as the decoders name it: `native:SD-0312`, `z2m:zigbee2mqtt/kitchen`, `lora:24e124…`,
     /// `frigate:gate-east`, `modbus:hydrants-east/3`. Unique.
     pub address: String,
-    /// Codes of the cells it stands in, at most one per scheme; the first is its primary cell.
-    pub cells: Vec<String>,
+    /// Codes of the cells it stands in, at most one per scheme; the first is its primary cell. In a [`Registry`] devices that stand in the same cells share one list.
+    pub cells: Arc<[String]>,
     /// To the door, for the person who has to go there.
     pub place: String,
     /// Longitude and latitude in degrees (WGS 84).
@@ -92,7 +92,7 @@ impl Device {
             kind,
             name: String::new(),
             address,
-            cells: Vec::new(),
+            cells: Arc::default(),
             place: String::new(),
             position: None,
             silent_after: None,
@@ -166,13 +166,24 @@ pub struct Registry {
     landmarks: Landmarks,
 }
 
+/// Hundreds of thousands of devices stand in a few hundred cells.
+fn share_cells(devices: &mut [Device]) {
+    let mut known = HashSet::<Arc<[String]>>::new();
+    for device in devices {
+        match known.get(&device.cells) {
+            Some(cells) => device.cells = cells.clone(),
+            None => drop(known.insert(device.cells.clone())),
+        }
+    }
+}
+
 impl Registry {
     /// Rows are checked on import; what points nowhere here is left out.
     pub fn build(mut rows: Rows) -> Arc<Self> {
         // They stay for long and were read one by one, so each has room for more than it will ever hold.
         rows.devices.shrink_to_fit();
         plan::sort(&mut rows);
-        rows.devices.iter_mut().for_each(|device| device.cells.shrink_to_fit());
+        share_cells(&mut rows.devices);
         let cells_by_code: HashMap<_, _> =
             rows.cells.iter().map(|cell| (cell.code.clone(), cell.ix)).collect();
         let parents = rows
@@ -259,6 +270,11 @@ impl Registry {
     pub fn device_by_address(&self, address: &str) -> Option<DeviceIx> {
         let at = self.devices_by_address.find(address, |at| &self.rows.devices[at].address)?;
         Some(DeviceIx(at as u32)) // As its row says, at the price of one more miss of the caches.
+    }
+
+    /// These addresses are asked for next.
+    pub fn look_ahead<'a>(&'a self, addresses: impl IntoIterator<Item = &'a str>) {
+        self.devices_by_address.look_ahead(addresses, |at| &self.rows.devices[at].address);
     }
 
     /// The device in service with this address, and those behind it: `<address>/…`.

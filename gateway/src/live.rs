@@ -36,13 +36,15 @@ pub enum Change {
     Registry,
 }
 
-/// The newest value of one series.
+/// The newest value of one series. A city has two million of them: 32 bytes, with no [`Value`] in it, which has gaps of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latest {
-    pub value: Value,
+    pub metric: Metric,
+    pub quality: Quality,
+    pub freshness: Freshness,
+    pub value: f64,
     pub time: Timestamp,
     pub received: Timestamp,
-    pub freshness: Freshness,
 }
 
 #[derive(Clone, Default, Debug)]
@@ -53,8 +55,8 @@ pub struct DeviceNow {
     pub online: Option<bool>,
     /// Of its pressure, for a device that measures one.
     pub pressure: Option<Box<Trend>>,
-    /// The newest picture that is kept of it.
-    pub still: Option<StillRef>,
+    /// The newest picture that is kept of it; only cameras have one.
+    pub still: Option<Box<StillRef>>,
 }
 
 /// A picture in the store.
@@ -78,13 +80,13 @@ impl DeviceNow {
         if self.latest.is_empty() {
             self.latest.reserve_exact(report.values.len()); // It mostly goes on as it begins, and there are hundreds of thousands.
         }
-        for &value in &report.values {
-            let new =
-                Latest { value, time: report.time(), received: report.received, freshness: report.freshness };
-            if value.metric == Metric::PRESSURE && value.quality != Quality::Bad {
-                self.pressure.get_or_insert_default().take(new.time, value.value);
+        let (time, received, freshness) = (report.time(), report.received, report.freshness);
+        for &Value { metric, value, quality } in &report.values {
+            if metric == Metric::PRESSURE && quality != Quality::Bad {
+                self.pressure.get_or_insert_default().take(time, value);
             }
-            match self.latest.iter_mut().find(|latest| latest.value.metric == value.metric) {
+            let new = Latest { metric, quality, freshness, value, time, received };
+            match self.latest.iter_mut().find(|latest| latest.metric == metric) {
                 Some(old) if new.time < old.time => (),
                 Some(old) => *old = new,
                 None => self.latest.push(new),
@@ -167,8 +169,8 @@ impl Live {
             devices.resize_with(device.at() + 1, DeviceNow::default);
         }
         let now = &mut devices[device.at()].still;
-        if now.is_none_or(|known| known.number < still.number) {
-            *now = Some(still);
+        if now.as_ref().is_none_or(|known| known.number < still.number) {
+            *now = Some(Box::new(still));
         }
     }
 

@@ -51,7 +51,7 @@ pub fn registry(devices: usize) -> Arc<Registry> {
         kind: if is_hydrant(number) { DeviceKind::Hydrant } else { DeviceKind::SmokeDetector },
         name: String::new(),
         address: address(number),
-        cells: vec![cell_code(number)],
+        cells: [cell_code(number)].into(),
         place: format!("{}栋{}01", number / 60, number % 60 / 2),
         position: None,
         silent_after: None,

@@ -26,7 +26,7 @@ fn registry() -> Arc<Registry> {
         kind,
         name: kind.name().into(),
         address: format!("native:{ix}"),
-        cells: vec!["一格".into()],
+        cells: ["一格".into()].into(),
         place: String::new(),
         position: None,
         silent_after: None,

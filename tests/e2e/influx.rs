@@ -44,7 +44,7 @@ fn registry() -> Arc<Registry> {
         kind: kinds[n % kinds.len()],
         name: name.into(),
         address: format!("native:{n}"),
-        cells: vec!["3栋,2单元 = \"东\"".into(), "百户7".into()],
+        cells: ["3栋,2单元 = \"东\"".into(), "百户7".into()].into(),
         place: String::new(),
         position: None,
         silent_after: None,

@@ -115,7 +115,7 @@ fn device(ix: u32, id: &str, cells: &[String]) -> Device {
         kind: DeviceKind::SmokeDetector,
         name: String::new(),
         address: format!("native:{id}"),
-        cells: cells.to_vec(),
+        cells: cells.into(),
         place: String::new(),
         position: None,
         silent_after: None,

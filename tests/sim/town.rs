@@ -99,7 +99,8 @@ impl Town {
         match rng.u32(0..4) {
             0 => {
                 let device = rng.usize(0..rows.devices.len());
-                rows.devices[device].cells = vec![(*rng.choice(&["b1", "b2", "park"]).unwrap()).to_owned()];
+                rows.devices[device].cells =
+                    [(*rng.choice(&["b1", "b2", "park"]).unwrap()).to_owned()].into();
             }
             1 => rows.duties.retain(|_| rng.u32(0..4) != 0),
             2 => rows.duties = self.worlds[0].registry.rows().duties.clone(),
@@ -145,7 +146,7 @@ fn rows() -> Rows {
             kind: if detector { DeviceKind::SmokeDetector } else { DeviceKind::Hydrant },
             name: String::new(),
             address: format!("native:D-{ix}"),
-            cells: vec![["b1", "b2", "park"][ix as usize % 3].to_owned()],
+            cells: [["b1", "b2", "park"][ix as usize % 3].to_owned()].into(),
             place: "door".into(),
             position: None,
             silent_after: None,

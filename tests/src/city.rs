@@ -47,7 +47,7 @@ pub fn city() -> Rows {
             kind,
             name: format!("{number}"),
             address: format!("native:D-{number}"),
-            cells: vec![format!("C-{cell}")],
+            cells: [format!("C-{cell}")].into(),
             place: format!("{cell}格 {number}号"),
             position: Some([x + inside(31), y + inside(57)]),
             silent_after: Some(Millis::from_secs(3600)),

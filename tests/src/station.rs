@@ -431,7 +431,7 @@ pub fn neighbourhood() -> Rows {
         kind,
         name: format!("{id} 号设备"),
         address: format!("native:{id}"),
-        cells: vec![cell.into()],
+        cells: [cell.into()].into(),
         place: place.into(),
         position: None,
         silent_after: Some(Millis::from_secs(3600)),

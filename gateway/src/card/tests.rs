@@ -5,7 +5,7 @@ use crate::grid::dwellings::Help;
 use crate::grid::plan::Picture;
 use crate::grid::{Cell, Device, Pin, Rows};
 use crate::live::{Latest, StillRef, trend::Trend};
-use crate::model::{AlarmId, AlarmState, Freshness, Quality, Value};
+use crate::model::{AlarmId, AlarmState, Freshness, Quality};
 use crate::units::Steady;
 
 const NOW: Timestamp = Timestamp(1_795_402_800_000);
@@ -33,7 +33,7 @@ fn device(ix: u32, kind: DeviceKind, id: &str, place: &str, metres: Option<f64>)
         kind,
         name: id.into(),
         address: format!("native:{id}"),
-        cells: vec!["G1".into()],
+        cells: ["G1".into()].into(),
         place: place.into(),
         position: metres.map(|metres| [HERE[0] + degrees(metres), HERE[1]]),
         silent_after: None,
@@ -116,8 +116,8 @@ fn pressure(kpa: f64, age_s: i64, falls_kpa_per_min: f64) -> DeviceNow {
     let at = Timestamp(NOW.0 - age_s * 1_000);
     let mut trend = Trend::default();
     trend.take(Timestamp(at.0 - 120_000), kpa + 2.0 * falls_kpa_per_min);
-    let value = Value { metric: Metric::PRESSURE, value: kpa, quality: Quality::Good };
-    let latest = Latest { value, time: at, received: at, freshness: Freshness::Live };
+    let (quality, freshness) = (Quality::Good, Freshness::Live);
+    let latest = Latest { metric: Metric::PRESSURE, quality, freshness, value: kpa, time: at, received: at };
     DeviceNow { latest: vec![latest], pressure: Some(Box::new(trend)), ..DeviceNow::default() }
 }
 
@@ -131,7 +131,7 @@ fn a_card_has_the_door_the_people_and_the_water() {
     let live = |device: DeviceIx| match device.0 {
         3 => pressure(320.0, 5, 4.0),
         2 => pressure(95.0, 5, 0.0),
-        5 => DeviceNow { still: Some(StillRef { number: 17, at: NOW }), ..DeviceNow::default() },
+        5 => DeviceNow { still: Some(Box::new(StillRef { number: 17, at: NOW })), ..DeviceNow::default() },
         _ => DeviceNow::default(),
     };
     let alarms = [

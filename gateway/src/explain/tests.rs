@@ -14,7 +14,7 @@ fn device() -> Device {
         kind: DeviceKind::Hydrant,
         name: String::new(),
         address: "native:HY-1".into(),
-        cells: vec!["c".into()],
+        cells: ["c".into()].into(),
         place: String::new(),
         position: None,
         silent_after: None,

@@ -8,6 +8,7 @@
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use geo::{BooleanOps, BoundingRect, Contains, Coord, LineString, MultiPolygon, Point, Polygon};
 
@@ -15,7 +16,7 @@ use super::edit::{self, Refused};
 use super::import::bad_code;
 use super::locate::{SLIVER_M2, rings, shape, square_metres};
 use super::plan::Shows;
-use super::{Cell, Duty, Role, Rows, dwellings};
+use super::{Cell, Device, Duty, Role, Rows, dwellings};
 use crate::model::CellIx;
 use crate::units::Timestamp;
 
@@ -147,7 +148,10 @@ fn devices_follow(drawn: &mut Redrawn, old: &str, new: &str, ground: &MultiPolyg
         let there = device.position.map(|[x, y]| ground.contains(&Point::new(x, y)));
         nowhere += u32::from(there.is_none() && !device.retired);
         if there == Some(true) {
-            device.cells.iter_mut().filter(|cell| *cell == old).for_each(|cell| *cell = new.into());
+            Arc::make_mut(&mut device.cells)
+                .iter_mut()
+                .filter(|cell| *cell == old)
+                .for_each(|cell| *cell = new.into());
             drawn.lines.push(format!("~ device {}: {old} → {new}", device.id));
             let id = Some(device.id.clone());
             drawn.codes.push(CodeMove { from: old.into(), device: id, to: new.into() });
@@ -229,8 +233,9 @@ fn merge(drawn: &mut Redrawn, code: &str, others: &[String], now: Timestamp) -> 
         drawn.lines.push(format!("- cell {}", cell.code));
         drawn.codes.push(CodeMove { from: cell.code.clone(), device: None, to: code.into() });
     }
-    for device in &mut drawn.rows.devices {
-        for at in device.cells.iter_mut().filter(|cell| others.contains(cell.as_str())) {
+    let goes = |device: &&mut Device| device.cells.iter().any(|cell| others.contains(cell.as_str()));
+    for device in drawn.rows.devices.iter_mut().filter(goes) {
+        for at in Arc::make_mut(&mut device.cells).iter_mut().filter(|cell| others.contains(cell.as_str())) {
             drawn.lines.push(format!("~ device {}: {at} → {code}", device.id));
             *at = code.into();
         }

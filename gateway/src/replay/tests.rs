@@ -49,7 +49,7 @@ fn registry() -> Arc<Registry> {
         kind,
         name: String::new(),
         address: format!("native:{id}"),
-        cells: vec!["c".into()],
+        cells: ["c".into()].into(),
         place: String::new(),
         position: None,
         silent_after: None,

@@ -3,6 +3,7 @@
 //! May be written by another process beside the gateway, so the version is checked inside the writing transaction.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -224,7 +225,7 @@ pub(super) fn mend(connection: &Connection) -> rusqlite::Result<Vec<String>> {
             kind: DeviceKind::Other,
             name: "?".into(),
             address: format!("native:damaged-{place}"),
-            cells: Vec::new(),
+            cells: Arc::default(),
             place: String::new(),
             position: None,
             silent_after: None,

@@ -1,7 +1,8 @@
 //! Reports → InfluxDB line protocol. What a point looks like is promised in docs/influx.md; a change here is a change there.
 //!
-//! Pure. Measurement and tags, where people's texts are, are escaped by the influxdb-line-protocol crate, once a device; what no server reads back
-//! alike (line breaks and backslashes in tags) is replaced before it gets there. Fields are written here: they are the work of every line. A field's type is fixed by its metric, so it can never flip. Alarms are absent: only
+//! Pure. Tags, where people's texts are, are escaped by the influxdb-line-protocol crate, once a cell; what no server reads back
+//! alike (line breaks and backslashes in tags) is replaced before it gets there. Of a device's own only its id is in a line, which mostly needs no escaping, so nothing is kept for each of
+//! hundreds of thousands of devices. Fields are written here: they are the work of every line. A field's type is fixed by its metric, so it can never flip. Alarms are absent: only
 //! reports travel this way.
 
 use std::io::Write;
@@ -67,26 +68,36 @@ impl Lines {
     }
 }
 
-/// Turns batches into lines; remembers measurement and tags of each device until the registry changes.
+/// Turns batches into lines; remembers the tags of each cell until the registry changes.
 pub struct Encoder {
     station: String,
     reading_ids: bool,
     registry: Arc<Registry>,
-    /// `smoke_detector,station=…,cell=…,device=…` per device; empty until it is needed.
-    heads: Vec<Vec<u8>>,
+    /// By primary cell, the first for devices without one.
+    places: Vec<Place>,
+}
+
+/// What the lines of all devices in one place have in common.
+#[derive(Default)]
+struct Place {
+    /// Codes, as those devices have them.
+    cells: Arc<[String]>,
+    /// `,station=…,cell=…`; empty until it is needed.
+    tags: Vec<u8>,
 }
 
 impl Encoder {
     /// `reading_ids` adds a string field `reading` with the report's place in the journal, `r-<batch>-<event>`.
     pub fn new(station: &str, reading_ids: bool) -> Self {
-        Self { station: station.to_owned(), reading_ids, registry: Arc::default(), heads: Vec::new() }
+        Self { station: station.to_owned(), reading_ids, registry: Arc::default(), places: Vec::new() }
     }
 
     /// Appends one line for each report that has values. Returns the devices that are not in the registry.
     pub fn encode(&mut self, registry: &Arc<Registry>, batch: &Batch, lines: &mut Lines) -> Vec<DeviceIx> {
         if !Arc::ptr_eq(&self.registry, registry) {
             self.registry = registry.clone();
-            self.heads.clear();
+            self.places.clear();
+            self.places.resize_with(registry.cells().len() + 1, Place::default);
         }
         let mut unknown = Vec::new();
         for (number, event) in batch.events.iter().enumerate() {
@@ -98,18 +109,27 @@ impl Encoder {
                 unknown.push(report.device);
                 continue;
             };
-            if self.heads.len() <= report.device.at() {
-                self.heads.resize_with(report.device.at() + 1, Vec::new);
-            }
-            let head = &mut self.heads[report.device.at()];
-            if head.is_empty() {
-                *head = head_of(device, registry, &self.station);
-            }
-            lines.bytes.extend_from_slice(head);
+            self.write_head(device, &mut lines.bytes);
             self.write_fields(report, batch.seq, number, &mut lines.bytes);
             lines.ends.push(lines.bytes.len());
         }
         unknown
+    }
+
+    /// Measurement and tags, without the space before the fields.
+    fn write_head(&mut self, device: &Device, line: &mut Vec<u8>) {
+        let home = self.registry.home(device.ix).map_or(0, |cell| cell.at() + 1);
+        let place = &mut self.places[home];
+        // Devices of one cell may stand in different cells of another scheme.
+        if place.tags.is_empty() || !Arc::ptr_eq(&place.cells, &device.cells) {
+            *place = Place {
+                tags: tags_of(&device.cells, &self.registry, &self.station),
+                cells: device.cells.clone(),
+            };
+        }
+        line.extend_from_slice(device.kind.name().as_bytes());
+        line.extend_from_slice(&place.tags);
+        put_device(line, &device.id);
     }
 
     /// Nothing here needs escaping: names of metrics and our own words are letters, digits and `_`, which the tests hold to.
@@ -185,26 +205,37 @@ fn other_than_live(freshness: Freshness) -> Option<&'static str> {
     }
 }
 
-/// Measurement and tags, without the space before the fields.
-fn head_of(device: &Device, registry: &Registry, station: &str) -> Vec<u8> {
+/// `,cell=…` and one more for each further scheme, behind the station.
+fn tags_of(cells: &[String], registry: &Registry, station: &str) -> Vec<u8> {
     let mut tags = vec![("station".to_owned(), station.to_owned())];
-    let cells = device.cells.iter().filter_map(|code| registry.cell_by_code(code));
+    let cells = cells.iter().filter_map(|code| registry.cell_by_code(code));
     for (place, cell) in cells.enumerate() {
         let key = if place == 0 { "cell".to_owned() } else { format!("cell_{}", cell.scheme) };
         tags.push((key, registry.path(cell.ix)));
     }
-    tags.push(("device".to_owned(), device.id.clone()));
+    escaped(tags)
+}
 
-    let mut line = LineProtocolBuilder::new().measurement(device.kind.name());
+fn put_device(line: &mut Vec<u8>, id: &str) {
+    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte)) {
+        line.extend_from_slice(b",device=");
+        line.extend_from_slice(id.as_bytes());
+    } else {
+        line.extend(escaped([("device".to_owned(), id.to_owned())]));
+    }
+}
+
+/// Each with the comma before it.
+fn escaped(tags: impl IntoIterator<Item = (String, String)>) -> Vec<u8> {
+    let mut line = LineProtocolBuilder::new().measurement("m");
     for (key, value) in tags {
         let value = tag_text(&value);
         if !value.is_empty() {
             line = line.tag(&tag_text(&key), &value); // A tag without a value is a syntax error.
         }
     }
-    let mut head = line.field("f", true).close_line().build();
-    head.truncate(head.len() - " f=true\n".len());
-    head
+    let line = line.field("f", true).close_line().build();
+    line["m".len()..line.len() - " f=true\n".len()].to_vec()
 }
 
 /// What stays the same whichever server reads it: InfluxDB 1 and 2 keep a doubled backslash double, and one at the end swallows the next

@@ -9,7 +9,7 @@ fn town(limits: &str) -> Engine {
         ix: DeviceIx(ix),
         address: format!("native:{id}"),
         id,
-        cells: vec![cell.to_owned()],
+        cells: [cell.to_owned()].into(),
         ..of.clone()
     };
     let (detector, hydrant) = (rows.devices[KITCHEN.at()].clone(), rows.devices[HYDRANT.at()].clone());
@@ -211,7 +211,7 @@ fn street() -> Engine {
         ix: DeviceIx(ix),
         id: format!("d{ix}"),
         address: format!("native:d{ix}"),
-        cells: vec![if ix.is_multiple_of(2) { "b1" } else { "b2" }.to_owned()],
+        cells: [if ix.is_multiple_of(2) { "b1" } else { "b2" }.to_owned()].into(),
         ..detector.clone()
     };
     rows.devices = (0..14).map(like).collect();

@@ -96,7 +96,7 @@ fn engine() -> Engine {
         ix: DeviceIx(7),
         id: "hydrant-2".into(),
         address: "native:hydrant-2".into(),
-        cells: vec!["b2".into()],
+        cells: ["b2".into()].into(),
         ..rows.devices[HYDRANT.at()].clone()
     });
     let registry = Registry::build(rows);

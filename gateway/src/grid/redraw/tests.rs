@@ -31,7 +31,7 @@ fn device(ix: u32, cell: &str, place: &str, position: Option<[f64; 2]>) -> Devic
         kind: DeviceKind::SmokeDetector,
         name: String::new(),
         address: format!("native:D-{ix}"),
-        cells: vec![cell.into(), "OTHER".into()],
+        cells: [cell.into(), "OTHER".into()].into(),
         place: place.into(),
         position: position.map(|[x, y]| [118.9 + x / 1000.0, 32.1 + y / 1000.0]),
         silent_after: None,
@@ -124,7 +124,7 @@ fn what_stands_on_the_ground_goes_with_it() {
     assert_eq!(cells[2].ix, CellIx(2));
     let sizes: Vec<f64> = [0, 2].map(|at: usize| square_metres(&shape(&cells[at].polygons))).into();
     assert!((sizes[0] / sizes[1] - 1.0).abs() < 0.01, "{sizes:?}");
-    let at = |ix: usize| devices[ix].cells.clone();
+    let at = |ix: usize| devices[ix].cells.to_vec();
     assert_eq!(
         [at(0), at(1), at(2)],
         [["A", "OTHER"], ["A2", "OTHER"], ["A", "OTHER"]],
@@ -163,7 +163,7 @@ fn the_cell_that_goes_is_still_found_and_its_people_stay_responsible() {
     let Rows { cells, devices, duties, households, teams, .. } = &drawn.rows;
     assert_eq!((cells[0].polygons.len(), cells[0].retired, cells[1].retired), (1, false, true), "one piece");
     assert!(!cells[1].polygons.is_empty(), "an old alarm still finds its place");
-    assert_eq!(devices[3].cells, ["A", "OTHER"]);
+    assert_eq!(*devices[3].cells, ["A", "OTHER"]);
     assert!(plans(&drawn.rows).iter().all(|(_, cell)| *cell == "A"), "{:?}", drawn.rows.plans);
     let of_a: Vec<_> = duties
         .iter()

@@ -33,13 +33,13 @@ pub struct ValueView {
 
 impl ValueView {
     pub fn of(latest: &Latest) -> Self {
-        let spec = latest.value.metric.spec();
+        let spec = latest.metric.spec();
         Self {
             metric: spec.name.to_owned(),
-            value: latest.value.value,
+            value: latest.value,
             unit: spec.unit.to_owned(),
             flag: spec.flag,
-            quality: latest.value.quality,
+            quality: latest.quality,
             time: latest.time.rfc3339(),
             received: latest.received.rfc3339(),
             freshness: latest.freshness,
@@ -85,7 +85,7 @@ impl DeviceView {
             name: device.name.clone(),
             place: device.place.clone(),
             address: device.address.clone(),
-            cells: device.cells.clone(),
+            cells: device.cells.to_vec(),
             position: device.position,
             pin: registry.pin(&device.id).map(PinView::of),
             online: now.online,

@@ -4,7 +4,9 @@
 //! behind the journal, and after the next sealing it catches up from there; charts end a little before now until then. A chart looks through all points:
 //! a part that is complete is shared with it, so that the writer never waits behind it.
 
+use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::vec::IntoIter;
 
 use super::{Dot, NewBatch, Point, settle};
 use crate::units::{Millis, Steady};
@@ -196,16 +198,49 @@ impl Part {
 }
 
 impl Sealing {
-    /// All its points in order of series and time; of those with the same series and time only the one that came last.
-    pub fn in_order(self) -> Vec<Point> {
-        // The room for all at once: it is some megabytes, which the system would have to clear again each time that it grows.
-        let mut points = Vec::with_capacity(self.generation.points());
-        let Generation { complete, last, .. } = self.generation;
-        for part in complete.iter().map(Arc::as_ref).chain([&last]) {
-            let all = part.series.iter().zip(&part.dots);
-            points.extend(all.map(|(&series, &dot)| Point { series, dot }));
+    /// Sorts where the points stand, not the points: a quarter of the memory, and nothing beside it while sorting.
+    pub fn in_order(self) -> InOrder {
+        let Generation { mut complete, last, .. } = self.generation;
+        complete.push(Arc::new(last));
+        let places = (0..).zip(complete.iter().flat_map(|part| &part.series));
+        let mut order: Vec<(u64, u32)> = places.map(|(place, &series)| (series, place)).collect();
+        order.sort_unstable(); // By arrival within a series, which nearly always is by time.
+        let time = |place: u32| dot_at(&complete, place).time;
+        for series in order.chunk_by_mut(|(one, _), (other, _)| one == other) {
+            if !series.is_sorted_by_key(|&(_, place)| time(place)) {
+                series.sort_by_key(|&(_, place)| time(place)); // Stable: of the same, the last stays last.
+            }
         }
-        settle(&mut points);
+        InOrder { parts: complete, order: order.into_iter().peekable() }
+    }
+}
+
+fn dot_at(parts: &[Arc<Part>], place: u32) -> Dot {
+    let place = place as usize;
+    parts[place / PART_POINTS].dots[place % PART_POINTS]
+}
+
+/// What is to be sealed, in order of series and time.
+pub struct InOrder {
+    parts: Vec<Arc<Part>>,
+    /// Series, and place of the point among all.
+    order: Peekable<IntoIter<(u64, u32)>>,
+}
+
+impl InOrder {
+    /// The next of them, at most so many; none at the end. Of those with the same series and time only the one that came last.
+    pub fn next(&mut self, points_max: usize) -> Vec<Point> {
+        let mut points: Vec<Point> = Vec::with_capacity(points_max.min(self.order.len()));
+        while let Some((series, place)) = self.order.next() {
+            let dot = dot_at(&self.parts, place);
+            let next = self.order.peek().map(|&(series, place)| (series, dot_at(&self.parts, place).time));
+            if next != Some((series, dot.time)) {
+                points.push(Point { series, dot });
+            }
+            if points.len() == points_max {
+                break;
+            }
+        }
         points
     }
 }

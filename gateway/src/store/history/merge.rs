@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::ordered::{Ordered, Source};
 use super::runs::{self, Run};
-use super::seal::{Building, SLICE_POINTS, Slice};
+use super::seal::{Building, SLICE_POINTS};
 use super::{Key, Point};
 use crate::store::{Problem, Store, StoreError, readers};
 use crate::units::Millis;
@@ -125,7 +125,7 @@ impl Store {
         if points.is_empty() {
             self.end_merge(merge).await?;
         } else {
-            merge.to.add(self, Slice::whole(points)).await?;
+            merge.to.add(self, points).await?;
             *merging = Merging::Going(merge);
         }
         Ok(true)

@@ -3,9 +3,6 @@
 //! Done in slices, each one short transaction, so that a fire never waits long for the writer. The last one makes the run count and moves the cursor: a
 //! crash before it leaves a run that nobody reads, and the points are sealed once more.
 
-use std::ops::Range;
-use std::sync::Arc;
-
 use super::block::{Block, POINTS_MAX};
 use super::merge::Merging;
 use super::runs::{self, Run};
@@ -15,22 +12,6 @@ use crate::units::Steady;
 
 /// Most points of one transaction, some hundred kilobytes.
 pub const SLICE_POINTS: usize = 16 * POINTS_MAX;
-
-/// Some of the points that are put in order together; shared, for they are not small.
-pub struct Slice {
-    points: Arc<Vec<Point>>,
-    range: Range<usize>,
-}
-
-impl Slice {
-    pub fn whole(points: Vec<Point>) -> Self {
-        Self { range: 0..points.len(), points: Arc::new(points) }
-    }
-
-    fn all(&self) -> &[Point] {
-        &self.points[self.range.clone()]
-    }
-}
 
 /// A run that is being written.
 pub struct Building {
@@ -47,13 +28,13 @@ impl Building {
     }
 
     /// More points, behind all before.
-    pub async fn add(&mut self, store: &Store, points: Slice) -> Result<(), StoreError> {
-        for Point { dot, .. } in points.all() {
+    pub async fn add(&mut self, store: &Store, points: Vec<Point>) -> Result<(), StoreError> {
+        for Point { dot, .. } in &points {
             self.first = self.first.min(dot.time);
             self.last = self.last.max(dot.time);
         }
-        self.points += points.all().len() as u64;
-        let blocks = move || Ok(points.all().chunks(POINTS_MAX).filter_map(Block::of).collect());
+        self.points += points.len() as u64;
+        let blocks = move || Ok(points.chunks(POINTS_MAX).filter_map(Block::of).collect());
         let blocks: Vec<Block> = readers::blocking(blocks).await?;
         let (number, level) = (self.number, self.level);
         let write = store.write(move |writing| {
@@ -79,12 +60,19 @@ impl Store {
         let head = &self.shared.signals.head;
         let Some(sealing) = head.begin_sealing() else { return Ok(()) };
         let (upto, began, steady) = (sealing.upto, sealing.began, sealing.steady);
-        let points = readers::blocking(move || Ok(sealing.in_order())).await?;
+        let mut sorted = readers::blocking(move || Ok(sealing.in_order())).await?;
         let mut building = Building::new(0);
-        let points = Arc::new(points);
-        for from in (0..points.len()).step_by(SLICE_POINTS) {
-            let range = from..points.len().min(from + SLICE_POINTS);
-            building.add(self, Slice { points: points.clone(), range }).await?;
+        loop {
+            let points;
+            (sorted, points) = readers::blocking(move || {
+                let points = sorted.next(SLICE_POINTS);
+                Ok((sorted, points))
+            })
+            .await?;
+            if points.is_empty() {
+                break;
+            }
+            building.add(self, points).await?;
         }
         let run = building.whole(upto, began, steady);
         self.write(move |writing| {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
-use super::seal::{Building, Slice};
+use super::seal::Building;
 use super::*;
 use crate::model::{Freshness, Report, Value};
 use crate::store::tests::{LIMITS, Place, fresh, moment};
@@ -162,9 +162,9 @@ async fn try_out(old: Vec<Vec<Told>>, script: Vec<Step>) {
             Step::Seal => store.seal().await.unwrap(),
             Step::CutInSealing { restart } => {
                 if let Some(sealing) = store.shared.signals.head.begin_sealing() {
-                    let points = sealing.in_order();
-                    let half = Slice::whole(points[..points.len() / 2].to_vec());
-                    Building::new(0).add(&store, half).await.unwrap();
+                    let mut points = sealing.in_order().next(usize::MAX);
+                    points.truncate(points.len() / 2);
+                    Building::new(0).add(&store, points).await.unwrap();
                 }
                 if restart {
                     drop(store);

@@ -20,7 +20,7 @@ fn device(ix: u32) -> Device {
         kind: DeviceKind::SmokeDetector,
         name: format!("{ix} 号烟感"),
         address: format!("native:SD-{ix}"),
-        cells: Vec::new(),
+        cells: Arc::default(),
         place: format!("3栋2单元{ix}01 厨房"),
         position: None,
         silent_after: None,

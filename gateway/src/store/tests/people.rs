@@ -23,7 +23,7 @@ fn rows(version: u64, devices: u32) -> Rows {
         kind: DeviceKind::SmokeDetector,
         name: "smoke".into(),
         address: format!("native:SD-{n}"),
-        cells: vec!["c-0".into()],
+        cells: ["c-0".into()].into(),
         place: "3栋".into(),
         position: Some([118.9 + f64::from(n) / 7.0, 32.1]),
         silent_after: Some(Millis(5)),

@@ -50,6 +50,7 @@ fn registry() -> Arc<Registry> {
             device(0, "SD-1", DeviceKind::SmokeDetector, &["XL-01", "百户 7"]),
             device(1, "HY-1", DeviceKind::Hydrant, &["XL"]),
             device(2, "Z-1", DeviceKind::Other, &[]),
+            device(3, "SD-2", DeviceKind::SmokeDetector, &["XL-01"]),
         ],
         ..Rows::default()
     })
@@ -123,6 +124,18 @@ fn a_device_in_no_cell_has_no_cell_tag_and_an_empty_report_no_line() {
 }
 
 #[test]
+fn devices_of_one_cell_have_their_own_tags_of_other_schemes() {
+    let events = [0, 3, 0].map(|device| Event::Report(report(device, &[(Metric::ENTRY, 3.0, GOOD)])));
+    let mut lines = Lines::default();
+    let batch = Batch { seq: 1, now: Now::default(), events: events.into() };
+    Encoder::new("xl", false).encode(&registry(), &batch, &mut lines);
+    let heads: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let both = r"smoke_detector,station=xl,cell=XL/XL-01,cell_service=百户\ 7,device=SD-1 ";
+    assert!(heads[0].starts_with(both) && heads[2].starts_with(both), "{heads:?}");
+    assert!(heads[1].starts_with("smoke_detector,station=xl,cell=XL/XL-01,device=SD-2 "), "{heads:?}");
+}
+
+#[test]
 fn an_unknown_device_is_named_and_the_rest_goes_on() {
     let events = vec![
         Event::Report(report(9, &[(Metric::ENTRY, 3.0, GOOD)])),
@@ -146,7 +159,7 @@ fn a_new_registry_changes_the_tags() {
     let mut lines = Lines::default();
     encoder.encode(&registry(), &batch, &mut lines);
     let mut rows = registry().rows().clone();
-    rows.devices[2].cells.push("XL".into());
+    rows.devices[2].cells = ["XL".into()].into();
     encoder.encode(&Registry::build(rows), &batch, &mut lines);
     let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     assert!(lines[0].starts_with("other,station=xl,device=Z-1 "), "{}", lines[0]);
@@ -199,12 +212,12 @@ proptest! {
 
     /// Whatever somebody typed into a registry, the line stays one line and the tags come back.
     #[test]
-    fn tags_survive_any_text(id in "\\PC{1,12}|[ ,=\"\\\\a\n\r\t]{1,12}", code in "\\PC{1,12}|[ ,=\"\\\\a\n]{1,12}") {
+    fn tags_survive_any_text(id in "\\PC{1,12}|[ ,=\"\\\\a\n\r\t]{1,12}|[A-Za-z0-9_.:/-]{1,12}", code in "\\PC{1,12}|[ ,=\"\\\\a\n]{1,12}") {
         let mut rows = registry().rows().clone();
         rows.devices[2].id = id.clone();
         rows.cells[0].code = code.clone();
         rows.cells[1].parent = None;
-        rows.devices[2].cells = vec![code.clone()];
+        rows.devices[2].cells = [code.clone()].into();
         let events = vec![Event::Report(report(2, &[(Metric::ENTRY, 3.0, GOOD)]))];
         let mut lines = Lines::default();
         Encoder::new("xl", false).encode(&Registry::build(rows), &Batch { seq: 1, now: Now::default(), events }, &mut lines);

@@ -111,7 +111,7 @@ pub(super) fn assign(
             continue;
         }
         let (standing, general): &(Standing, BTreeSet<RuleIx>) =
-            by_standing.entry((device.kind, device.cells.as_slice())).or_insert_with(|| {
+            by_standing.entry((device.kind, &*device.cells)).or_insert_with(|| {
                 let standing = Standing::of(device, registry);
                 let general = selectors
                     .iter()

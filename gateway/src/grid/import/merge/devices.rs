@@ -26,7 +26,7 @@ impl Merge<'_> {
                 None if row.position.is_some() => Vec::new(),
                 None => old
                     .iter()
-                    .flat_map(|old| &old.cells)
+                    .flat_map(|old| old.cells.iter())
                     .map(|code| Placed { value: code.clone(), at: row.id.at })
                     .collect(),
             };
@@ -40,7 +40,7 @@ impl Merge<'_> {
                     (None, Some(old)) => old.address.clone(),
                     (None, None) => format!("native:{}", row.id.value),
                 },
-                cells: self.cells_of(row, &named, position, &locator, &cells_by_code),
+                cells: self.cells_of(row, &named, position, &locator, &cells_by_code).into(),
                 place: row.place.clone().or(old.as_ref().map(|old| old.place.clone())).unwrap_or_default(),
                 position,
                 silent_after: match row.silent_after_s {

@@ -83,8 +83,10 @@ impl Outcome {
 pub async fn run(load: Load, say: Say) -> anyhow::Result<Outcome> {
     ensure!((1..=WINDOW_MAX).contains(&load.window), "the window must be 1 to {WINDOW_MAX}");
     ensure!(load.qos <= 1, "QoS must be 0 or 1");
-    let speakers: Vec<Speaker> = load.devices.iter().filter_map(Speaker::of).collect();
+    let mut speakers: Vec<Speaker> = load.devices.iter().filter_map(Speaker::of).collect();
     ensure!(!speakers.is_empty(), "the neighbourhood has no device that speaks native or zigbee2mqtt");
+    // Neighbours in a list do not speak one after the other.
+    fastrand::Rng::with_seed(load.seed).shuffle(&mut speakers);
     let connections = load.connections.clamp(1, speakers.len());
     say(&format!("{} devices on {connections} connections to {}", speakers.len(), load.address));
 

@@ -57,6 +57,7 @@ use rules::{Basis, RuleBook, RuleIx};
 use stillness::Flats;
 use watch::{Outcome, Sighted, Watch};
 
+use crate::ahead::reporters;
 use crate::grid::Registry;
 use crate::model::{
     Alarm, AlarmId, Alert, Batch, DeviceIx, Entry, Event, Late, Metric, Quality, ReadingId, Report,
@@ -238,6 +239,9 @@ impl Engine {
         let forgave = self.forgive_own_absence(now.steady);
         let before = std::mem::replace(&mut self.now, now);
         let matured = self.advance(&mut turn);
+        let devices = reporters(&batch.events);
+        self.presence.look_ahead(&devices);
+        rules.look_ahead(&devices);
         let mut answers = Vec::new();
         for (at, event) in batch.events.iter().enumerate() {
             match event {

@@ -10,6 +10,8 @@ pub mod problem;
 
 pub mod model;
 
+pub mod ahead;
+
 pub mod grid;
 
 pub mod accounts;

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::broadcast;
 
+use crate::ahead::look_ahead;
 use crate::engine::Seen;
 use crate::model::{Alarm, DeviceIx, Entry, Freshness, Metric, Quality, Report, Value};
 use crate::units::Timestamp;
@@ -128,6 +129,12 @@ impl Live {
     pub fn device(&self, device: DeviceIx) -> DeviceNow {
         let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
         devices.get(device.at()).cloned().unwrap_or_default()
+    }
+
+    /// Reports of these devices come next.
+    pub fn look_ahead(&self, devices: &[DeviceIx]) {
+        let rows = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        look_ahead(&rows, devices, |now| now.latest.first().map_or(0, |latest| latest.value.to_bits()));
     }
 
     /// Take over committed reports. Older values never replace newer ones.

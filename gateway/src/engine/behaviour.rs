@@ -7,8 +7,9 @@
 //! In bounded memory: [`DEVICES_MAX`]. What is learned is lost with a restart. Deliberately absent: flags, counters and what jumps by its nature (smoke, gas, flow, signal strength).
 
 use super::hourly::Hourly;
+use crate::ahead::look_ahead;
 use crate::config::rules::BehaviourLimits;
-use crate::model::{Freshness, Metric, Report};
+use crate::model::{DeviceIx, Freshness, Metric, Report};
 use crate::units::{Millis, Steady};
 
 /// What is watched, and how far a value lies from the usual one without meaning anything, in the metric's unit.
@@ -116,6 +117,13 @@ impl Behaviour {
 
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// These devices are looked at next.
+    pub fn look_ahead(&self, devices: &[DeviceIx]) {
+        look_ahead(&self.devices, devices, |usuals| {
+            usuals.series.first().map_or(0, |(_, usual)| usual.seen.into())
+        });
     }
 
     /// What this report shows to have changed; none as a rule.

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::Seen;
+use crate::ahead::look_ahead;
 use crate::model::{DeviceIx, Metric, Quality, Report};
 use crate::units::{Millis, Steady, Timestamp};
 
@@ -126,6 +127,11 @@ impl Presence {
 
     pub fn rows(&self) -> &[Known] {
         &self.known
+    }
+
+    /// These devices are heard next.
+    pub fn look_ahead(&self, devices: &[DeviceIx]) {
+        look_ahead(&self.known, devices, |known| known.seen as u64);
     }
 
     pub fn row(&self, device: DeviceIx) -> Option<&Known> {

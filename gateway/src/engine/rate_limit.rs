@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::ahead::look_ahead;
 use crate::config::rules::FloodLimits;
 use crate::model::{DeviceIx, Freshness, Metric, Quality, Report, Value};
 use crate::units::{Millis, Now, Steady};
@@ -90,6 +91,11 @@ impl RateLimit {
 
     pub fn set_allowance(&mut self, allowance: Allowance) {
         self.allowance = allowance;
+    }
+
+    /// These devices are taken next.
+    pub fn look_ahead(&self, devices: &[DeviceIx]) {
+        look_ahead(&self.used_until_us, devices, |until| *until);
     }
 
     /// What goes on now: nothing, the report, or the report after what was held before it. Nearly always it is the report.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::behaviour;
 use super::flood::PageLimit;
 use super::rate_limit::Allowance;
+use crate::ahead::look_ahead;
 use crate::config::rules::{Close, Hours};
 use crate::grid::Registry;
 use crate::grid::dwellings::Leave;
@@ -347,6 +348,11 @@ impl RuleBook {
     /// The rule that judges this device's silence.
     pub(super) fn presence(&self, device: DeviceIx) -> Option<RuleIx> {
         self.profile(device)?.presence
+    }
+
+    /// These devices are asked for next.
+    pub(super) fn look_ahead(&self, devices: &[DeviceIx]) {
+        look_ahead(&self.devices, devices, |selected| selected.silent_after_s.into());
     }
 
     pub(super) fn silent_after_s(&self, device: DeviceIx) -> Option<u32> {

@@ -26,6 +26,7 @@ use super::acks::Ticket;
 use super::inlet::{Inbound, Outlet, Safe};
 use super::letters::Letters;
 use super::own_trouble;
+use crate::ahead::reporters;
 use crate::card::{Card, Sources};
 use crate::clock::{Clock, ticks};
 use crate::decode::downlink;
@@ -271,6 +272,9 @@ impl<D: Disk> Driver<D> {
         let messages = messages(&inbounds);
         let mut gathered = Gathered { events: Vec::with_capacity(messages), ..Gathered::default() };
         metrics::counter!("gridwarden_messages_total").increment(messages as u64);
+        let devices = reporters(inbounds.iter().flat_map(|inbound| &inbound.events));
+        self.limit.look_ahead(&devices);
+        self.behaviour.look_ahead(&devices);
         for inbound in inbounds {
             gathered.repeatable.extend(inbound.repeatable.map(|one| (gathered.events.len(), *one)));
             match inbound.safe {
@@ -474,6 +478,7 @@ impl<D: Disk> Driver<D> {
         let Commit { batch, effects, .. } = commit;
         let mut touched: Vec<DeviceIx> = Vec::new();
         if let Some(batch) = batch {
+            self.live.look_ahead(&reporters(&batch.events));
             let mut readings = 0;
             let reports = batch.events.into_iter().filter_map(|event| match event {
                 Event::Report(report) => {

@@ -171,7 +171,7 @@ fn station_toml_shows_every_key() {
     assert!(config.influx.is_some() && config.brokers.len() == 1 && config.buses.len() == 3);
 
     let file = |name: &str| std::fs::read_to_string(root().join("gateway/src").join(name)).unwrap();
-    let tables = ["cameras", "gbt26875", "influx", "modbus", "mqtt", "push_in"];
+    let tables = ["cameras", "gbt26875", "influx", "meokon", "modbus", "mqtt", "push_in"];
     let tables = tables.map(|table| file(&format!("config/{table}.rs")));
     let source = file("config.rs") + &tables.concat();
     let mut renamed = None;

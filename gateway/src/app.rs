@@ -37,7 +37,7 @@ use crate::io::roll_call::RollCalls;
 use crate::io::roster::RosterWatch;
 use crate::io::self_watch::SelfWatch;
 use crate::io::stills::Stills;
-use crate::io::{camera, commands, gbt26875, influx, inlet, modbus, mqtt, own_trouble};
+use crate::io::{camera, commands, gbt26875, influx, inlet, meokon, modbus, mqtt, own_trouble};
 use crate::learning::preview::Trials;
 use crate::learning::{Desk, Learning, RulesFile};
 use crate::live::Live;
@@ -67,6 +67,8 @@ pub struct Addresses {
     /// Where transmission devices are heard.
     pub gbt26875_tcp: Option<SocketAddr>,
     pub gbt26875_udp: Option<SocketAddr>,
+    pub meokon_tcp: Option<SocketAddr>,
+    pub meokon_udp: Option<SocketAddr>,
 }
 
 /// A station that is ready to run: everything is open and bound.
@@ -85,6 +87,7 @@ pub struct App {
     http: TcpListener,
     listener: Option<Listener>,
     gbt26875: Option<gbt26875::Server>,
+    meokon: Option<meokon::Server>,
     sources: Vec<mqtt::Source>,
     metrics: Metrics,
     reload: Reload,
@@ -143,6 +146,10 @@ impl App {
             Some(config) => Some(gbt26875::Server::bind(config).await?),
             None => None,
         };
+        let meokon = match &loaded.config.meokon {
+            Some(config) => Some(meokon::Server::bind(config).await?),
+            None => None,
+        };
         let heard = loaded.config.brokers.iter().filter(|broker| !broker.subscribe.is_empty());
         let sources = heard.map(|broker| mqtt::Source::new(broker, &folder));
         Ok(Self {
@@ -160,6 +167,7 @@ impl App {
             http,
             listener,
             gbt26875,
+            meokon,
             reload: Reload::default(),
             damage,
             loaded,
@@ -169,9 +177,13 @@ impl App {
     pub fn addresses(&self) -> Addresses {
         let (gbt26875_tcp, gbt26875_udp) =
             self.gbt26875.as_ref().map_or((None, None), |server| server.local_addrs());
+        let (meokon_tcp, meokon_udp) =
+            self.meokon.as_ref().map_or((None, None), |server| server.local_addrs());
         Addresses {
             gbt26875_tcp,
             gbt26875_udp,
+            meokon_tcp,
+            meokon_udp,
             http: self.http.local_addr().expect("it is bound"),
             listener: self.listener.as_ref().map(|listener| listener.local_addr().expect("it is bound")),
         }
@@ -303,6 +315,9 @@ impl App {
             commands.gbt26875 = Some(server.handle());
             tasks
                 .spawn("transmission devices", server.run(world.clone(), inlet.clone(), clock, stop.clone()));
+        }
+        if let Some(server) = self.meokon {
+            tasks.spawn("terminals of Meokon", server.run(world.clone(), inlet.clone(), clock, stop.clone()));
         }
         for source in self.sources {
             tasks.spawn("broker", source.run(world.clone(), inlet.clone(), stop.clone()));

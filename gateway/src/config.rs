@@ -11,6 +11,7 @@ pub mod difference;
 pub mod gbt26875;
 mod influx;
 mod load;
+pub mod meokon;
 mod modbus;
 mod mqtt;
 pub mod network;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-pub use cameras::{Camera, CameraEvent, CameraMaker, Onvif};
+pub use cameras::{Camera, CameraEvent, CameraLogin, CameraMaker, Onvif};
 pub use influx::{Influx, InfluxSender};
 pub use load::{FileMark, Loaded, RegistryFile, Whole, check_command, load, load_whole, load_with_rules};
 pub use modbus::{Bus, NumberType, Parity, Register, Serial, Table, Unit, WordOrder};
@@ -35,6 +36,7 @@ pub use shape::Page;
 
 use self::channels::{Channels, Common, Limit};
 use self::gbt26875::{Centre, Gbt26875};
+use self::meokon::Meokon;
 use crate::units::{Millis, Zone};
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +74,8 @@ pub struct Config {
     pub sparkplug: Option<Sparkplug>,
     /// Where user information transmission devices report.
     pub gbt26875: Option<Gbt26875>,
+    /// Where wireless terminals of Meokon report.
+    pub meokon: Option<Meokon>,
     /// The city's centre, which is told of fires.
     pub centre: Option<Centre>,
     pub influx: Option<Influx>,
@@ -298,6 +302,7 @@ mod defaults {
         stop_bits: u8 = 1;
         max_registers: u16 = 125;
         gbt26875_connections: u32 = 2_000;
+        meokon_connections: u32 = 2_000;
         gbt26875_timeout_s: u32 = 5;
         patrol_s: u32 = 120;
         clock_sync_h: u32 = 24;

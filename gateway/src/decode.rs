@@ -172,6 +172,22 @@ fn availability(outcome: &mut outcome::Outcome<'_>, device: DeviceIx, address: &
 #[derive(Clone, Debug, Default)]
 pub struct Topics(pub Vec<(String, Family)>);
 
+impl Family {
+    /// The address of the device that such a topic speaks for, where the topic tells it; as the decoder will look for it.
+    pub fn address_in(self, topic: &str) -> Option<String> {
+        match self {
+            Self::Native => native::speaker(topic).map(native::address),
+            Self::Zigbee2mqtt => Some(zigbee2mqtt::address(topic)),
+            Self::Chirpstack
+            | Self::Ttn
+            | Self::Frigate
+            | Self::Meokon
+            | Self::HomeAssistant
+            | Self::Profile(_) => None,
+        }
+    }
+}
+
 impl Topics {
     pub fn family(&self, topic: &str) -> Option<Family> {
         self.0.iter().find(|(filter, _)| filter_matches(filter, topic)).map(|(_, family)| *family)

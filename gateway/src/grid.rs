@@ -272,6 +272,11 @@ impl Registry {
         Some(DeviceIx(at as u32)) // As its row says, at the price of one more miss of the caches.
     }
 
+    /// These addresses are asked for next.
+    pub fn look_ahead<'a>(&'a self, addresses: impl IntoIterator<Item = &'a str>) {
+        self.devices_by_address.look_ahead(addresses, |at| &self.rows.devices[at].address);
+    }
+
     /// The device in service with this address, and those behind it: `<address>/…`.
     pub fn at_or_behind<'a>(&'a self, address: &str) -> impl Iterator<Item = DeviceIx> + use<'a> {
         let level = format!("{address}/");

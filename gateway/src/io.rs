@@ -12,6 +12,7 @@ pub mod intake;
 pub mod letters;
 pub mod listener;
 pub mod losses;
+pub mod meokon;
 pub mod modbus;
 pub mod mqtt;
 pub mod onvif;

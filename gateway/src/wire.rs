@@ -3,3 +3,4 @@
 pub mod gbt26875;
 pub mod journal;
 pub mod line;
+pub mod meokon;

@@ -122,9 +122,11 @@ async fn bare_listener(folder: &str) {
     let settings = toml::from_str("bind = '127.0.0.1:0'\nmessages_per_s_max = 100000000").unwrap();
     let listener = Listener::bind(&settings, std::path::Path::new(".")).await.unwrap();
     say(listener.local_addr().unwrap().port().into());
-    let intake: Intake = Arc::new(|message| Inbound {
-        events: vec![Event::Report(heartbeat(0, message.received))],
-        ..Inbound::default()
+    let intake: Intake = Arc::new(|_| {
+        Box::new(|message| Inbound {
+            events: vec![Event::Report(heartbeat(0, message.received))],
+            ..Inbound::default()
+        })
     });
     listener.run_with(intake, inlet, stop).await.unwrap();
 }

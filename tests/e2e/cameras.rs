@@ -337,3 +337,38 @@ async fn a_wrong_password_is_tried_once_and_told() {
     assert_eq!(camera.calls(), (1, 1, 0));
     station.stop().await;
 }
+
+#[tokio::test]
+async fn a_camera_that_knows_only_basic_is_followed_when_that_is_allowed() {
+    let receiver = Receiver::start().await;
+    let camera = Camera::start_basic(vec![Play::Stream(event("videoloss"))], picture()).await;
+    let site = site(&receiver, &(asked(camera.port) + "login = \"basic\"\n"));
+    let station = site.start().await;
+    eventually("the camera is heard", 20, || async {
+        (station.get("/api/v1/devices/CAM-2").await["online"] == true).then_some(())
+    })
+    .await;
+    assert_eq!(camera.says(&event("smokedetection")), 1);
+    eventually("the picture", 20, || async {
+        let stills = station.get("/api/v1/devices/CAM-2/stills").await;
+        (stills["items"][0]["event"] == "smoke_seen").then_some(())
+    })
+    .await;
+    assert_eq!((camera.calls(), camera.pictures()), ((1, 0, 2), 1), "asked once, shown from then on");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_camera_that_knows_only_basic_is_shown_nothing_by_itself() {
+    let receiver = Receiver::start().await;
+    let camera = Camera::start_basic(vec![Play::Stream(event("videoloss"))], picture()).await;
+    let site = site(&receiver, &asked(camera.port));
+    let station = site.start().await;
+    eventually("it is told what to do", 20, || async {
+        said_of_it(&station).await.contains("login = \\\"basic\\\"").then_some(())
+    })
+    .await;
+    let (bare, wrong, right) = camera.calls();
+    assert!(0 < bare && (wrong, right) == (0, 0), "{bare} {wrong} {right}");
+    station.stop().await;
+}

@@ -25,6 +25,7 @@ mod influx;
 mod learning;
 mod leave;
 mod listener;
+mod meokon;
 mod modbus;
 mod mqtt;
 mod nearest;

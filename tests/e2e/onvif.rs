@@ -7,9 +7,9 @@ use tests::neighbours::eventually;
 use tests::onvif::{Kind, Login, Onvif, PASSWORD, Prolonged, USER};
 use tests::site::{Receiver, Site, Station, TOKEN};
 
-fn site(receiver: &Receiver, device: &Onvif, password: &str) -> Site {
+fn site(receiver: &Receiver, device: &Onvif, password: &str, login: &str) -> Site {
     let site = Site::new(&format!(
-        "{0}[[onvif]]\nname = \"gate\"\nurl = \"http://127.0.0.1:{1}\"\nuser = \"{USER}\"\npassword = {{ file = \"onvif-password\" }}\nsnapshot_url = \"http://127.0.0.1:{1}/snap.jpg\"\n\
+        "{0}[[onvif]]\nname = \"gate\"\nurl = \"http://127.0.0.1:{1}\"\nuser = \"{USER}\"\npassword = {{ file = \"onvif-password\" }}\nsnapshot_url = \"http://127.0.0.1:{1}/snap.jpg\"\nlogin = \"{login}\"\n\
          [[camera_event]]\nevent = \"RuleEngine/FieldDetector/ObjectsInside\"\nflag = \"fire_lane_blocked\"\n",
         receiver.config(),
         device.port
@@ -32,7 +32,8 @@ async fn ready(station: &Station) -> String {
 async fn pulled_until_the_station_stops(login: Login) {
     let receiver = Receiver::start().await;
     let device = Onvif::start(Kind { login, ..Kind::default() }, jpeg("", 900)).await;
-    let site = site(&receiver, &device, PASSWORD);
+    let allowed = if login == Login::Basic { "basic" } else { "digest" };
+    let site = site(&receiver, &device, PASSWORD, allowed);
     let station = site.start().await;
     device.says("tns1:RuleEngine/FieldDetector/ObjectsInside", ("IsInside", "true"));
     eventually("the alarm", 20, || async { receiver.heard_of("A-1").then_some(()) }).await;
@@ -75,6 +76,25 @@ async fn an_onvif_device_with_digest_is_pulled_until_the_station_stops() {
     pulled_until_the_station_stops(Login::Digest).await;
 }
 
+#[tokio::test]
+async fn an_onvif_device_with_basic_is_pulled_when_that_is_allowed() {
+    pulled_until_the_station_stops(Login::Basic).await;
+}
+
+#[tokio::test]
+async fn an_onvif_device_with_basic_is_not_shown_the_password_by_itself() {
+    let receiver = Receiver::start().await;
+    let device = Onvif::start(Kind { login: Login::Basic, ..Kind::default() }, Vec::new()).await;
+    let site = site(&receiver, &device, PASSWORD, "digest");
+    let station = site.start().await;
+    eventually("what to do", 20, || async {
+        ready(&station).await.contains("login = \\\"basic\\\"").then_some(())
+    })
+    .await;
+    assert_eq!((device.refused(), device.asked("CreatePullPointSubscription")), (0, 0));
+    station.stop().await;
+}
+
 /// Its clock is years behind, and its tokens go by it.
 #[tokio::test]
 async fn an_onvif_device_with_tokens_is_pulled_until_the_station_stops() {
@@ -89,7 +109,7 @@ async fn a_wrong_password_is_said_once(login: Login) {
     let device = Onvif::start(Kind { login, ..Kind::default() }, Vec::new()).await;
     // A second one, that hangs up: it is tried again and again, and so tells that time goes on.
     let off = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let site = site(&receiver, &device, "another");
+    let site = site(&receiver, &device, "another", if login == Login::Basic { "basic" } else { "digest" });
     site.append(
         "station.toml",
         &format!(
@@ -111,7 +131,8 @@ async fn a_wrong_password_is_said_once(login: Login) {
 
 #[tokio::test]
 async fn a_wrong_password_is_said_and_not_tried_again() {
-    let all = [Login::Digest, Login::Token, Login::TokenUnsaid].map(a_wrong_password_is_said_once);
+    let all =
+        [Login::Digest, Login::Token, Login::TokenUnsaid, Login::Basic].map(a_wrong_password_is_said_once);
     futures::future::join_all(all).await;
 }
 
@@ -120,7 +141,7 @@ async fn is_heard_on(prolonged: Prolonged) -> Onvif {
     let receiver = Receiver::start().await;
     let kind = Kind { prolonged, stands: Duration::from_secs(6), ..Kind::default() };
     let device = Onvif::start(kind, jpeg("", 900)).await;
-    let site = site(&receiver, &device, PASSWORD);
+    let site = site(&receiver, &device, PASSWORD, "digest");
     let station = site.start().await;
     eventually("it is heard", 20, || async { (0 < device.asked("PullMessages")).then_some(()) }).await;
     let begin = tokio::time::Instant::now();

@@ -1,4 +1,4 @@
-//! A stand-in for a camera: asks for Digest authentication as RFC 7616 says, and answers its calls with streams as told, one call after the other.
+//! A stand-in for a camera: asks for Digest authentication as RFC 7616 says, or knows only Basic, and answers its calls with streams as told, one call after the other.
 //!
 //! `Camera::says` adds to the streams that are open.
 
@@ -56,11 +56,21 @@ struct Shared {
     /// The nonce in force; another one after so many uses.
     nonce: Mutex<(u32, u32)>,
     uses: u32,
+    by_basic: bool,
 }
 
 impl Camera {
     /// The last of `plays` is played to every further call. After `uses` of a nonce another is wanted, without a word of `stale`, as by cameras.
     pub async fn start(plays: Vec<Play>, picture: Vec<u8>, uses: u32) -> Self {
+        Self::start_with(plays, picture, uses, false).await
+    }
+
+    /// One that knows nothing but Basic.
+    pub async fn start_basic(plays: Vec<Play>, picture: Vec<u8>) -> Self {
+        Self::start_with(plays, picture, u32::MAX, true).await
+    }
+
+    async fn start_with(plays: Vec<Play>, picture: Vec<u8>, uses: u32, by_basic: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
         let (said, _) = broadcast::channel(64);
@@ -72,6 +82,7 @@ impl Camera {
             picture,
             nonce: Mutex::default(),
             uses,
+            by_basic,
         });
         #[expect(clippy::disallowed_methods, reason = "aborted with the camera")]
         let task = tokio::spawn(async move {
@@ -127,7 +138,10 @@ async fn answer(mut call: TcpStream, shared: &Shared) -> Option<()> {
             }
             format!("nonce-{}", nonce.0)
         };
-        let right = authorization.as_deref().and_then(|header| GATE.count(header, "GET", &target, &nonce));
+        let right = authorization.as_deref().and_then(|header| match shared.by_basic {
+            true => GATE.admits(header).then(|| "basic".to_owned()),
+            false => GATE.count(header, "GET", &target, &nonce),
+        });
         {
             let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
             match (&authorization, &right) {
@@ -142,7 +156,7 @@ async fn answer(mut call: TcpStream, shared: &Shared) -> Option<()> {
         if right.is_none() {
             let challenge = format!(
                 "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {}\r\nContent-Length: 0\r\n\r\n",
-                GATE.challenge(&nonce)
+                if shared.by_basic { GATE.basic_challenge() } else { GATE.challenge(&nonce) }
             );
             call.write_all(challenge.as_bytes()).await.ok()?;
             continue;

@@ -1,5 +1,7 @@
-//! HTTP Digest as the stand-ins ask for it and check it: RFC 7616 with MD5 and `qop=auth`. By itself, so that a mistake of the gateway's does not pass both.
+//! HTTP Digest as the stand-ins ask for it and check it: RFC 7616 with MD5 and `qop=auth`; and Basic, RFC 7617. By itself, so that a mistake of the gateway's does not pass both.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
 /// Who is let in.
@@ -13,6 +15,17 @@ impl Gate {
     /// `WWW-Authenticate`.
     pub fn challenge(&self, nonce: &str) -> String {
         format!("Digest qop=\"auth\", realm=\"{}\", nonce=\"{nonce}\"", self.realm)
+    }
+
+    /// `WWW-Authenticate` of one that knows nothing better.
+    pub fn basic_challenge(&self) -> String {
+        format!("Basic realm=\"{}\"", self.realm)
+    }
+
+    /// Whether an `Authorization` by Basic is right.
+    pub fn admits(&self, header: &str) -> bool {
+        let given = header.strip_prefix("Basic ").and_then(|given| STANDARD.decode(given).ok());
+        given.is_some_and(|given| given == format!("{}:{}", self.user, self.password).as_bytes())
     }
 
     /// The count `nc` of an `Authorization` that is right.

@@ -29,7 +29,7 @@ const NONCE: &str = "b9a6d1f0c3";
 /// A token is no older than this, by the device's own clock.
 const TOKEN_AGE_MAX: Millis = Millis::from_secs(60);
 
-/// How a device lets somebody in. Pictures are behind HTTP Digest in both.
+/// How a device lets somebody in. Pictures are behind HTTP Digest, or Basic where the device knows nothing better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
     /// HTTP Digest, as Profile T demands.
@@ -38,6 +38,8 @@ pub enum Login {
     Token,
     /// The same, with a bare 401 instead of the fault.
     TokenUnsaid,
+    /// HTTP Basic, and nothing else.
+    Basic,
 }
 
 /// Who prolongs a pull point.
@@ -207,15 +209,21 @@ async fn answer(
         CALLS.into_iter().find(|what| text.contains(&format!("<{what} xmlns=\"http"))).unwrap_or("picture");
     if !FOR_ALL.contains(&what) {
         let by_digest = what == "picture" || device.kind.login == Login::Digest;
-        let right = if by_digest {
-            let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-            given.map(|given| GATE.count(given, method.as_str(), &target, NONCE).is_some())
-        } else {
-            token(&text, &device)
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let right = match device.kind.login {
+            Login::Basic => given.map(|given| GATE.admits(given)),
+            Login::Digest | Login::Token | Login::TokenUnsaid if by_digest => {
+                given.map(|given| GATE.count(given, method.as_str(), &target, NONCE).is_some())
+            }
+            Login::Digest | Login::Token | Login::TokenUnsaid => token(&text, &device),
         };
         if right != Some(true) {
             device.now().refused += usize::from(right.is_some());
             return match device.kind.login {
+                Login::Basic => {
+                    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, GATE.basic_challenge())])
+                        .into_response()
+                }
                 Login::Token if !by_digest => fault("ter:NotAuthorized"),
                 Login::TokenUnsaid if !by_digest => StatusCode::UNAUTHORIZED.into_response(),
                 Login::Digest | Login::Token | Login::TokenUnsaid => {

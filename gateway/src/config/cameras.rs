@@ -14,6 +14,17 @@ pub enum CameraMaker {
     Dahua,
 }
 
+/// How a user logs in where no token of ONVIF is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraLogin {
+    /// By Digest, or not at all.
+    #[default]
+    Digest,
+    /// Where a camera offers no Digest, by Basic, which shows the password to everybody on the line.
+    Basic,
+}
+
 /// A camera, recorder or door station whose events are asked for. Its address is `hikvision:<name>` or `dahua:<name>`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +35,8 @@ pub struct Camera {
     pub url: Spanned<String>,
     pub user: Spanned<String>,
     pub password: Secret,
+    #[serde(default)]
+    pub login: CameraLogin,
     /// Without any sign of life for so long the connection is made anew.
     #[serde(default = "defaults::camera_silent_s")]
     pub silent_s: Spanned<u32>,
@@ -42,6 +55,8 @@ pub struct Onvif {
     /// Of an ONVIF user.
     pub user: Spanned<String>,
     pub password: Secret,
+    #[serde(default)]
+    pub login: CameraLogin,
     /// Where the device shows what it sees now.
     pub snapshot_url: Option<Spanned<String>>,
 }

@@ -7,6 +7,7 @@ mod channels;
 pub mod filters;
 mod gbt26875;
 mod ladders;
+mod meokon;
 mod modbus;
 mod mqtt;
 mod push_in;
@@ -52,6 +53,7 @@ pub fn check(inputs: &mut Inputs<'_, '_>) {
         sparkplug::check(inputs.station, config, inputs.registry);
         modbus::check(inputs.station, config, inputs.profiles, inputs.registry);
         gbt26875::check(inputs.station, config, inputs.registry);
+        meokon::check(inputs.station, config);
         if let Some(registry) = inputs.registry {
             registry::check(inputs.station, config, registry, inputs.now);
         }

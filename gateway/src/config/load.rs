@@ -138,6 +138,9 @@ fn summary(path: &Path, loaded: &Loaded, registry: Option<&[RegistryFile]>, rows
     if config.gbt26875.is_some() {
         parts.push("transmission devices".into());
     }
+    if config.meokon.is_some() {
+        parts.push("terminals of Meokon".into());
+    }
     if config.centre.is_some() {
         parts.push("the city's centre".into());
     }

@@ -36,14 +36,14 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
 }
 
 /// The device a topic speaks for: the level after `up`.
-fn speaker(topic: &str) -> Option<&str> {
+pub(super) fn speaker(topic: &str) -> Option<&str> {
     let mut levels = topic.split('/');
     levels.find(|level| *level == "up")?;
     levels.next().filter(|device| !device.is_empty())
 }
 
 /// As the registry has it.
-fn address(device: &str) -> String {
+pub(super) fn address(device: &str) -> String {
     ["native:", device].concat()
 }
 

@@ -20,6 +20,24 @@ fn filters_match_as_the_mqtt_standard_says() {
     }
 }
 
+#[test]
+fn the_address_in_a_topic_is_the_one_that_the_decoder_looks_for() {
+    for (family, topic, payload, address) in [
+        (Family::Native, "gridwarden/up/SD-1", r#"{"values":{"smoke":false}}"#, Some("native:SD-1")),
+        (Family::Native, "gridwarden/up/SD-1/status", "offline", Some("native:SD-1")),
+        (Family::Native, "gridwarden/up", r#"{"device":"SD-1","values":{}}"#, None),
+        (Family::Zigbee2mqtt, "zigbee2mqtt/hall/one", r#"{"smoke":false}"#, Some("z2m:zigbee2mqtt/hall/one")),
+        (Family::Meokon, "meokon/up", "{}", None),
+    ] {
+        assert_eq!(family.address_in(topic).as_deref(), address, "{topic}");
+        let Some(address) = address else { continue };
+        let (payload, received) = (payload.as_bytes(), Timestamp(1_795_402_800_000));
+        let message = Message { topic, payload, retained: false, dup: false, received };
+        let decoded = decode(family, &message, &samples::context(&[address]));
+        assert_eq!((decoded.events.len(), decoded.rejects), (1, vec![]), "{topic}");
+    }
+}
+
 /// One valid sample per family and topic, to be mutated.
 const SAMPLES: &[(Family, &str, &str)] = &[
     (

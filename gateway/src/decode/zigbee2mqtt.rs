@@ -20,8 +20,13 @@ pub fn decode(message: &Message<'_>, context: &Context) -> Decoded {
     outcome.finish()
 }
 
+/// As the registry has it.
+pub(super) fn address(topic: &str) -> String {
+    ["z2m:", topic].concat()
+}
+
 fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
-    let address = format!("z2m:{}", message.topic);
+    let address = address(message.topic);
     if let Some(device) = outcome.find(&address) {
         return state(device, &address, message, outcome);
     }

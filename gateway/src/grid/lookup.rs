@@ -3,6 +3,7 @@
 //! A hash table of places alone: what a place is called is asked where it stands. The table never changes, and lives and dies with its rows.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -27,6 +28,21 @@ impl Lookup {
             *places.entry(hash(text), same, hash_of).or_insert(0).get_mut() = at as u32;
         }
         Self { places, hasher }
+    }
+
+    /// These are looked for next. The place, the row and the text of each are misses of the caches that wait for one another, so looking for many in turn waits for all of them in turn. Here nothing
+    /// waits for what was loaded for the text before it, and the processor fetches many at once.
+    pub fn look_ahead<'a>(
+        &self,
+        texts: impl IntoIterator<Item = &'a str>,
+        text_at: impl Fn(usize) -> &'a String,
+    ) {
+        let first_with = |hash: u64| self.places.find(hash, |_| true).copied();
+        let hashes = texts.into_iter().map(|text| self.hasher.hash_one(text));
+        let places: Vec<u32> = hashes.filter_map(first_with).collect();
+        for at in places {
+            black_box(text_at(at as usize).as_bytes().first().copied());
+        }
     }
 
     /// The place with this text, where `text_at` says what a place is called.

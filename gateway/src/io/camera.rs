@@ -99,7 +99,7 @@ impl Camera {
             CameraMaker::Dahua => "dahua",
         };
         Ok(Self {
-            session: Session::new(config.user.get_ref().clone(), password),
+            session: Session::new(config.user.get_ref().clone(), password, config.login),
             behind: Behind::new(format!("{maker}:{name}")),
             name,
             maker: config.maker,

@@ -1,14 +1,15 @@
-//! One message → what the driver is to commit: [`intake`] for MQTT, [`inbound`] for every source that has called its decoder itself.
+//! One message → what the driver is to commit: [`Lot`] and [`intake`] for MQTT, [`inbound`] for every source that has called its decoder itself.
 //!
 //! Pure apart from the decoders it calls. Nothing is lost here without a trace: a topic that nobody reads and everything a decoder rejects
 //! becomes a [`DeadLetter`] with the reason, and whoever is not registered a [`Sighting`], both without what the message tells of people.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::inlet::Inbound;
 use crate::decode::camera::Still;
 use crate::decode::privacy::without_people;
-use crate::decode::{Decoded, Family, Message, Reject, decode};
+use crate::decode::{Context, Decoded, Family, Message, Reject, Topics, decode};
 use crate::model::DeadLetter;
 use crate::waiting::{EXCERPT_BYTES, Sighting};
 use crate::world::World;
@@ -20,15 +21,45 @@ pub const KEPT_PAYLOAD_BYTES: usize = 4096;
 pub const KEPT_TOPIC_BYTES: usize = 1024;
 
 /// Decode one message. `source` is `listener` or `broker:<name>`.
-///
-/// The pictures are kept beside it ([`super::inlet::Inlet::aside`]).
 pub fn intake(source: &str, message: &Message<'_>, world: &World) -> (Inbound, Vec<Still>) {
-    let mut decoded = match world.topics.family(message.topic) {
-        Some(family) => decode(family, message, &world.decoding()),
-        None => refused(nobody_reads(&world.topics.0)),
-    };
-    let stills = std::mem::take(&mut decoded.stills);
-    (inbound(source, message, decoded), stills)
+    Lot::new(source, world, &[]).read(message)
+}
+
+/// Messages that were read together, in the world as it was then.
+pub struct Lot<'a> {
+    source: &'a str,
+    topics: Arc<Topics>,
+    context: Context,
+}
+
+impl<'a> Lot<'a> {
+    /// `topics` are theirs, as far as they are known before.
+    pub fn new(source: &'a str, world: &World, topics: &[&str]) -> Self {
+        let lot = Self { source, topics: world.topics.clone(), context: world.decoding() };
+        if 1 < topics.len() {
+            lot.look_ahead(topics);
+        }
+        lot
+    }
+
+    /// Their devices are fetched into the caches together; see [`Registry::look_ahead`](crate::grid::Registry::look_ahead).
+    fn look_ahead(&self, topics: &[&str]) {
+        let address = |topic: &&str| self.topics.family(topic)?.address_in(topic);
+        let addresses: Vec<String> = topics.iter().filter_map(address).collect();
+        self.context.registry.look_ahead(addresses.iter().map(String::as_str));
+    }
+
+    /// Decode one of them.
+    ///
+    /// The pictures are kept beside it ([`super::inlet::Inlet::aside`]).
+    pub fn read(&self, message: &Message<'_>) -> (Inbound, Vec<Still>) {
+        let mut decoded = match self.topics.family(message.topic) {
+            Some(family) => decode(family, message, &self.context),
+            None => refused(nobody_reads(&self.topics.0)),
+        };
+        let stills = std::mem::take(&mut decoded.stills);
+        (inbound(self.source, message, decoded), stills)
+    }
 }
 
 /// A message of which nothing can be used, for this reason.

@@ -39,7 +39,7 @@ use self::accept::{accept, report};
 use self::access::Access;
 use self::hub::{Hub, Publication};
 use super::inlet::{Inbound, Inlet};
-use super::intake::intake;
+use super::intake::Lot;
 use super::tls;
 use crate::config;
 use crate::decode::Message;
@@ -81,8 +81,11 @@ impl Default for Patience {
     }
 }
 
-/// What one message becomes.
-pub type Intake = Arc<dyn Fn(&Message<'_>) -> Inbound + Send + Sync>;
+/// How messages are read that came together; it is told their topics before.
+pub type Intake = Arc<dyn Fn(&[&str]) -> OneByOne + Send + Sync>;
+
+/// What each of them becomes.
+pub type OneByOne = Box<dyn Fn(&Message<'_>) -> Inbound>;
 
 /// Bound to its port, not yet serving.
 pub struct Listener {
@@ -165,11 +168,14 @@ impl Listener {
         inlet: Inlet,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let aside = inlet.clone();
-        let decode = move |message: &Message<'_>| {
-            let (inbound, stills) = intake("listener", message, &world.load());
-            aside.aside(message.topic, &inbound.events, stills);
-            inbound
+        let aside = Arc::new(inlet.clone());
+        let decode = move |topics: &[&str]| -> OneByOne {
+            let (lot, aside) = (Lot::new("listener", &world.load(), topics), aside.clone());
+            Box::new(move |message| {
+                let (inbound, stills) = lot.read(message);
+                aside.aside(message.topic, &inbound.events, stills);
+                inbound
+            })
         };
         self.run_with(Arc::new(decode), inlet, stop).await
     }

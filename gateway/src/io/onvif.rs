@@ -87,7 +87,7 @@ impl PullPoint {
         let snapshot = config.snapshot_url.as_ref().map(|text| url(text.get_ref())).transpose()?;
         let user = config.user.get_ref().clone();
         Ok(Self {
-            session: Session::new(user.clone(), password.clone()),
+            session: Session::new(user.clone(), password.clone(), config.login),
             login: Login::new(user, password),
             behind: Behind::new(format!("onvif:{name}")),
             name,
@@ -114,7 +114,8 @@ impl PullPoint {
                     }
                     return Ok(());
                 }
-                Ended::NotAnswered(_, NotAnswered::WrongPassword) => true,
+                // Before Basic was all that was left, a token was tried.
+                Ended::NotAnswered(_, NotAnswered::WrongPassword | NotAnswered::OnlyBasic { .. }) => true,
                 Ended::NotAnswered(..) | Ended::Fault(..) | Ended::Broken(..) => false,
             };
             if let Some(since) = heard {
@@ -242,18 +243,19 @@ impl PullPoint {
     async fn call(&mut self, url: &Url, asked: &Ask) -> Result<String, Ended> {
         loop {
             let header = self.login.header(self.ends.clock.now(), fastrand::u128(..).to_be_bytes());
-            match self.post(url, asked, &header).await {
+            let why = match self.post(url, asked, &header).await {
                 Ok(answer) => {
                     self.login.taken();
                     return Ok(answer);
                 }
-                Err(Ended::NotAnswered(_, NotAnswered::NoDigest)) => (),
-                Err(Ended::Fault(_, fault)) if soap::is_about_the_login(&fault) => (),
+                Err(Ended::NotAnswered(_, NotAnswered::NoDigest)) => NotAnswered::WrongPassword,
+                Err(Ended::NotAnswered(_, why @ NotAnswered::OnlyBasic { .. })) => why,
+                Err(Ended::Fault(_, fault)) if soap::is_about_the_login(&fault) => NotAnswered::WrongPassword,
                 Err(ended) => return Err(ended),
-            }
+            };
             if !self.login.may_try() {
                 self.login.forget();
-                return Err(Ended::NotAnswered(asked.name, NotAnswered::WrongPassword));
+                return Err(Ended::NotAnswered(asked.name, why));
             }
             let shown = self.clock_shows().await?;
             self.login.begin(shown, self.ends.clock.now());
@@ -264,7 +266,10 @@ impl PullPoint {
     async fn clock_shows(&mut self) -> Result<Timestamp, Ended> {
         let shown = match self.post(&self.device_service(), &Ask::clock(), "").await {
             Ok(answer) => soap::clock(&answer),
-            Err(Ended::Fault(..) | Ended::NotAnswered(_, NotAnswered::NoDigest)) => None,
+            Err(
+                Ended::Fault(..)
+                | Ended::NotAnswered(_, NotAnswered::NoDigest | NotAnswered::OnlyBasic { .. }),
+            ) => None,
             Err(ended) => return Err(ended),
         };
         Ok(shown.unwrap_or(self.ends.clock.now().wall))

@@ -79,6 +79,21 @@ pub const METRICS: &[(&str, Kind, &[&str], &str)] = &[
     ("gridwarden_gbt26875_noise_bytes_total", Counter, &[], "Bytes between frames that were thrown away."),
     ("gridwarden_gbt26875_questions_total", Counter, &[], "Questions to transmission devices."),
     ("gridwarden_gbt26875_unanswered_total", Counter, &[], "Questions that no transmission device answered."),
+    ("gridwarden_meokon_connections", Gauge, &[], "TCP connections of terminals of Meokon."),
+    ("gridwarden_meokon_refused_total", Counter, &[], "Peers outside the networks of terminals of Meokon."),
+    ("gridwarden_meokon_frames_total", Counter, &[], "Frames of terminals of Meokon over TCP and UDP."),
+    (
+        "gridwarden_meokon_unanswered_total",
+        Counter,
+        &[],
+        "Frames that got no answer: damaged, or of a terminal that is not registered.",
+    ),
+    (
+        "gridwarden_meokon_noise_bytes_total",
+        Counter,
+        &[],
+        "Bytes between frames of terminals of Meokon that were thrown away.",
+    ),
     (
         "gridwarden_centre_reports_total",
         Counter,

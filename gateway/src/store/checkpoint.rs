@@ -6,13 +6,15 @@
 //!
 //! The log has its room from the beginning: a sync of what is written over costs half of one that makes the file longer.
 
+use std::error::Error;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
@@ -24,7 +26,7 @@ const PAGES: i32 = 256;
 /// From so many on it is to begin anew, and what is left to copy is little.
 const LONG: i32 = 8_000;
 const LITTLE: i32 = PAGES;
-/// So long it is made at the start, with [`FILLER`], which no frame begins with.
+/// So long it is made at the start, with [`FILLER`], which the first write of SQLite goes over.
 const ROOM_BYTES: u64 = 4 << 20;
 pub const FILLER: u8 = 0x5A;
 /// What was written during a copy is copied at once, and what was written during that; each takes a fraction of the one before.
@@ -36,7 +38,9 @@ impl Checkpoints {
     /// From now on commits of this connection call for the copies.
     pub fn start(writer: &mut Connection, path: &Path) -> Result<Self, StoreError> {
         let beside = file::connect(path, false).map_err(|source| file::refusal(path, source))?;
-        make_room(&file::wal(path)).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+        if let Err(error) = make_room(writer, &file::wal(path)) {
+            tracing::warn!(error, "the write-ahead log could not be made anew; going on with what there is");
+        }
         let copied = Arc::new(AtomicI32::new(0));
         let (wake, calls) = sync_channel(1);
         let thread = {
@@ -68,11 +72,15 @@ impl Checkpoints {
     }
 }
 
-/// Behind what is in the log; SQLite writes over it. Nobody may write meanwhile.
-fn make_room(log: &Path) -> io::Result<()> {
+/// A log of one length, of which every page was written by itself: Linux counts pages that came into its cache together, as after a cold start, as written together
+/// whenever one of them is, and the count of what wears the disk out would be ten times too high. Before anybody writes; nothing depends on it.
+fn make_room(writer: &Connection, log: &Path) -> Result<(), Box<dyn Error>> {
+    writer.busy_timeout(Duration::ZERO)?; // Somebody beside us may read in it.
+    let emptied = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+    writer.busy_timeout(file::BUSY_WAIT)?;
+    emptied?;
     let mut log = File::options().append(true).open(log)?;
     while log.metadata()?.len() < ROOM_BYTES {
-        // Page by page: Linux counts as written, at each change of one page, all that were written in one call.
         log.write_all(&[FILLER; 4096])?;
     }
     Ok(())

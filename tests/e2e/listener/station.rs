@@ -71,7 +71,7 @@ impl Station {
         let commits = watch::Sender::new(Commits::AtOnce);
         let mut tasks = JoinSet::new();
         tasks.spawn(commit(outlet, Arc::clone(&seen), commits.subscribe()));
-        let (intake, stopped): (Intake, _) = (Arc::new(intake), stop.clone());
+        let (intake, stopped): (Intake, _) = (Arc::new(|_| Box::new(intake)), stop.clone());
         tasks.spawn(async move { listener.run_with(intake, inlet, stopped).await.unwrap() });
         Self { port, handle, seen, commits, stop, tasks }
     }

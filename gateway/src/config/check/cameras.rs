@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use super::super::shape::Page;
 use super::station::url;
 use super::{names, range, secrets};
-use crate::config::Config;
+use crate::config::{CameraLogin, Config};
 use crate::model::Metric;
 
 pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
@@ -17,6 +17,7 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
         url(page, &camera.url, "http://10.0.0.64");
         user(page, &camera.user);
         secrets::check(page, folder, &format!("camera.{i}.password"), &camera.password, 1);
+        shown(page, camera.login, &camera.url);
         range(page, "silent_s", &camera.silent_s, 15..=3_600);
     }
     names(page, "onvif", config.onvif.iter().map(|device| &device.name));
@@ -24,7 +25,9 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
         url(page, &device.url, "http://10.0.0.64");
         user(page, &device.user);
         secrets::check(page, folder, &format!("onvif.{i}.password"), &device.password, 1);
+        shown(page, device.login, &device.url);
         if let Some(snapshot) = &device.snapshot_url {
+            shown(page, device.login, snapshot);
             url(page, snapshot, "http://10.0.0.64/snapshot.jpg");
         }
     }
@@ -53,6 +56,14 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
                 page.wrong(event.event.span(), text);
             }
         }
+    }
+}
+
+/// Basic is a matter of who else is on the line.
+fn shown(page: &mut Page<'_>, login: CameraLogin, url: &Spanned<String>) {
+    if login == CameraLogin::Basic && !url.get_ref().starts_with("https:") {
+        let text = "with `login = \"basic\"` everybody on the line to this camera can read its password; give it an account that may only look and that is used nowhere else, or reach it by https";
+        page.warn(url.span(), text);
     }
 }
 

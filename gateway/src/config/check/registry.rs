@@ -77,8 +77,10 @@ pub fn check(page: &mut Page<'_>, config: &Config, registry: &Registry, now: Tim
     ] {
         let first =
             registry.devices().iter().find(|device| !device.retired && device.address.starts_with(prefix));
-        if let Some(device) = first.filter(|_| !decoded(family)) {
-            page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no `[[topic]]` uses the decoder `{word}`; add one, or correct the address", device.id, device.address));
+        let heard = decoded(family) || family == Family::Meokon && config.meokon.is_some();
+        let or = if family == Family::Meokon { " or `[meokon]`" } else { "" };
+        if let Some(device) = first.filter(|_| !heard) {
+            page.warn(page.at("registry.devices"), format!("the device `{}` has the address `{}`, but no `[[topic]]` uses the decoder `{word}`; add one{or}, or correct the address", device.id, device.address));
         }
     }
 }

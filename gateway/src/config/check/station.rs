@@ -47,11 +47,13 @@ pub fn check(page: &mut Page<'_>, config: &Config, folder: &Path) {
         && config.buses.is_empty()
         && config.push_in.is_empty()
         && config.cameras.is_empty()
+        && config.onvif.is_empty()
         && config.gbt26875.is_none()
+        && config.meokon.is_none()
     {
         page.wrong(
             page.at("station"),
-            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus, a `[[push_in]]`, a `[[camera]]` or `[gbt26875]`",
+            "nothing is listened to; add `[listener]`, a `[[broker]]`, a `[[modbus]]` bus, a `[[push_in]]`, a `[[camera]]`, an `[[onvif]]`, `[gbt26875]` or `[meokon]`",
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A camera asked over HTTP: one kind of client, Digest authentication, bounded answers. For streams, pictures and ONVIF alike.
+//! A camera asked over HTTP: one kind of client, Digest or Basic authentication, bounded answers. For streams, pictures and ONVIF alike.
 
 use std::time::Duration;
 
@@ -23,12 +23,23 @@ pub enum NotAnswered {
         "the camera refuses user or password; the next try is in half an hour, because cameras lock an account after a few: correct them in station.toml and restart"
     )]
     WrongPassword,
-    #[error(
-        "the camera offers no Digest authentication; switch it on in the camera, because Basic shows the password to everybody"
-    )]
+    #[error("the camera offers neither Digest nor Basic authentication; switch Digest on in the camera")]
     NoDigest,
+    #[error("the camera offers Basic authentication alone{}", basic_advice(*.secure))]
+    OnlyBasic { secure: bool },
     #[error("the camera's answer has more than {0} bytes")]
     TooLarge(usize),
+}
+
+fn basic_advice(secure: bool) -> &'static str {
+    match secure {
+        true => {
+            "; switch Digest on in the camera, or allow it with `login = \"basic\"` in its table of station.toml"
+        }
+        false => {
+            ", which shows the password to everybody on the line; switch Digest on in the camera, or reach it by https, or allow it all the same with `login = \"basic\"` in its table of station.toml"
+        }
+    }
 }
 
 pub fn client() -> reqwest::Result<Client> {
@@ -85,6 +96,9 @@ pub async fn answer(
             Verdict::Answer => (),
             Verdict::WrongPassword => return Err(NotAnswered::WrongPassword),
             Verdict::NoDigest => return Err(NotAnswered::NoDigest),
+            Verdict::OnlyBasic => {
+                return Err(NotAnswered::OnlyBasic { secure: url.scheme() == "https" });
+            }
         }
     }
     Err(NotAnswered::WrongPassword)

@@ -1,11 +1,14 @@
-//! Digest authentication (RFC 7616, and RFC 2617 for what is older), as cameras ask for it.
+//! Digest authentication (RFC 7616, and RFC 2617 for what is older), as cameras ask for it; and Basic (RFC 7617), where station.toml allows it and the camera offers no Digest.
 //!
-//! Pure: the random number comes in as an argument. The strongest algorithm that is offered is used; a nonce is used again, counted, until the camera wants another. Basic is refused: it would show the
-//! password to everybody on the line. A fresh nonce that is not accepted means a wrong password, which the caller must not try again soon, because cameras lock the account.
+//! Pure: the random number comes in as an argument. The strongest algorithm that is offered is used; a nonce is used again, counted, until the camera wants another. Basic is never fallen back to by itself: it
+//! shows the password to everybody on the line. A fresh nonce that is not accepted means a wrong password, which the caller must not try again soon, because cameras lock the account.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+use crate::config::CameraLogin;
 use crate::decode::bytes::hex;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +47,17 @@ pub enum Verdict {
     /// Ask again: there is an answer to it now.
     Answer,
     WrongPassword,
-    /// The camera offers no Digest that is known here.
+    /// The camera offers Basic alone, which is not allowed here.
+    OnlyBasic,
+    /// The camera offers nothing that is known here.
     NoDigest,
+}
+
+/// How the user is shown at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    Digest(Challenge),
+    Basic,
 }
 
 /// One user at one camera.
@@ -53,19 +65,28 @@ pub enum Verdict {
 pub struct Session {
     user: String,
     password: String,
-    challenge: Option<Challenge>,
+    login: CameraLogin,
+    way: Option<Way>,
     /// How often the nonce was used.
     count: u32,
 }
 
 impl Session {
-    pub fn new(user: String, password: String) -> Self {
-        Self { user, password, challenge: None, count: 0 }
+    pub fn new(user: String, password: String, login: CameraLogin) -> Self {
+        Self { user, password, login, way: None, count: 0 }
     }
 
     /// The header `Authorization`; `None` before the first challenge. `cnonce` is new each time.
     pub fn authorization(&mut self, method: &str, uri: &str, cnonce: &str) -> Option<String> {
-        let challenge = self.challenge.as_ref()?;
+        let challenge = match self.way.as_ref()? {
+            Way::Digest(challenge) => challenge,
+            Way::Basic => {
+                return Some(format!(
+                    "Basic {}",
+                    STANDARD.encode(format!("{}:{}", self.user, self.password))
+                ));
+            }
+        };
         self.count += 1;
         let Challenge { realm, nonce, algorithm, .. } = challenge;
         let hash = |text: &str| algorithm.hash(text);
@@ -98,19 +119,38 @@ impl Session {
 
     /// The camera said 401 with these headers `WWW-Authenticate`.
     pub fn challenged<'a>(&mut self, headers: impl Iterator<Item = &'a str>) -> Verdict {
-        let new = headers.flat_map(challenges).max_by_key(|challenge| challenge.algorithm);
-        let Some(new) = new else { return Verdict::NoDigest };
+        let mut offers_basic = false;
+        let schemes = headers.flat_map(schemes).inspect(|(scheme, _)| {
+            offers_basic |= scheme.eq_ignore_ascii_case("basic");
+        });
+        let digests = schemes.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("digest"));
+        let new =
+            digests.filter_map(|(_, fields)| challenge(&fields)).max_by_key(|challenge| challenge.algorithm);
+        let Some(new) = new else { return self.without_digest(offers_basic) };
         // Some cameras do not say `stale` when a nonce is too old, so only a fresh one tells.
         let was_fresh = self.count == 1 && !new.stale;
         self.count = 0;
         // After a wrong one the next try, much later, begins with a new nonce.
-        self.challenge = (!was_fresh).then_some(new);
+        self.way = (!was_fresh).then_some(Way::Digest(new));
         if was_fresh { Verdict::WrongPassword } else { Verdict::Answer }
+    }
+
+    fn without_digest(&mut self, offers_basic: bool) -> Verdict {
+        let was_shown = self.way.take() == Some(Way::Basic);
+        match (offers_basic, self.login) {
+            (true, CameraLogin::Basic) if was_shown => Verdict::WrongPassword,
+            (true, CameraLogin::Basic) => {
+                self.way = Some(Way::Basic);
+                Verdict::Answer
+            }
+            (true, CameraLogin::Digest) => Verdict::OnlyBasic,
+            (false, CameraLogin::Basic | CameraLogin::Digest) => Verdict::NoDigest,
+        }
     }
 }
 
-/// All of Digest in one header, which may hold several with commas between, as between their fields.
-fn challenges(header: &str) -> Vec<Challenge> {
+/// All of one header, which may hold several with commas between, as between their fields.
+fn schemes(header: &str) -> Vec<(&str, Vec<(String, String)>)> {
     let mut schemes: Vec<(&str, Vec<(String, String)>)> = Vec::new();
     for piece in pieces(header) {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
@@ -131,8 +171,7 @@ fn challenges(header: &str) -> Vec<Challenge> {
             fields.push((name.to_ascii_lowercase(), bare.to_owned()));
         }
     }
-    let digests = schemes.into_iter().filter(|(scheme, _)| scheme.eq_ignore_ascii_case("digest"));
-    digests.filter_map(|(_, fields)| challenge(&fields)).collect()
+    schemes
 }
 
 fn challenge(fields: &[(String, String)]) -> Option<Challenge> {
@@ -173,7 +212,7 @@ mod tests {
     const URI: &str = "/dir/index.html";
 
     fn answered(headers: &[&str], password: &str, cnonce: &str) -> String {
-        let mut session = Session::new("Mufasa".into(), password.into());
+        let mut session = Session::new("Mufasa".into(), password.into(), CameraLogin::Digest);
         assert_eq!(session.authorization("GET", URI, cnonce), None, "nothing was asked");
         assert_eq!(session.challenged(headers.iter().copied()), Verdict::Answer);
         session.authorization("GET", URI, cnonce).unwrap()
@@ -213,11 +252,11 @@ mod tests {
         let challenge = |nonce: &str, stale: &str| {
             format!("Digest realm=\"IP Camera\", qop=\"auth\", nonce=\"{nonce}\"{stale}")
         };
-        let mut session = Session::new("events".into(), "x".into());
+        let mut session = Session::new("events".into(), "x".into(), CameraLogin::Digest);
         let mut said =
             |nonce: &str, stale: &str| session.challenged([challenge(nonce, stale).as_str()].into_iter());
         assert_eq!(said("a", ""), Verdict::Answer);
-        let mut session = Session::new("events".into(), "x".into());
+        let mut session = Session::new("events".into(), "x".into(), CameraLogin::Digest);
         session.challenged([challenge("a", "").as_str()].into_iter());
         for count in 1..=3 {
             let header = session.authorization("GET", URI, "c").unwrap();
@@ -235,14 +274,41 @@ mod tests {
         );
         session.authorization("GET", URI, "c");
         assert_eq!(session.challenged([challenge("d", "").as_str()].into_iter()), Verdict::WrongPassword);
-        assert_eq!(session.challenged(["Basic realm=\"IP Camera\""].into_iter()), Verdict::NoDigest);
+        assert_eq!(session.challenged(["Basic realm=\"IP Camera\""].into_iter()), Verdict::OnlyBasic);
         assert_eq!(session.challenged(std::iter::empty()), Verdict::NoDigest);
+    }
+
+    /// The example of RFC 7617, 2.
+    #[test]
+    fn basic_is_for_who_is_allowed_it_and_only_without_digest() {
+        const BASIC: &str = "Basic realm=\"WallyWorld\"";
+        const DIGEST: &str = "Digest realm=\"WallyWorld\", nonce=\"a\"";
+        let session = |login| Session::new("Aladdin".into(), "open sesame".into(), login);
+        let header = |session: &mut Session| session.authorization("GET", URI, "c");
+        let mut strict = session(CameraLogin::Digest);
+        assert_eq!(strict.challenged([BASIC].into_iter()), Verdict::OnlyBasic);
+        assert_eq!(header(&mut strict), None, "nothing is shown");
+
+        let mut allowed = session(CameraLogin::Basic);
+        assert_eq!(header(&mut allowed), None, "nothing was asked");
+        assert_eq!(allowed.challenged([BASIC].into_iter()), Verdict::Answer);
+        for _ in 0..2 {
+            assert_eq!(header(&mut allowed).as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        }
+        assert_eq!(allowed.challenged([BASIC].into_iter()), Verdict::WrongPassword);
+        assert_eq!(header(&mut allowed), None, "nor again");
+        for both in [&[BASIC, DIGEST][..], &[DIGEST, BASIC]] {
+            let mut allowed = session(CameraLogin::Basic);
+            assert_eq!(allowed.challenged(both.iter().copied()), Verdict::Answer);
+            assert!(header(&mut allowed).is_some_and(|header| header.starts_with("Digest ")), "{both:?}");
+        }
+        assert_eq!(allowed.challenged(["Bearer"].into_iter()), Verdict::NoDigest);
     }
 
     proptest! {
         #[test]
         fn no_header_is_too_strange(header in ".{0,200}") {
-            let mut session = Session::new("u".into(), "p".into());
+            let mut session = Session::new("u".into(), "p".into(), CameraLogin::Basic);
             session.challenged([header.as_str(), "Digest", "Digest realm", "Digest =,,="].into_iter());
         }
     }

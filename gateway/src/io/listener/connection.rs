@@ -29,7 +29,7 @@ use super::pipe::{Pipe, Turn};
 use super::{Shared, UNCOMMITTED_MAX};
 use crate::clock;
 use crate::io::acks::AckLine;
-use crate::io::inlet::{Closed, Inbound};
+use crate::io::inlet::{Closed, Inbound, TOGETHER_MAX};
 use crate::units::Timestamp;
 
 /// While so much waits to be written nothing more is read.
@@ -170,10 +170,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take_from(&mut self, read: &mut BytesMut) -> Result<(), End> {
         let now = clock::ticks();
         while !read.is_empty() && self.may_take(now) {
-            let next = packet::next(read, self.session.version, self.shared.packet_max);
-            let Some((packet, length)) = next.map_err(End::Fault)? else { break };
-            self.take(packet)?;
-            read.advance(length);
+            let (version, packet_max) = (self.session.version, self.shared.packet_max);
+            let packets = packet::together(read, version, packet_max, TOGETHER_MAX).map_err(End::Fault)?;
+            if packets.is_empty() {
+                break;
+            }
+            let topics = packets.iter().filter_map(|(packet, _)| packet.topic());
+            let topics: Vec<&str> = topics.collect();
+            let one_by_one = (self.shared.intake)(&topics);
+            let mut taken = 0;
+            for (packet, length) in packets {
+                if !self.may_take(now) {
+                    break;
+                }
+                self.take(packet, &one_by_one)?;
+                taken += length;
+            }
+            read.advance(taken);
         }
         Ok(())
     }

@@ -119,6 +119,44 @@ pub fn next(buffer: &[u8], version: Version, max: usize) -> Result<Option<(Packe
     Ok(Some((packet, length)))
 }
 
+/// The first packets in `buffer`, up to one that cannot be read; that one is told of when it is the first.
+pub fn together(
+    buffer: &[u8],
+    version: Version,
+    max: usize,
+    packets_max: usize,
+) -> Result<Vec<(Packet<'_>, usize)>, Fault> {
+    let mut packets = Vec::new();
+    let mut rest = buffer;
+    while packets.len() < packets_max {
+        match next(rest, version, max) {
+            Ok(Some((packet, length))) => {
+                packets.push((packet, length));
+                rest = &rest[length..];
+            }
+            Ok(None) => break,
+            Err(fault) if packets.is_empty() => return Err(fault),
+            Err(_) => break,
+        }
+    }
+    Ok(packets)
+}
+
+impl Packet<'_> {
+    /// Of a message.
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            Self::Publish(publish) => Some(publish.topic),
+            Self::PubAck(_)
+            | Self::PubRel(_)
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe { .. }
+            | Self::Ping
+            | Self::Disconnect { .. } => None,
+        }
+    }
+}
+
 fn from_v4(packet: v4::Packet) -> Result<Packet<'static>, Fault> {
     match packet {
         v4::Packet::Publish(_) => Err(READ_BEFORE),

@@ -212,6 +212,23 @@ async fn the_log_is_copied_beside_the_writer_and_begins_anew() {
 }
 
 #[tokio::test]
+async fn the_log_has_one_length_at_every_start() {
+    let place = Place::new();
+    let length = || std::fs::metadata(file::wal(&place.path())).unwrap().len();
+    let store = place.open();
+    let room = length();
+    let large = (0..400).map(|_| DeadLetter { payload: vec![7; 16_000], ..letter(1) }).collect();
+    store.commit(&Commit { dead: large, ..commit(1) }).await.unwrap();
+    assert!(room < length());
+    // A reader that is still there keeps the log from going with its store.
+    let reader = Connection::open(place.path()).unwrap();
+    drop(store);
+    let (_store, recovered) = place.recover(LIMITS);
+    assert_eq!((length(), recovered.last), (room, Some((1, moment(1)))));
+    drop(reader);
+}
+
+#[tokio::test]
 async fn a_second_gateway_is_refused_and_a_helper_is_not() {
     let place = Place::new();
     let first = place.open();

@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 dup: false,
                 received: clock::wall(),
             };
-            let mut inbound = (shared.intake)(&message);
+            let mut inbound = (shared.intake)(&[])(&message);
             for event in &mut inbound.events {
                 if let Event::Gone { since, .. } = event {
                     *since = heard;

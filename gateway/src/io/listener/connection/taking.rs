@@ -5,6 +5,7 @@
 use futures::future::FutureExt;
 use rumqttc::mqttbytes::QoS;
 
+use super::super::OneByOne;
 use super::super::answer::{self, Ack, Granted, Step};
 use super::super::greeting::Session;
 use super::super::hub::SUBSCRIPTIONS_MAX;
@@ -14,10 +15,10 @@ use crate::decode::Message;
 use crate::io::inlet::{Inbound, NotTaken, Safe, TOGETHER_MAX};
 
 impl<S> Connection<S> {
-    pub(super) fn take(&mut self, packet: Packet<'_>) -> Result<(), End> {
+    pub(super) fn take(&mut self, packet: Packet<'_>, read: &OneByOne) -> Result<(), End> {
         let version = self.session.version;
         match packet {
-            Packet::Publish(publish) => self.take_publish(publish),
+            Packet::Publish(publish) => self.take_publish(publish, read),
             Packet::PubRel(id) => match self.exact.get(&id) {
                 Some(false) => {
                     Err(End::Fault(Fault::Protocol("PUBREL for a message that was not acknowledged yet")))
@@ -49,7 +50,7 @@ impl<S> Connection<S> {
         }
     }
 
-    fn take_publish(&mut self, publish: Publish<'_>) -> Result<(), End> {
+    fn take_publish(&mut self, publish: Publish<'_>, read: &OneByOne) -> Result<(), End> {
         self.pace.spend();
         self.taken += 1;
         let forbidden = !self.session.grant.may_publish(publish.topic);
@@ -77,7 +78,7 @@ impl<S> Connection<S> {
         if step == Some(Step::PubRec) && !forbidden {
             self.exact.insert(publish.id, false);
         }
-        let inbound = if forbidden { Inbound::default() } else { self.read(&publish) };
+        let inbound = if forbidden { Inbound::default() } else { read(&self.message(&publish)) };
         let urgent = inbound.is_urgent();
         if urgent {
             self.hand_over()?;
@@ -93,15 +94,14 @@ impl<S> Connection<S> {
         if urgent || full { self.hand_over() } else { Ok(()) }
     }
 
-    fn read(&self, publish: &Publish<'_>) -> Inbound {
-        let message = Message {
+    fn message<'a>(&self, publish: &Publish<'a>) -> Message<'a> {
+        Message {
             topic: publish.topic,
             payload: publish.payload,
             retained: false,
             dup: publish.dup,
             received: self.heard,
-        };
-        (self.shared.intake)(&message)
+        }
     }
 
     /// What was gathered goes to the driver, unless something before it still waits for room there.

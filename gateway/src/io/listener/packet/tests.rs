@@ -72,6 +72,26 @@ fn refuses_what_the_codec_takes() {
 }
 
 #[test]
+fn packets_are_cut_out_together_up_to_one_that_is_wrong() {
+    let publish = frame(0x30, b"\x00\x01ahello");
+    let (ping, wrong, unfinished) = (vec![0xC0, 0], vec![0xC0, 1, 0], vec![0xC0]);
+    for (pieces, packets) in [
+        (&[][..], Ok(0)),
+        (&[&unfinished], Ok(0)),
+        (&[&publish, &ping, &publish, &unfinished], Ok(3)),
+        (&[&publish, &ping, &publish, &ping, &publish], Ok(4)),
+        (&[&ping, &publish, &wrong, &ping], Ok(2)),
+        (&[&wrong, &publish], Err(())),
+    ] {
+        let bytes: Vec<u8> = pieces.iter().copied().flatten().copied().collect();
+        let found = together(&bytes, Version::V4, 1_000, 4);
+        assert_eq!(found.as_ref().map(Vec::len).map_err(|_| ()), packets, "{bytes:?}");
+        let lengths = found.iter().flatten().map(|(_, length)| *length);
+        assert!(lengths.eq(pieces.iter().map(|piece| piece.len()).take(packets.unwrap_or(0))), "{bytes:?}");
+    }
+}
+
+#[test]
 fn the_short_disconnect_of_v5_is_a_normal_one() {
     for (bytes, with_will) in [
         (&[0xE0, 0][..], false),

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::nearest::nearest;
 use super::outcome::{Outcome, REJECTS_MAX, REPORTS_MAX};
-use super::scalar::{Name, Scalar, anything_else, shortened};
+use super::scalar::{Name, Scalar, anything_else, shortened, whole_json};
 use super::values::Values;
 use super::{Context, Decoded, Message, Status, status_word};
 use crate::model::{Metric, Quality};
@@ -27,9 +27,8 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
     if let (Some(device), Some(status)) = (speaker, status_word(message.payload)) {
         return presence(device, status, outcome);
     }
-    let mut json = serde_json::Deserializer::from_slice(message.payload);
-    let reader = Reader { speaker, outcome, reports: 0 };
-    if let Err(error) = (&mut json).deserialize_any(reader).and_then(|()| json.end()) {
+    let reader = Reader { speaker, outcome: &mut *outcome, reports: 0 };
+    if let Err(error) = whole_json(message.payload, reader) {
         // Reports before the fault were read: JSON is a stream, and a cut message may still hold a fire.
         outcome.unreadable(&error);
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 
 use crate::units::Timestamp;
 
@@ -243,6 +244,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
             }
         }
         deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+/// Reads a payload that is one JSON value. If all of it is UTF-8, this is checked once and not for every text in it; if it is not, what can be read is read all the same.
+pub fn whole_json<'de, V: Visitor<'de>>(payload: &'de [u8], visitor: V) -> serde_json::Result<V::Value> {
+    fn whole<'de, R: Read<'de>, V: Visitor<'de>>(
+        mut json: serde_json::Deserializer<R>,
+        visitor: V,
+    ) -> serde_json::Result<V::Value> {
+        let value = json.deserialize_any(visitor)?;
+        json.end().map(|()| value)
+    }
+    match std::str::from_utf8(payload) {
+        Ok(text) => whole(serde_json::Deserializer::from_str(text), visitor),
+        Err(_) => whole(serde_json::Deserializer::from_slice(payload), visitor),
     }
 }
 

@@ -38,6 +38,15 @@ fn the_address_in_a_topic_is_the_one_that_the_decoder_looks_for() {
     }
 }
 
+#[test]
+fn text_in_another_encoding_costs_no_value() {
+    let payload = b"{\"place\":\"\xc4\xcf\xc3\xc5\",\"values\":{\"smoke\":true}}";
+    let (topic, received) = ("gridwarden/up/SD-1", Timestamp(1_795_402_800_000));
+    let message = Message { topic, payload, retained: false, dup: false, received };
+    let decoded = decode(Family::Native, &message, &samples::context(&["native:SD-1"]));
+    assert!(decoded.events.iter().any(Event::is_urgent), "{decoded:?}");
+}
+
 /// One valid sample per family and topic, to be mutated.
 const SAMPLES: &[(Family, &str, &str)] = &[
     (

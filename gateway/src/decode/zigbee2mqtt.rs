@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 
 use super::fields::Fields;
 use super::outcome::Outcome;
-use super::scalar::{Name, Scalar, shortened};
+use super::scalar::{Name, Scalar, shortened, whole_json};
 use super::{Context, Decoded, Message, availability};
 use crate::model::{DeviceIx, Quality};
 use crate::units::Timestamp;
@@ -50,8 +50,7 @@ fn read(message: &Message<'_>, outcome: &mut Outcome<'_>) {
 
 fn state(device: DeviceIx, address: &str, message: &Message<'_>, outcome: &mut Outcome<'_>) {
     let mut state = State { fields: Fields::new(), said: None, unreadable_time: None };
-    let mut json = serde_json::Deserializer::from_slice(message.payload);
-    if let Err(error) = (&mut json).deserialize_map(StateVisitor(&mut state)).and_then(|()| json.end()) {
+    if let Err(error) = whole_json(message.payload, StateVisitor(&mut state)) {
         return outcome.unreadable(&error);
     }
     state.fields.finish();

@@ -37,12 +37,11 @@ impl Lookup {
         texts: impl IntoIterator<Item = &'a str>,
         text_at: impl Fn(usize) -> &'a String,
     ) {
-        let first_with = |hash: u64| self.places.find(hash, |_| true).copied();
-        let hashes = texts.into_iter().map(|text| self.hasher.hash_one(text));
-        let places: Vec<u32> = hashes.filter_map(first_with).collect();
-        for at in places {
-            black_box(text_at(at as usize).as_bytes().first().copied());
-        }
+        let hashes: Vec<u64> = texts.into_iter().map(|text| self.hasher.hash_one(text)).collect();
+        let first_with = |&hash: &u64| self.places.find(hash, |_| true).copied();
+        let places: Vec<u32> = hashes.iter().filter_map(first_with).collect();
+        let letter = |&at: &u32| text_at(at as usize).as_bytes().first().copied();
+        black_box(places.iter().filter_map(letter).fold(0, |all, letter| all ^ letter));
     }
 
     /// The place with this text, where `text_at` says what a place is called.

@@ -170,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take_from(&mut self, read: &mut BytesMut) -> Result<(), End> {
         let now = clock::ticks();
         while !read.is_empty() && self.may_take(now) {
+            // Cut out first and done after: so their devices are looked up together, before the first is read.
             let (version, packet_max) = (self.session.version, self.shared.packet_max);
             let packets = packet::together(read, version, packet_max, TOGETHER_MAX).map_err(End::Fault)?;
             if packets.is_empty() {

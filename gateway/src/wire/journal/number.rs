@@ -67,10 +67,11 @@ pub fn float_of(whole: i64, form: usize) -> Option<f64> {
 
 #[inline(always)]
 fn exact(value: f64, form: fn(f64) -> f64, back: f64) -> Option<i64> {
-    let nearest = (value * back).round();
-    let whole = nearest as i64;
+    let scaled = value * back;
+    // The nearest whole number. `round` is a call into the C library for processors without SSE4.1.
+    let whole = (scaled + 0.5_f64.copysign(scaled)) as i64;
     // The comparison is false for NaN, and the bits differ for the negative zero: both have no whole number.
-    (nearest.abs() < WHOLE_MAX && form(whole as f64).to_bits() == value.to_bits()).then_some(whole)
+    (scaled.abs() < WHOLE_MAX && form(whole as f64).to_bits() == value.to_bits()).then_some(whole)
 }
 
 pub fn put_float(out: &mut Vec<u8>, value: f64) {

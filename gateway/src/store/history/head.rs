@@ -228,7 +228,7 @@ impl InOrder {
             && let Some((series, time, place)) = self.order.next()
         {
             let later = self.order.as_slice().first();
-            if !later.is_some_and(|later| (later.0, later.1) == (series, time)) {
+            if later.is_none_or(|later| (later.0, later.1) != (series, time)) {
                 let place = place as usize;
                 points.push(Point { series, dot: self.parts[place / PART_POINTS].dots[place % PART_POINTS] });
             }

@@ -91,8 +91,7 @@ impl OpenAlarms {
         let of_window = |open: &&Open| {
             open.alarm.handling.held.as_ref().is_some_and(|held| held.how == Hold::Suppressed(window))
         };
-        let suppressed: Vec<AlarmId> =
-            self.open.values().filter(of_window).map(|open| open.alarm.id).collect();
+        let suppressed: Vec<AlarmId> = self.iter().filter(of_window).map(|open| open.alarm.id).collect();
         for id in suppressed {
             let Some(mut open) = self.take(id) else { continue };
             self.hold_over(&mut open, turn, None, format!("{why} ({window})"));

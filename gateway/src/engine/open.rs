@@ -81,7 +81,7 @@ pub(super) struct Said<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct OpenAlarms {
-    pub(super) open: BTreeMap<AlarmId, Open>,
+    pub(super) open: BTreeMap<AlarmId, Taken>,
     by_key: BTreeMap<Key, AlarmId>,
     by_cell: BTreeSet<(CellIx, AlarmId)>,
     due: BTreeSet<(Steady, AlarmId)>,
@@ -95,7 +95,7 @@ pub(super) struct OpenAlarms {
     last: u64,
 }
 
-/// The alarm outside its table while it is changed; put back by [`OpenAlarms::put`].
+/// An alarm in its table, or outside while it is changed and until [`OpenAlarms::put`]. A kilobyte: a tree that held it in its own nodes would have room for nearly twice as many as there are.
 type Taken = Box<Open>;
 
 impl OpenAlarms {
@@ -110,7 +110,7 @@ impl OpenAlarms {
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Open> {
-        self.open.values()
+        self.open.values().map(AsRef::as_ref)
     }
 
     pub fn ids(&self) -> Vec<AlarmId> {
@@ -118,7 +118,7 @@ impl OpenAlarms {
     }
 
     pub fn get(&self, id: AlarmId) -> Option<&Open> {
-        self.open.get(&id)
+        self.open.get(&id).map(AsRef::as_ref)
     }
 
     pub fn find(&self, key: Key) -> Option<AlarmId> {
@@ -132,7 +132,7 @@ impl OpenAlarms {
     /// The open alarms of a cell, newest first.
     pub(super) fn of_cell(&self, cell: CellIx) -> impl Iterator<Item = &Open> {
         let ids = self.by_cell.range((cell, AlarmId(0))..=(cell, AlarmId(u64::MAX))).rev();
-        ids.filter_map(|(_, id)| self.open.get(id))
+        ids.filter_map(|(_, id)| self.get(*id))
     }
 
     pub(super) fn take(&mut self, id: AlarmId) -> Option<Taken> {
@@ -149,7 +149,7 @@ impl OpenAlarms {
         if let Some(failure) = Failure::of(&open.alarm) {
             self.failures.remove(&(failure, open.alarm.cell));
         }
-        Some(Box::new(open))
+        Some(open)
     }
 
     /// Back into the table, unless it is closed.
@@ -171,7 +171,7 @@ impl OpenAlarms {
                 self.failures.insert((failure, open.alarm.cell), open.alarm.id);
             }
             self.by_cell.insert((open.alarm.cell, open.alarm.id));
-            self.open.insert(open.alarm.id, *open);
+            self.open.insert(open.alarm.id, open);
         }
     }
 

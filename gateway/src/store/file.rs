@@ -177,7 +177,8 @@ pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_WAIT)?;
     keep_plans(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "cache_size", -4000)?;
+    // For one reading: SQLite throws it away before the next when anybody has written meanwhile. There are several, and what they hold of the start would stay.
+    connection.pragma_update(None, "cache_size", -1_000)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

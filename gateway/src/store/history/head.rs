@@ -4,7 +4,6 @@
 //! behind the journal, and after the next sealing it catches up from there; charts end a little before now until then. A chart looks through all points:
 //! a part that is complete is shared with it, so that the writer never waits behind it.
 
-use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::IntoIter;
 
@@ -198,47 +197,40 @@ impl Part {
 }
 
 impl Sealing {
-    /// Sorts where the points stand, not the points: a quarter of the memory, and nothing beside it while sorting.
+    /// Sorts where the points stand, not the points, and needs no room beside it while sorting.
     pub fn in_order(self) -> InOrder {
         let Generation { mut complete, last, .. } = self.generation;
         complete.push(Arc::new(last));
-        let places = (0..).zip(complete.iter().flat_map(|part| &part.series));
-        let mut order: Vec<(u64, u32)> = places.map(|(place, &series)| (series, place)).collect();
-        order.sort_unstable(); // By arrival within a series, which nearly always is by time.
-        let time = |place: u32| dot_at(&complete, place).time;
-        for series in order.chunk_by_mut(|(one, _), (other, _)| one == other) {
-            if !series.is_sorted_by_key(|&(_, place)| time(place)) {
-                series.sort_by_key(|&(_, place)| time(place)); // Stable: of the same, the last stays last.
-            }
+        let mut order = Vec::with_capacity(complete.len() * PART_POINTS);
+        for part in &complete {
+            let all = part.series.iter().zip(&part.dots);
+            order.extend(
+                all.zip(order.len() as u32..).map(|((&series, dot), place)| (series, dot.time, place)),
+            );
         }
-        InOrder { parts: complete, order: order.into_iter().peekable() }
+        order.sort_unstable(); // No two are alike: of the same series and time, the one that came last stays last.
+        InOrder { parts: complete, order: order.into_iter() }
     }
-}
-
-fn dot_at(parts: &[Arc<Part>], place: u32) -> Dot {
-    let place = place as usize;
-    parts[place / PART_POINTS].dots[place % PART_POINTS]
 }
 
 /// What is to be sealed, in order of series and time.
 pub struct InOrder {
     parts: Vec<Arc<Part>>,
-    /// Series, and place of the point among all.
-    order: Peekable<IntoIter<(u64, u32)>>,
+    /// Series and time, and the place of the point among all.
+    order: IntoIter<(u64, i64, u32)>,
 }
 
 impl InOrder {
     /// The next of them, at most so many; none at the end. Of those with the same series and time only the one that came last.
     pub fn next(&mut self, points_max: usize) -> Vec<Point> {
         let mut points: Vec<Point> = Vec::with_capacity(points_max.min(self.order.len()));
-        while let Some((series, place)) = self.order.next() {
-            let dot = dot_at(&self.parts, place);
-            let next = self.order.peek().map(|&(series, place)| (series, dot_at(&self.parts, place).time));
-            if next != Some((series, dot.time)) {
-                points.push(Point { series, dot });
-            }
-            if points.len() == points_max {
-                break;
+        while points.len() < points_max
+            && let Some((series, time, place)) = self.order.next()
+        {
+            let later = self.order.as_slice().first();
+            if later.is_none_or(|later| (later.0, later.1) != (series, time)) {
+                let place = place as usize;
+                points.push(Point { series, dot: self.parts[place / PART_POINTS].dots[place % PART_POINTS] });
             }
         }
         points

@@ -8,6 +8,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use influxdb_line_protocol::LineProtocolBuilder;
 
 use crate::grid::{Device, Registry};
@@ -68,36 +69,26 @@ impl Lines {
     }
 }
 
-/// Turns batches into lines; remembers the tags of each cell until the registry changes.
+/// Turns batches into lines; remembers the tags of cells until the registry changes.
 pub struct Encoder {
     station: String,
     reading_ids: bool,
     registry: Arc<Registry>,
-    /// By primary cell, the first for devices without one.
-    places: Vec<Place>,
-}
-
-/// What the lines of all devices in one place have in common.
-#[derive(Default)]
-struct Place {
-    /// Codes, as those devices have them.
-    cells: Arc<[String]>,
-    /// `,station=…,cell=…`; empty until it is needed.
-    tags: Vec<u8>,
+    /// `,station=…,cell=…` by where the list of a device's cells stands: devices in the same cells share it, and the registry keeps it there.
+    tags: HashMap<usize, Vec<u8>>,
 }
 
 impl Encoder {
     /// `reading_ids` adds a string field `reading` with the report's place in the journal, `r-<batch>-<event>`.
     pub fn new(station: &str, reading_ids: bool) -> Self {
-        Self { station: station.to_owned(), reading_ids, registry: Arc::default(), places: Vec::new() }
+        Self { station: station.to_owned(), reading_ids, registry: Arc::default(), tags: HashMap::new() }
     }
 
     /// Appends one line for each report that has values. Returns the devices that are not in the registry.
     pub fn encode(&mut self, registry: &Arc<Registry>, batch: &Batch, lines: &mut Lines) -> Vec<DeviceIx> {
         if !Arc::ptr_eq(&self.registry, registry) {
             self.registry = registry.clone();
-            self.places.clear();
-            self.places.resize_with(registry.cells().len() + 1, Place::default);
+            self.tags.clear();
         }
         let mut unknown = Vec::new();
         for (number, event) in batch.events.iter().enumerate() {
@@ -118,17 +109,12 @@ impl Encoder {
 
     /// Measurement and tags, without the space before the fields.
     fn write_head(&mut self, device: &Device, line: &mut Vec<u8>) {
-        let home = self.registry.home(device.ix).map_or(0, |cell| cell.at() + 1);
-        let place = &mut self.places[home];
-        // Devices of one cell may stand in different cells of another scheme.
-        if place.tags.is_empty() || !Arc::ptr_eq(&place.cells, &device.cells) {
-            *place = Place {
-                tags: tags_of(&device.cells, &self.registry, &self.station),
-                cells: device.cells.clone(),
-            };
-        }
+        let tags = self
+            .tags
+            .entry(device.cells.as_ptr().addr())
+            .or_insert_with(|| tags_of(&device.cells, &self.registry, &self.station));
         line.extend_from_slice(device.kind.name().as_bytes());
-        line.extend_from_slice(&place.tags);
+        line.extend_from_slice(tags);
         put_device(line, &device.id);
     }
 

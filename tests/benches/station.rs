@@ -95,9 +95,17 @@ impl Station {
 
     /// Bytes that the system has put on disk for it.
     pub fn written_bytes(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/io", self.pid())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-        line.unwrap().parse().unwrap()
+        written_bytes(self.pid())
+    }
+
+    /// Copies what is left of its write-ahead log into the database; the bytes that were written for it.
+    pub fn copy_log(&self) -> u64 {
+        let before = written_bytes(std::process::id());
+        let file = rusqlite::Connection::open(self.store()).unwrap();
+        file.busy_timeout(Duration::from_secs(5)).unwrap();
+        let busy: bool = file.query_row("PRAGMA wal_checkpoint(FULL)", (), |row| row.get(0)).unwrap();
+        assert!(!busy, "the log could not be copied");
+        written_bytes(std::process::id()) - before
     }
 
     /// One without labels, of /metrics.
@@ -162,6 +170,12 @@ pub fn memory_kb(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn written_bytes(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.unwrap().parse().unwrap()
 }
 
 /// Seconds of processor time a process has used.

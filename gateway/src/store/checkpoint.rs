@@ -21,11 +21,12 @@ use rusqlite::hooks::Wal;
 
 use super::{StoreError, file};
 
-/// The log is copied after so many further pages of 4 KiB. A copy ends with a sync of the database, and a fire's commit waits for the disk meanwhile: the fewer, the shorter.
-const PAGES: i32 = 256;
+/// The log is copied after so many further pages of 4 KiB, which is what it has room for at the start. The more, the fewer are copied twice; but the copy ends with a sync of the database, and a fire's
+/// commit waits for the disk meanwhile.
+const PAGES: i32 = 1_000;
 /// From so many on it is to begin anew, and what is left to copy is little.
 const LONG: i32 = 8_000;
-const LITTLE: i32 = PAGES;
+const LITTLE: i32 = PAGES / 4;
 /// So long it is made at the start, with [`FILLER`], which the first write of SQLite goes over.
 const ROOM_BYTES: u64 = 4 << 20;
 pub const FILLER: u8 = 0x5A;

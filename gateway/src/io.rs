@@ -19,6 +19,7 @@ pub mod onvif;
 pub mod orders;
 pub mod outlast;
 pub mod own_trouble;
+mod ports;
 pub mod roll_call;
 pub mod roster;
 pub mod self_watch;

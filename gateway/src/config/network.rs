@@ -25,6 +25,14 @@ impl Network {
     }
 }
 
+/// Whether somebody may come from there: from one of these networks, or, where there are none, from this machine.
+pub fn lets_in(from: &[Network], peer: IpAddr) -> bool {
+    match from {
+        [] => peer.to_canonical().is_loopback(),
+        _ => from.iter().any(|network| network.contains(peer)),
+    }
+}
+
 impl FromStr for Network {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {

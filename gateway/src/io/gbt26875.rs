@@ -21,8 +21,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +28,7 @@ use self::desk::{Desk, Settings};
 use self::exchange::Asked;
 use self::routes::Routes;
 use super::inlet::Inlet;
+use super::ports::Ports;
 use crate::clock::Clock;
 use crate::config;
 use crate::wire::gbt26875::{Address, Content};
@@ -38,6 +37,8 @@ use crate::world;
 pub use self::exchange::{Answer, NotAnswered};
 pub use self::question::question;
 
+/// In errors and in the log.
+const DEVICES: &str = "transmission devices";
 /// Frames of one connection, or of the UDP port, that may wait for their commit.
 const UNCOMMITTED_MAX: usize = 1_000;
 /// Questions that may wait on one connection.
@@ -49,8 +50,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bound to its ports, not yet serving.
 pub struct Server {
-    tcp: Option<TcpListener>,
-    udp: Option<UdpSocket>,
+    ports: Ports,
     settings: Settings,
     connections_max: usize,
     patrol: patrol::Times,
@@ -63,21 +63,9 @@ pub struct Handle(Arc<Routes>);
 
 impl Server {
     pub async fn bind(config: &config::gbt26875::Gbt26875) -> anyhow::Result<Self> {
-        let tcp = match &config.tcp {
-            Some(bind) => Some(TcpListener::bind(bind.get_ref()).await.with_context(|| {
-                format!("transmission devices cannot be heard on `{}` (`gbt26875.tcp`)", bind.get_ref())
-            })?),
-            None => None,
-        };
-        let udp = match &config.udp {
-            Some(bind) => Some(UdpSocket::bind(bind.get_ref()).await.with_context(|| {
-                format!("transmission devices cannot be heard on `{}` (`gbt26875.udp`)", bind.get_ref())
-            })?),
-            None => None,
-        };
+        let ports = Ports::bind([&config.tcp, &config.udp], DEVICES, "gbt26875").await?;
         Ok(Self {
-            tcp,
-            udp,
+            ports,
             settings: Settings::of(config)?,
             connections_max: *config.max_connections.get_ref() as usize,
             patrol: patrol::Times::of(config),
@@ -87,10 +75,7 @@ impl Server {
 
     /// Of the TCP and the UDP port.
     pub fn local_addrs(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        (
-            self.tcp.as_ref().and_then(|socket| socket.local_addr().ok()),
-            self.udp.as_ref().and_then(|socket| socket.local_addr().ok()),
-        )
+        self.ports.local_addrs()
     }
 
     pub fn handle(&self) -> Handle {
@@ -105,7 +90,7 @@ impl Server {
         clock: Clock,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Self { tcp, udp, settings, connections_max, patrol, routes } = self;
+        let Self { ports: Ports { tcp, udp }, settings, connections_max, patrol, routes } = self;
         let desk = Arc::new(Desk::new(settings, world, inlet, clock, routes));
         let over_tcp = async {
             if let Some(socket) = tcp {

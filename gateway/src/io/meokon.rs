@@ -14,22 +14,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use super::acks::AckLine;
 use super::inlet::{Inbound, Inlet, Safe};
 use super::intake::inbound;
+use super::ports::Ports;
 use crate::clock::Clock;
 use crate::config;
-use crate::config::network::Network;
+use crate::config::network::{Network, lets_in};
 use crate::decode::{Family, Message, decode};
 use crate::wire::meokon::{Frame, Piece, Stream, UPLOAD, answer};
 use crate::world;
 
 /// The name in dead letters.
 const SOURCE: &str = "meokon";
+/// In errors and in the log.
+const DEVICES: &str = "terminals of Meokon";
 /// Frames of one connection, or of the UDP port, that may wait for their commit.
 const UNCOMMITTED_MAX: usize = 1_000;
 /// So many bytes without a frame between are no terminal's.
@@ -41,32 +42,19 @@ const SAID_MAX: usize = 1_000;
 
 /// Bound to its ports, not yet serving.
 pub struct Server {
-    tcp: Option<TcpListener>,
-    udp: Option<UdpSocket>,
+    ports: Ports,
     from: Vec<Network>,
     connections_max: usize,
 }
 
 impl Server {
     pub async fn bind(config: &config::meokon::Meokon) -> anyhow::Result<Self> {
-        let tcp = match &config.tcp {
-            Some(bind) => Some(TcpListener::bind(bind.get_ref()).await.with_context(|| {
-                format!("terminals of Meokon cannot be heard on `{}` (`meokon.tcp`)", bind.get_ref())
-            })?),
-            None => None,
-        };
-        let udp = match &config.udp {
-            Some(bind) => Some(UdpSocket::bind(bind.get_ref()).await.with_context(|| {
-                format!("terminals of Meokon cannot be heard on `{}` (`meokon.udp`)", bind.get_ref())
-            })?),
-            None => None,
-        };
+        let ports = Ports::bind([&config.tcp, &config.udp], DEVICES, "meokon").await?;
         let network = |text: &serde_spanned::Spanned<String>| {
             text.get_ref().parse::<Network>().map_err(anyhow::Error::msg)
         };
         Ok(Self {
-            tcp,
-            udp,
+            ports,
             from: config.from.iter().map(network).collect::<Result<_, _>>()?,
             connections_max: *config.max_connections.get_ref() as usize,
         })
@@ -74,10 +62,7 @@ impl Server {
 
     /// Of the TCP and the UDP port.
     pub fn local_addrs(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        (
-            self.tcp.as_ref().and_then(|socket| socket.local_addr().ok()),
-            self.udp.as_ref().and_then(|socket| socket.local_addr().ok()),
-        )
+        self.ports.local_addrs()
     }
 
     /// Serves until `stop`, then lets commits that are under way be answered.
@@ -88,7 +73,7 @@ impl Server {
         clock: Clock,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Self { tcp, udp, from, connections_max } = self;
+        let Self { ports: Ports { tcp, udp }, from, connections_max } = self;
         let desk = Arc::new(Desk { from, world, inlet, clock, said: Mutex::default() });
         let over_tcp = async {
             if let Some(socket) = tcp {
@@ -117,8 +102,7 @@ struct Desk {
 impl Desk {
     /// Whether this machine may connect at all.
     fn lets_in(&self, peer: IpAddr) -> bool {
-        let inside = peer.to_canonical().is_loopback() && self.from.is_empty()
-            || self.from.iter().any(|network| network.contains(peer));
+        let inside = lets_in(&self.from, peer);
         if !inside {
             metrics::counter!("gridwarden_meokon_refused_total").increment(1);
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use super::routes::Routes;
 use super::vouch::Vouching;
 use crate::clock::{self, Clock};
 use crate::config;
-use crate::config::network::Network;
+use crate::config::network::{Network, lets_in};
 use crate::decode::gbt26875::{Dialect, Station, Told, compile, decode};
 use crate::decode::{Decoded, Message, Reject};
 use crate::io::inlet::{Inbound, Inlet};
@@ -131,8 +131,7 @@ impl Desk {
 
     /// Whether this machine may connect at all.
     pub fn lets_in(&self, peer: IpAddr) -> bool {
-        let inside = peer.to_canonical().is_loopback() && self.settings.from.is_empty()
-            || self.settings.from.iter().any(|network| network.contains(peer));
+        let inside = lets_in(&self.settings.from, peer);
         if !inside {
             metrics::counter!("gridwarden_gbt26875_refused_total").increment(1);
             self.say_once(format!(

@@ -1,59 +1,31 @@
-//! Devices over TCP: a task for each connection, as many as `max_connections`; more wait until one ends.
+//! Devices over TCP: what one connection reads, writes and waits for.
 //!
 //! Whoever connects and says nothing, and the half of a connection whose device lost power, is left after [`Settings::quiet`](super::desk::Settings), so that neither keeps a panel out.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
 use super::talk::Talk;
-use super::{STOP_WITHIN, WRITE_WITHIN};
+use super::{DEVICES, STOP_WITHIN, WRITE_WITHIN};
 use crate::clock;
+use crate::io::ports::accept;
 use crate::wire::gbt26875::{Piece, Stream};
 
 const READ_BYTES: usize = 8 * 1024;
 
 pub async fn serve(socket: TcpListener, connections_max: usize, desk: &Arc<Desk>, stop: &CancellationToken) {
-    let mut tasks = JoinSet::new();
-    loop {
-        metrics::gauge!("gridwarden_gbt26875_connections").set(tasks.len() as f64);
-        select! {
-            biased;
-            () = stop.cancelled() => break,
-            Some(ended) = tasks.join_next() => report(ended),
-            accepted = socket.accept(), if tasks.len() < connections_max => match accepted {
-                Ok((stream, peer)) => {
-                    if desk.lets_in(peer.ip()) {
-                        tasks.spawn(converse(stream, peer, Talk::new(desk.clone()), stop.clone()));
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "transmission devices cannot connect; too many open files?");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-        }
-    }
-    drop(socket);
-    while let Some(ended) = tasks.join_next().await {
-        report(ended);
-    }
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a bug: the connection of a transmission device panicked");
-    }
+    let open = metrics::gauge!("gridwarden_gbt26875_connections");
+    let begin = |stream: TcpStream, peer: SocketAddr| {
+        desk.lets_in(peer.ip()).then(|| converse(stream, peer, Talk::new(desk.clone()), stop.clone()))
+    };
+    accept(socket, connections_max, open, DEVICES, begin, stop).await;
 }
 
 /// Why a connection is over.
@@ -63,7 +35,6 @@ enum End {
 }
 
 async fn converse(mut socket: TcpStream, peer: SocketAddr, mut talk: Talk, stop: CancellationToken) {
-    let _ = socket.set_nodelay(true); // Only makes it slower when it fails.
     let mut alive = clock::wall();
     let end = exchange(&mut socket, peer, &mut talk, &mut alive, &stop).await;
     match end {
@@ -158,6 +129,8 @@ async fn write(socket: &mut TcpStream, talk: &mut Talk) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::Clock;
     use crate::decode::samples::context_with;

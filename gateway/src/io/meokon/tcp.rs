@@ -1,4 +1,4 @@
-//! Terminals over TCP: a task for each connection, as many as `max_connections`; more wait until one ends.
+//! Terminals over TCP: what one connection reads, writes and waits for.
 //!
 //! Whoever connects and says nothing, and the half of a connection whose terminal lost power, is left after [`QUIET`], so that neither keeps another one out.
 
@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, STOP_WITHIN, Talk};
+use super::{DEVICES, Desk, STOP_WITHIN, Talk};
 use crate::clock;
+use crate::io::ports::accept;
 use crate::wire::meokon::Stream;
 
 const READ_BYTES: usize = 8 * 1024;
@@ -26,38 +26,11 @@ const UNFINISHED: Duration = Duration::from_secs(2);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 pub async fn serve(socket: TcpListener, connections_max: usize, desk: &Arc<Desk>, stop: &CancellationToken) {
-    let mut tasks = JoinSet::new();
-    loop {
-        metrics::gauge!("gridwarden_meokon_connections").set(tasks.len() as f64);
-        select! {
-            biased;
-            () = stop.cancelled() => break,
-            Some(ended) = tasks.join_next() => report(ended),
-            accepted = socket.accept(), if tasks.len() < connections_max => match accepted {
-                Ok((stream, peer)) => {
-                    if desk.lets_in(peer.ip()) {
-                        tasks.spawn(converse(stream, peer, Talk::new(desk.clone()), stop.clone()));
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "terminals of Meokon cannot connect; too many open files?");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-        }
-    }
-    drop(socket);
-    while let Some(ended) = tasks.join_next().await {
-        report(ended);
-    }
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a bug: the connection of a terminal of Meokon panicked");
-    }
+    let open = metrics::gauge!("gridwarden_meokon_connections");
+    let begin = |stream: TcpStream, peer: SocketAddr| {
+        desk.lets_in(peer.ip()).then(|| converse(stream, peer, Talk::new(desk.clone()), stop.clone()))
+    };
+    accept(socket, connections_max, open, DEVICES, begin, stop).await;
 }
 
 /// Why nothing more is read.
@@ -68,7 +41,6 @@ enum End {
 }
 
 async fn converse(mut socket: TcpStream, peer: SocketAddr, mut talk: Talk, stop: CancellationToken) {
-    let _ = socket.set_nodelay(true); // Only makes it slower when it fails.
     match exchange(&mut socket, peer, &mut talk, &stop).await {
         End::Heard => {
             let by = clock::ticks() + STOP_WITHIN;
